@@ -1,0 +1,1 @@
+//! Sealed parts: age files with the hybrid post-quantum recipient type.

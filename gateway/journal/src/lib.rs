@@ -1,0 +1,1 @@
+//! The journal: segment files in which a batch is one write and one sync.

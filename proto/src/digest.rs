@@ -1,0 +1,65 @@
+//! SHA-256 digests. Not here: what is hashed; each format says that itself.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::Malformed;
+
+/// A SHA-256 digest: 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Hashes one run of bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::of_all(&[bytes])
+    }
+
+    /// Hashes several runs of bytes as if they were one, without joining them in memory.
+    #[must_use]
+    pub fn of_all(runs: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for run in runs {
+            hasher.update(run);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// Reads a digest that a message carries.
+    ///
+    /// # Errors
+    /// [`Malformed::Length`] when there are not exactly 32 bytes; `field` is named in it.
+    pub fn parse(bytes: &[u8], field: &'static str) -> Result<Self, Malformed> {
+        match bytes.try_into() {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(_) => Err(Malformed::Length { field }),
+        }
+    }
+
+    /// The bytes of the digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A copy for a message.
+    #[must_use]
+    pub fn to_vec(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for byte in self.0 {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}

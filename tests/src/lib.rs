@@ -1,0 +1,1 @@
+//! The trials: whole networks, simulation, crashes, benchmarks; ships nothing.
