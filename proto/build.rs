@@ -1,2 +1,18 @@
-//! Compiles the message definitions without `protoc`.
-fn main() {}
+//! Compiles the message definitions with a compiler written in Rust, so that no `protoc` is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = ["signed", "envelope", "sealed", "agreement", "directory", "evidence", "journal", "service"]
+        .map(|name| format!("proto/referral/v1/{name}.proto"));
+    let descriptors = protox::compile(files, ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    prost_build::Config::new()
+        .skip_debug(["."])
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -13,3 +13,19 @@ pub mod log;
 mod malformed;
 
 pub use malformed::Malformed;
+
+/// The messages of `proto/referral/v1/*.proto`, as they are on the wire and on disk.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::as_conversions,
+    reason = "generated; the words are in the .proto files"
+)]
+pub mod wire {
+    include!(concat!(env!("OUT_DIR"), "/referral.v1.rs"));
+
+    /// The compiled definitions, an encoded `google.protobuf.FileDescriptorSet`.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
