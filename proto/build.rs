@@ -11,8 +11,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    prost_build::Config::new()
-        .skip_debug(["."])
-        .compile_fds(descriptors)?;
+    prost_build::Config::new().skip_debug(["."]).compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,16 +1,21 @@
 //! The rules of inter-agency referral messaging: formats, signatures, evidence, the log, and the
 //! pure state machine. Not here: anything that touches a clock, a file, a socket, a thread or
 //! randomness; those are arguments, or live in `gateway` and `agent`.
-#![deny(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation
-)]
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+pub mod agreement;
+pub mod caller;
+mod canonical;
 pub mod digest;
+pub mod dsse;
+pub mod evidence;
+pub mod header;
+pub mod ids;
 pub mod key;
+pub mod lifecycle;
 pub mod log;
 mod malformed;
+pub mod refusal;
 
 pub use malformed::Malformed;
 

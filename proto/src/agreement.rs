@@ -1,0 +1,262 @@
+//! Agreements: a memorandum as data, and whether it allows an envelope. Not here: who has signed it
+//! and whether it is suspended (`directory`).
+
+use crate::{
+    Malformed, canonical,
+    digest::Digest,
+    header::{Header, Part},
+    ids::{
+        Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, Release, TimeMs, Urgency,
+        closed_list,
+    },
+    refusal::Refusal,
+    wire,
+};
+
+/// Most parties of an agreement.
+pub const PARTIES_MAX: usize = 32;
+/// Most clauses of an agreement.
+pub const CLAUSES_MAX: usize = 256;
+/// Most values in one list of a clause.
+pub const CLAUSE_VALUES_MAX: usize = 128;
+/// Longest title, office or legal basis, in bytes.
+pub const AGREEMENT_TEXT_BYTES_MAX: u64 = 512;
+/// Default for one attachment: 100 MiB.
+pub const ATTACHMENT_BYTES_DEFAULT: u64 = 100 * 1024 * 1024;
+/// Default for the number of attachments.
+pub const ATTACHMENTS_DEFAULT: u32 = 16;
+
+closed_list!(
+    /// When identity may be disclosed under a clause.
+    Disclosure {
+        /// Not at all.
+        Never = 1,
+        /// When the recipient has accepted.
+        OnAcceptance = 2,
+        /// With the envelope.
+        AtOnce = 3,
+    }
+);
+
+/// An agreement, as far as the rules read it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Agreement {
+    /// Stays the same through renewals.
+    pub id: EnvelopeId,
+    /// From 1, one more with each renewal.
+    pub revision: u32,
+    /// The agreement that this one replaces.
+    pub supersedes: Option<Digest>,
+    /// Sorted.
+    pub parties: Vec<AgencyId>,
+    /// One direction each.
+    pub clauses: Vec<Clause>,
+    /// First moment in force.
+    pub valid_from: TimeMs,
+    /// First moment no longer in force.
+    pub valid_until: TimeMs,
+}
+
+/// What one party may send to another. An empty list allows nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each field is described in agreement.proto, once")]
+pub struct Clause {
+    pub clause_id: Code,
+    pub from: AgencyId,
+    pub to: AgencyId,
+    pub kinds: Vec<Kind>,
+    pub categories: Vec<Code>,
+    pub services: Vec<Code>,
+    pub urgencies: Vec<Urgency>,
+    pub jurisdictions: Vec<Jurisdiction>,
+    pub disclosure: Disclosure,
+    pub attachment_bytes_max: u64,
+    pub attachments_max: u32,
+    pub by_name_only: bool,
+    pub sender_keeps_identity: bool,
+}
+
+impl Agreement {
+    /// Reads the payload of a signed agreement.
+    ///
+    /// # Errors
+    /// [`Malformed`]: not canonical, a field missing or not of its form, a limit passed.
+    pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
+        let wire: wire::Agreement = canonical::decode(payload, "Agreement")?;
+        if wire.version != 1 {
+            return Err(Malformed::Form { field: "version" });
+        }
+        texts(&wire)?;
+        let parties = parties(&wire.parties)?;
+        let (valid_from, valid_until) = (TimeMs(wire.valid_from_ms), TimeMs(wire.valid_until_ms));
+        if valid_until <= valid_from {
+            return Err(Malformed::Form { field: "valid_until_ms" });
+        }
+        if wire.revision == 0 || (wire.revision == 1) != wire.supersedes.is_empty() {
+            return Err(Malformed::Form { field: "revision" });
+        }
+        Ok(Self {
+            id: EnvelopeId::parse(&wire.agreement_id, "agreement_id")?,
+            revision: wire.revision,
+            supersedes: if wire.supersedes.is_empty() {
+                None
+            } else {
+                Some(Digest::parse(&wire.supersedes, "supersedes")?)
+            },
+            clauses: clauses(&wire.clauses, &parties)?,
+            parties,
+            valid_from,
+            valid_until,
+        })
+    }
+
+    /// The clause that allows an envelope to be sent at a moment.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] in precedence: what no clause allows.
+    pub fn permits(&self, header: &Header, now: TimeMs) -> Result<&Clause, Refusal> {
+        if now < self.valid_from {
+            return Err(Refusal::AgreementNotYet);
+        }
+        if now >= self.valid_until {
+            return Err(Refusal::AgreementEnded);
+        }
+        let mut first_missing = Refusal::DirectionNotAgreed;
+        for clause in &self.clauses {
+            match clause.permits(header) {
+                Ok(()) => return Ok(clause),
+                // Of several clauses, the one that comes furthest tells what is missing.
+                Err(missing) => first_missing = first_missing.max(missing),
+            }
+        }
+        Err(first_missing)
+    }
+
+    /// Whether any clause lets one agency send to another.
+    #[must_use]
+    pub fn has_direction(&self, from: &AgencyId, to: &AgencyId) -> bool {
+        self.clauses.iter().any(|clause| clause.from == *from && clause.to == *to)
+    }
+}
+
+impl Clause {
+    fn permits(&self, header: &Header) -> Result<(), Refusal> {
+        let checks = [
+            (self.from == header.from && self.to == header.to, Refusal::DirectionNotAgreed),
+            (self.kinds.contains(&header.kind), Refusal::KindNotAgreed),
+            (self.categories.contains(&header.category), Refusal::CategoryNotAgreed),
+            (self.services.contains(&header.service), Refusal::ServiceNotAgreed),
+            (self.urgencies.contains(&header.urgency), Refusal::UrgencyNotAgreed),
+            (self.covers(&header.jurisdiction), Refusal::JurisdictionNotAgreed),
+            (!self.by_name_only || header.addressing == Addressing::ByName, Refusal::OnlyByName),
+        ];
+        if let Some((_, refusal)) = checks.iter().find(|(holds, _)| !holds) {
+            return Err(*refusal);
+        }
+        self.permits_identity(header)?;
+        self.permits_sizes(&header.parts)
+    }
+
+    fn covers(&self, jurisdiction: &Jurisdiction) -> bool {
+        self.jurisdictions.iter().any(|agreed| agreed.covers(jurisdiction))
+    }
+
+    /// Whether the identity parts may travel as they do.
+    ///
+    /// # Errors
+    /// [`Refusal::IdentityNotAllowed`] or [`Refusal::IdentityTooEarly`].
+    pub fn permits_identity(&self, header: &Header) -> Result<(), Refusal> {
+        for part in header.parts.iter().filter(|part| part.class == PartClass::Identity) {
+            if !header.identity_allowed || self.disclosure == Disclosure::Never {
+                return Err(Refusal::IdentityNotAllowed);
+            }
+            // A fallback's turn is no acceptance: nobody but the agency she was referred to.
+            if part.recipient.is_some() {
+                return Err(Refusal::IdentityNotAllowed);
+            }
+            if self.disclosure == Disclosure::OnAcceptance && part.release != Release::OnAcceptance {
+                return Err(Refusal::IdentityTooEarly);
+            }
+        }
+        Ok(())
+    }
+
+    fn permits_sizes(&self, parts: &[Part]) -> Result<(), Refusal> {
+        let attachments = parts.iter().filter(|part| part.class == PartClass::Attachment);
+        let too_large = attachments.clone().any(|part| part.length_bytes > self.attachment_bytes_max);
+        let too_many = canonical::count(attachments.count()) > u64::from(self.attachments_max);
+        if too_large || too_many { Err(Refusal::PartTooLarge) } else { Ok(()) }
+    }
+}
+
+fn texts(wire: &wire::Agreement) -> Result<(), Malformed> {
+    canonical::text(&wire.title_en, AGREEMENT_TEXT_BYTES_MAX, "title_en")?;
+    canonical::text(&wire.title_ar, AGREEMENT_TEXT_BYTES_MAX, "title_ar")?;
+    canonical::text(&wire.legal_basis, AGREEMENT_TEXT_BYTES_MAX, "legal_basis")?;
+    if !wire.hosting_country.is_empty() {
+        Jurisdiction::parse(&wire.hosting_country, "hosting_country")?;
+    }
+    if !wire.paper_sha256.is_empty() {
+        Digest::parse(&wire.paper_sha256, "paper_sha256")?;
+    }
+    for party in &wire.parties {
+        canonical::text(&party.signing_office_en, AGREEMENT_TEXT_BYTES_MAX, "parties.signing_office_en")?;
+        canonical::text(&party.signing_office_ar, AGREEMENT_TEXT_BYTES_MAX, "parties.signing_office_ar")?;
+    }
+    Ok(())
+}
+
+fn parties(wire: &[wire::Party]) -> Result<Vec<AgencyId>, Malformed> {
+    canonical::limit(wire.len(), canonical::count(PARTIES_MAX), "parties")?;
+    let parties = wire.iter().map(|party| AgencyId::parse(&party.agency, "parties.agency"));
+    let parties = parties.collect::<Result<Vec<_>, _>>()?;
+    let sorted = parties.iter().zip(parties.iter().skip(1)).all(|(one, next)| one < next);
+    if parties.len() >= 2 && sorted { Ok(parties) } else { Err(Malformed::Form { field: "parties" }) }
+}
+
+fn clauses(wire: &[wire::Clause], parties: &[AgencyId]) -> Result<Vec<Clause>, Malformed> {
+    if wire.is_empty() {
+        return Err(Malformed::Missing { field: "clauses" });
+    }
+    canonical::limit(wire.len(), canonical::count(CLAUSES_MAX), "clauses")?;
+    wire.iter().map(|wire| clause(wire, parties)).collect()
+}
+
+fn clause(wire: &wire::Clause, parties: &[AgencyId]) -> Result<Clause, Malformed> {
+    let limits = wire.limits.unwrap_or_default();
+    let clause = Clause {
+        clause_id: Code::parse(&wire.clause_id, "clauses.clause_id")?,
+        from: AgencyId::parse(&wire.from, "clauses.from")?,
+        to: AgencyId::parse(&wire.to, "clauses.to")?,
+        kinds: list(&wire.kinds, "clauses.kinds", |kind, field| Kind::parse(*kind, field))?,
+        categories: list(&wire.categories, "clauses.categories", |code, field| Code::parse(code, field))?,
+        services: list(&wire.services, "clauses.services", |code, field| Code::parse(code, field))?,
+        urgencies: list(&wire.urgencies, "clauses.urgencies", |urgency, field| {
+            Urgency::parse(*urgency, field)
+        })?,
+        jurisdictions: list(&wire.jurisdictions, "clauses.jurisdictions", |text, field| {
+            Jurisdiction::parse(text, field)
+        })?,
+        disclosure: Disclosure::parse(wire.disclosure, "clauses.disclosure")?,
+        attachment_bytes_max: or_default(limits.attachment_bytes_max, ATTACHMENT_BYTES_DEFAULT),
+        attachments_max: or_default(limits.attachments_max, ATTACHMENTS_DEFAULT),
+        by_name_only: wire.by_name_only,
+        sender_keeps_identity: wire.sender_keeps_identity,
+    };
+    let between_parties =
+        clause.from != clause.to && parties.contains(&clause.from) && parties.contains(&clause.to);
+    if between_parties { Ok(clause) } else { Err(Malformed::Form { field: "clauses.from" }) }
+}
+
+fn list<W, T>(
+    wire: &[W],
+    field: &'static str,
+    parse: impl Fn(&W, &'static str) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    canonical::limit(wire.len(), canonical::count(CLAUSE_VALUES_MAX), field)?;
+    wire.iter().map(|value| parse(value, field)).collect()
+}
+
+fn or_default<N: Default + PartialEq>(value: N, default: N) -> N {
+    if value == N::default() { default } else { value }
+}

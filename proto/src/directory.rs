@@ -1,0 +1,491 @@
+//! The directory: agencies, keys, agreements, mechanism, administrators and calendars, as the
+//! directory log built them. Not here: reading signed changes (`change`), and who may make one
+//! (`authority`).
+
+mod authority;
+mod change;
+
+use std::collections::BTreeMap;
+
+pub use change::{Administrator, Calendar, Change, ChangeBody, PublicKeyOf, Subject};
+
+use crate::{
+    agreement::Agreement,
+    digest::Digest,
+    dsse::{PayloadType, Signed},
+    ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Locator, Pseudonym, TimeMs, closed_list},
+    key::{KeyId, PublicKey},
+    log::checkpoint::Origin,
+    refusal::Refusal,
+    wire,
+};
+
+/// Most agencies of a network.
+pub const AGENCIES_MAX: usize = 10_000;
+/// Most keys of an agency that are kept; the oldest revoked one gives way.
+pub const AGENCY_KEYS_MAX: usize = 64;
+/// Most agreements that are neither superseded nor long ended.
+pub const AGREEMENTS_MAX: usize = 100_000;
+/// Most administrators.
+pub const ADMINISTRATORS_MAX: usize = 64;
+/// Most calendars.
+pub const CALENDARS_MAX: usize = 1_000;
+/// How long a key that two administrators publish is visible before it is in force: 24 hours.
+pub const KEY_DELAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// How long a stop by one person lasts unless a second confirms it: 24 hours.
+pub const SUSPENSION_LAPSE_MS: u64 = 24 * 60 * 60 * 1000;
+/// How old a change may be when it arrives: 7 days. Its id is remembered for as long.
+pub const CHANGE_AGE_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+
+closed_list!(
+    /// What a key is for.
+    KeyPurpose {
+        /// Ed25519: signs envelopes, receipts, agreements, changes.
+        Signing = 1,
+        /// X-Wing: parts are sealed to it.
+        Sealing = 2,
+        /// Ed25519: cosigns checkpoints.
+        Witness = 3,
+    }
+);
+
+/// All that is in force, and what is needed to judge the next change.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Directory {
+    pub(crate) network: Option<Network>,
+    pub(crate) administrators: BTreeMap<Pseudonym, PublicKey>,
+    pub(crate) agencies: BTreeMap<AgencyId, Agency>,
+    /// Whose key an id is.
+    pub(crate) owners: BTreeMap<KeyId, Owner>,
+    pub(crate) agreements: BTreeMap<Digest, Memorandum>,
+    pub(crate) mechanism: Option<MechanismInForce>,
+    pub(crate) calendars: BTreeMap<Code, Calendar>,
+    pub(crate) changes: BTreeMap<EnvelopeId, ChangeMade>,
+    /// Suspensions by the moment at which they lapse.
+    pub(crate) lapses: BTreeMap<TimeMs, Vec<Subject>>,
+}
+
+/// The network's names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Network {
+    /// The network's id, as in certificates.
+    pub network: AgencyId,
+    /// Origin of the evidence log.
+    pub evidence_origin: Origin,
+    /// Origin of the directory log.
+    pub directory_origin: Origin,
+}
+
+/// An agency as the directory knows it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Agency {
+    /// A code of the vocabulary of agency types.
+    pub agency_type: String,
+    /// Its name in English.
+    pub name_en: String,
+    /// Its name in Arabic.
+    pub name_ar: String,
+    /// Where it may act.
+    pub jurisdictions: Vec<Jurisdiction>,
+    /// Its keys, oldest first.
+    pub keys: Vec<AgencyKey>,
+    /// Set while it is suspended.
+    pub suspension: Option<Suspension>,
+    /// Services, capacity and duty phone.
+    pub profile: Option<wire::AgencyProfile>,
+}
+
+/// One key of an agency.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AgencyKey {
+    /// Its id.
+    pub id: KeyId,
+    /// The key and what it is for.
+    pub key: PublicKeyOf,
+    /// First moment in force.
+    pub effective_at: TimeMs,
+    /// First moment no longer in force.
+    pub revoked_at: Option<TimeMs>,
+}
+
+impl AgencyKey {
+    /// Whether it counts at a moment.
+    #[must_use]
+    pub fn in_force(&self, now: TimeMs) -> bool {
+        self.effective_at <= now && self.revoked_at.is_none_or(|revoked| now < revoked)
+    }
+}
+
+/// Whose key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// An agency's.
+    Agency(AgencyId),
+    /// An administrator's.
+    Administrator(Pseudonym),
+}
+
+/// A stop.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Suspension {
+    /// Who asked for it, in order: pseudonyms, or the agency that is a party.
+    pub by: Vec<String>,
+    /// Since when.
+    pub since: TimeMs,
+    /// When it lapses; never, once a second person has confirmed it.
+    pub lapses_at: Option<TimeMs>,
+}
+
+impl Suspension {
+    fn holds(&self, now: TimeMs) -> bool {
+        self.lapses_at.is_none_or(|lapses_at| now < lapses_at)
+    }
+}
+
+/// An agreement and where it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Memorandum {
+    /// What it says.
+    pub agreement: Agreement,
+    /// Its signed text.
+    pub signed: Signed,
+    /// Who has signed, and where that stands in the journal.
+    pub signed_by: BTreeMap<AgencyId, Locator>,
+    /// Set while it is suspended.
+    pub suspension: Option<Suspension>,
+    /// Whether a later revision is in force instead.
+    pub superseded: bool,
+}
+
+impl Memorandum {
+    /// Whether every party has signed.
+    #[must_use]
+    pub fn all_signed(&self) -> bool {
+        self.agreement.parties.iter().all(|party| self.signed_by.contains_key(party))
+    }
+}
+
+/// The mechanism in force.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MechanismInForce {
+    /// From 1.
+    pub revision: u64,
+    /// Its signed text.
+    pub signed: Signed,
+    /// Where that stands in the journal.
+    pub at: Locator,
+}
+
+/// A change that was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChangeMade {
+    /// Digest of the signed object.
+    pub digest: Digest,
+    /// Where it stands in the journal.
+    pub at: Locator,
+    /// When its author made it.
+    pub created_at: TimeMs,
+}
+
+impl Directory {
+    /// The network's names, once it exists.
+    #[must_use]
+    pub const fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// An agency.
+    #[must_use]
+    pub fn agency(&self, agency: &AgencyId) -> Option<&Agency> {
+        self.agencies.get(agency)
+    }
+
+    /// Whether an agency is suspended at a moment.
+    #[must_use]
+    pub fn is_suspended(&self, agency: &AgencyId, now: TimeMs) -> bool {
+        let suspension = self.agencies.get(agency).and_then(|agency| agency.suspension.as_ref());
+        suspension.is_some_and(|suspension| suspension.holds(now))
+    }
+
+    /// An agreement that binds an agency, whatever its standing. Others do not learn that it exists.
+    #[must_use]
+    pub fn agreement(&self, digest: &Digest, party: &AgencyId) -> Option<&Memorandum> {
+        let memorandum = self.agreements.get(digest)?;
+        memorandum.agreement.parties.contains(party).then_some(memorandum)
+    }
+
+    /// An agreement that both agencies are parties of and that can carry a new referral now.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] in precedence.
+    pub fn agreement_in_force(
+        &self,
+        digest: &Digest,
+        (from, to): (&AgencyId, &AgencyId),
+        now: TimeMs,
+    ) -> Result<&Agreement, Refusal> {
+        let memorandum = self.agreement(digest, from).ok_or(Refusal::NoAgreement)?;
+        if !memorandum.agreement.parties.contains(to) {
+            return Err(Refusal::NoAgreement);
+        }
+        if !memorandum.all_signed() {
+            return Err(Refusal::AgreementNotSigned);
+        }
+        if memorandum.superseded {
+            return Err(Refusal::AgreementSuperseded);
+        }
+        if memorandum.suspension.as_ref().is_some_and(|suspension| suspension.holds(now)) {
+            return Err(Refusal::AgreementSuspended);
+        }
+        Ok(&memorandum.agreement)
+    }
+
+    /// The key for verifying a signature, with no word on whether it is in force.
+    #[must_use]
+    pub fn verification_key(&self, id: &KeyId) -> Option<PublicKey> {
+        match self.owners.get(id)? {
+            Owner::Administrator(pseudonym) => self.administrators.get(pseudonym).copied(),
+            Owner::Agency(agency) => self.agency_key(agency, id)?.key.signing(),
+        }
+    }
+
+    fn agency_key(&self, agency: &AgencyId, id: &KeyId) -> Option<&AgencyKey> {
+        self.agencies.get(agency)?.keys.iter().find(|key| key.id == *id)
+    }
+
+    /// Whether a key of this purpose is the agency's and in force.
+    #[must_use]
+    pub fn key_in_force(&self, agency: &AgencyId, id: &KeyId, purpose: KeyPurpose, now: TimeMs) -> bool {
+        self.agency_key(agency, id).is_some_and(|key| key.key.purpose() == purpose && key.in_force(now))
+    }
+
+    /// The agency for which a signing key is in force.
+    #[must_use]
+    pub fn signing_agency(&self, id: &KeyId, now: TimeMs) -> Option<&AgencyId> {
+        match self.owners.get(id)? {
+            Owner::Administrator(_) => None,
+            Owner::Agency(agency) => {
+                self.key_in_force(agency, id, KeyPurpose::Signing, now).then_some(agency)
+            }
+        }
+    }
+
+    /// The administrator whose key it is.
+    #[must_use]
+    pub fn signing_administrator(&self, id: &KeyId) -> Option<&Pseudonym> {
+        match self.owners.get(id)? {
+            Owner::Administrator(pseudonym) => Some(pseudonym),
+            Owner::Agency(_) => None,
+        }
+    }
+
+    /// The mechanism in force.
+    #[must_use]
+    pub const fn mechanism(&self) -> Option<&MechanismInForce> {
+        self.mechanism.as_ref()
+    }
+
+    /// The first stop that has lapsed by a moment.
+    #[must_use]
+    pub(crate) fn lapsed(&self, now: TimeMs) -> Option<&Subject> {
+        let (_, subjects) = self.lapses.range(..=now).next()?;
+        subjects.first()
+    }
+
+    // What follows applies what was logged. It cannot fail: it was judged before.
+
+    /// Applies a signed change.
+    pub(crate) fn apply_change(&mut self, change: &Change, digest: Digest, place: Applied) {
+        let Change { id, created_at, body } = change;
+        let oldest = place.time.minus_ms(CHANGE_AGE_MS_MAX);
+        self.changes.retain(|_, made| made.created_at >= oldest);
+        self.changes.insert(*id, ChangeMade { digest, at: place.at, created_at: *created_at });
+        match body {
+            ChangeBody::Genesis { network, administrators } => {
+                self.network = Some(network.clone());
+                for administrator in administrators {
+                    self.add_administrator(administrator);
+                }
+            }
+            ChangeBody::AdmitAgency { agency, entry, signing_key } => {
+                self.agencies.insert(agency.clone(), entry.clone());
+                self.add_key(agency, PublicKeyOf::Signing(*signing_key), place.effective_at);
+            }
+            ChangeBody::PublishKey { agency, key } => self.add_key(agency, key.clone(), place.effective_at),
+            ChangeBody::RevokeKey { agency, key_id } => self.revoke_key(agency, key_id, place.time),
+            ChangeBody::Profile { agency, profile } => {
+                if let Some(entry) = self.agencies.get_mut(agency) {
+                    entry.profile = Some(profile.clone());
+                }
+            }
+            ChangeBody::Suspend { subject } => self.suspend(subject, &place),
+            ChangeBody::Resume { subject } => self.release(subject),
+            ChangeBody::AddAdministrator(administrator) => self.add_administrator(administrator),
+            ChangeBody::RemoveAdministrator(pseudonym) => self.remove_administrator(pseudonym),
+            ChangeBody::Calendar(calendar) => {
+                self.calendars.insert(calendar.name.clone(), calendar.clone());
+            }
+            ChangeBody::RestoreOverride => {}
+        }
+    }
+
+    /// Applies one party's signature of an agreement.
+    pub(crate) fn apply_agreement(&mut self, signed: &Signed, agreement: &Agreement, by: &[AgencyId], at: Locator) {
+        let memorandum = self.agreements.entry(signed.digest()).or_insert_with(|| Memorandum {
+            agreement: agreement.clone(),
+            signed: signed.clone(),
+            signed_by: BTreeMap::new(),
+            suspension: None,
+            superseded: false,
+        });
+        for party in by {
+            memorandum.signed_by.entry(party.clone()).or_insert(at);
+        }
+        let superseded = if memorandum.all_signed() { agreement.supersedes } else { None };
+        if let Some(old) = superseded.and_then(|old| self.agreements.get_mut(&old)) {
+            old.superseded = true;
+        }
+    }
+
+    /// Applies a mechanism.
+    pub(crate) fn apply_mechanism(&mut self, signed: &Signed, revision: u64, at: Locator) {
+        self.mechanism = Some(MechanismInForce { revision, signed: signed.clone(), at });
+    }
+
+    /// Ends a stop.
+    pub(crate) fn release(&mut self, subject: &Subject) {
+        if let Some(suspension) = self.suspension_mut(subject).and_then(Option::take) {
+            self.forget_lapse(subject, suspension.lapses_at);
+        }
+    }
+
+    fn suspend(&mut self, subject: &Subject, place: &Applied) {
+        let lapses_at = place.time.plus_ms(SUSPENSION_LAPSE_MS);
+        let Some(slot) = self.suspension_mut(subject) else {
+            return;
+        };
+        let running = slot.take().filter(|suspension| suspension.holds(place.time));
+        let Some(mut suspension) = running else {
+            let lapses_at = if place.by.len() >= 2 { None } else { Some(lapses_at) };
+            *slot = Some(Suspension { by: place.by.clone(), since: place.time, lapses_at });
+            if let Some(lapses_at) = lapses_at {
+                self.lapses.entry(lapses_at).or_default().push(subject.clone());
+            }
+            return;
+        };
+        let lapse = suspension.lapses_at.take();
+        suspension.by.extend(place.by.iter().cloned());
+        *slot = Some(suspension);
+        self.forget_lapse(subject, lapse);
+    }
+
+    fn forget_lapse(&mut self, subject: &Subject, lapses_at: Option<TimeMs>) {
+        let Some(lapses_at) = lapses_at else {
+            return;
+        };
+        if let Some(subjects) = self.lapses.get_mut(&lapses_at) {
+            subjects.retain(|other| other != subject);
+            if subjects.is_empty() {
+                self.lapses.remove(&lapses_at);
+            }
+        }
+    }
+
+    fn suspension_mut(&mut self, subject: &Subject) -> Option<&mut Option<Suspension>> {
+        match subject {
+            Subject::Agency(agency) => self.agencies.get_mut(agency).map(|agency| &mut agency.suspension),
+            Subject::Agreement(digest) => self.agreements.get_mut(digest).map(|held| &mut held.suspension),
+        }
+    }
+
+    fn suspension(&self, subject: &Subject) -> Option<&Suspension> {
+        match subject {
+            Subject::Agency(agency) => self.agencies.get(agency)?.suspension.as_ref(),
+            Subject::Agreement(digest) => self.agreements.get(digest)?.suspension.as_ref(),
+        }
+    }
+
+    fn add_administrator(&mut self, administrator: &Administrator) {
+        let Administrator { pseudonym, key } = administrator;
+        self.owners.insert(key.id(), Owner::Administrator(pseudonym.clone()));
+        self.administrators.insert(pseudonym.clone(), *key);
+    }
+
+    fn remove_administrator(&mut self, pseudonym: &Pseudonym) {
+        if let Some(key) = self.administrators.remove(pseudonym) {
+            self.owners.remove(&key.id());
+        }
+    }
+
+    fn add_key(&mut self, agency: &AgencyId, key: PublicKeyOf, effective_at: TimeMs) {
+        let Some(entry) = self.agencies.get_mut(agency) else {
+            return;
+        };
+        let oldest_revoked = entry.keys.iter().position(|key| key.revoked_at.is_some());
+        if let Some(place) = oldest_revoked.filter(|_| entry.keys.len() >= AGENCY_KEYS_MAX) {
+            let gone = entry.keys.remove(place);
+            self.owners.remove(&gone.id);
+        }
+        let id = key.id();
+        entry.keys.push(AgencyKey { id, key, effective_at, revoked_at: None });
+        self.owners.insert(id, Owner::Agency(agency.clone()));
+    }
+
+    fn revoke_key(&mut self, agency: &AgencyId, id: &KeyId, now: TimeMs) {
+        let keys = self.agencies.get_mut(agency).map(|agency| agency.keys.iter_mut());
+        if let Some(key) = keys.into_iter().flatten().find(|key| key.id == *id) {
+            key.revoked_at.get_or_insert(now);
+        }
+    }
+}
+
+/// Where and when a change was logged.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied {
+    /// When it was logged.
+    pub(crate) time: TimeMs,
+    /// When it takes effect.
+    pub(crate) effective_at: TimeMs,
+    /// Where it stands in the journal.
+    pub(crate) at: Locator,
+    /// Who signed it: pseudonyms, or agencies.
+    pub(crate) by: Vec<String>,
+}
+
+/// A signed object that changes the directory, read.
+#[derive(Clone, PartialEq, Debug)]
+pub enum DirectoryObject {
+    /// A change of one entry.
+    Change(Change),
+    /// An agreement, signed by one or more of its parties.
+    Agreement(Agreement),
+    /// A mechanism.
+    Mechanism {
+        /// From 1.
+        revision: u64,
+    },
+}
+
+impl DirectoryObject {
+    /// Reads the payload of a signed object, or nothing when its type is not the directory's.
+    ///
+    /// # Errors
+    /// [`Malformed`](crate::Malformed), naming the field.
+    pub fn parse(payload_type: PayloadType, payload: &[u8]) -> Result<Option<Self>, crate::Malformed> {
+        Ok(Some(match payload_type {
+            PayloadType::DirectoryEntry => Self::Change(Change::parse(payload)?),
+            PayloadType::Agreement => Self::Agreement(Agreement::parse(payload)?),
+            PayloadType::Mechanism => Self::Mechanism { revision: change::mechanism_revision(payload)? },
+            PayloadType::Envelope | PayloadType::Receipt => return Ok(None),
+        }))
+    }
+
+    /// The key that this object introduces and that must have signed it, to show that it is held.
+    #[must_use]
+    pub fn introduced_keys(&self) -> Vec<PublicKey> {
+        match self {
+            Self::Change(change) => change.body.introduced_keys(),
+            Self::Agreement(_) | Self::Mechanism { .. } => Vec::new(),
+        }
+    }
+}

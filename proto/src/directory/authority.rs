@@ -1,0 +1,326 @@
+//! Who may change what in the directory: owners, one administrator for a stop, two for a start and
+//! for everything that cannot be undone. Not here: the forms of changes (`change`).
+
+use super::{
+    ADMINISTRATORS_MAX, AGENCIES_MAX, AGENCY_KEYS_MAX, AGREEMENTS_MAX, Administrator, CALENDARS_MAX,
+    CHANGE_AGE_MS_MAX, Change, ChangeBody, Directory, KEY_DELAY_MS, KeyPurpose, PublicKeyOf, Subject,
+};
+use crate::{
+    agreement::Agreement,
+    digest::Digest,
+    dsse::Signed,
+    ids::{AgencyId, Locator, Pseudonym, TimeMs},
+    key::{KeyId, PublicKey},
+    refusal::Refusal,
+};
+
+/// How far ahead of ours another's clock may be: 5 minutes.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
+
+/// What the directory says of a signed object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is allowed.
+    Allowed {
+        /// When it takes effect.
+        effective_at: TimeMs,
+        /// Who signed it: pseudonyms, or agencies.
+        by: Vec<String>,
+    },
+    /// It was done before; this is where.
+    Done(Locator),
+}
+
+/// The signers of an object that count now.
+struct Signers<'a> {
+    administrators: Vec<&'a Pseudonym>,
+    agencies: Vec<&'a AgencyId>,
+    keys: &'a [KeyId],
+}
+
+impl Signers<'_> {
+    fn by(&self) -> Vec<String> {
+        let administrators = self.administrators.iter().map(ToString::to_string);
+        administrators.chain(self.agencies.iter().map(ToString::to_string)).collect()
+    }
+
+    fn includes(&self, key: PublicKey) -> bool {
+        self.keys.contains(&key.id())
+    }
+
+    fn two_administrators(&self) -> Result<(), Refusal> {
+        if self.administrators.len() >= 2 { Ok(()) } else { Err(Refusal::NotEnoughSigners) }
+    }
+}
+
+impl Directory {
+    fn signers<'a>(&'a self, signed: &'a Signed, now: TimeMs) -> Signers<'a> {
+        let keys = signed.signers();
+        let mut agencies: Vec<_> = keys.iter().filter_map(|key| self.signing_agency(key, now)).collect();
+        agencies.sort();
+        agencies.dedup();
+        let administrators = keys.iter().filter_map(|key| self.signing_administrator(key)).collect();
+        Signers { administrators, agencies, keys }
+    }
+
+    /// Judges a change.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] in precedence.
+    pub fn judge_change(&self, signed: &Signed, change: &Change, now: TimeMs) -> Result<Verdict, Refusal> {
+        if let Some(made) = self.changes.get(&change.id) {
+            let same = made.digest == signed.digest();
+            return if same { Ok(Verdict::Done(made.at)) } else { Err(Refusal::ChangeIdTaken) };
+        }
+        if change.created_at > now.plus_ms(CLOCK_SKEW_MS_MAX) {
+            return Err(Refusal::CreatedInFuture);
+        }
+        if change.created_at < now.minus_ms(CHANGE_AGE_MS_MAX) {
+            return Err(Refusal::Expired);
+        }
+        let signers = self.signers(signed, now);
+        let effective_at = self.judge_body(&change.body, &signers, now)?;
+        let by = match &change.body {
+            ChangeBody::Genesis { administrators, .. } => {
+                administrators.iter().map(|one| one.pseudonym.to_string()).collect()
+            }
+            _ => signers.by(),
+        };
+        Ok(Verdict::Allowed { effective_at, by })
+    }
+
+    fn judge_body(&self, body: &ChangeBody, signers: &Signers<'_>, now: TimeMs) -> Result<TimeMs, Refusal> {
+        if let ChangeBody::Genesis { administrators, .. } = body {
+            return self.judge_genesis(administrators, signers).map(|()| now);
+        }
+        if self.network.is_none() {
+            return Err(Refusal::NoNetwork);
+        }
+        let judged = match body {
+            ChangeBody::Genesis { .. } => Err(Refusal::GenesisDone),
+            ChangeBody::AdmitAgency { agency, signing_key, .. } => self.judge_admission(agency, *signing_key, signers),
+            ChangeBody::PublishKey { agency, key } => return self.judge_key(agency, key, signers, now),
+            ChangeBody::RevokeKey { agency, key_id } => self.judge_revocation(agency, key_id, signers, now),
+            ChangeBody::Profile { agency, .. } => self.judge_owner(agency, signers),
+            ChangeBody::Suspend { subject } => self.judge_stop(subject, signers, now),
+            ChangeBody::Resume { subject } => self.judge_start(subject, signers, now),
+            ChangeBody::AddAdministrator(administrator) => self.judge_administrator(administrator, signers),
+            ChangeBody::RemoveAdministrator(pseudonym) => self.judge_removal(pseudonym, signers),
+            ChangeBody::Calendar(calendar) => {
+                signers.two_administrators()?;
+                let full = self.calendars.len() >= CALENDARS_MAX && !self.calendars.contains_key(&calendar.name);
+                if full { Err(Refusal::DirectoryFull) } else { Ok(()) }
+            }
+            ChangeBody::RestoreOverride => signers.two_administrators(),
+        };
+        judged.map(|()| now)
+    }
+
+    fn judge_genesis(&self, administrators: &[Administrator], signers: &Signers<'_>) -> Result<(), Refusal> {
+        if self.network.is_some() {
+            return Err(Refusal::GenesisDone);
+        }
+        // Nobody is known yet: each administrator shows that the key is held.
+        let all = administrators.iter().all(|one| signers.includes(one.key));
+        if all { Ok(()) } else { Err(Refusal::NotProven) }
+    }
+
+    fn judge_admission(&self, agency: &AgencyId, key: PublicKey, signers: &Signers<'_>) -> Result<(), Refusal> {
+        signers.two_administrators()?;
+        if self.agencies.contains_key(agency) {
+            return Err(Refusal::AgencyExists);
+        }
+        if self.agencies.len() >= AGENCIES_MAX {
+            return Err(Refusal::DirectoryFull);
+        }
+        self.judge_new_signing_key(key, signers)
+    }
+
+    fn judge_new_signing_key(&self, key: PublicKey, signers: &Signers<'_>) -> Result<(), Refusal> {
+        if self.owners.contains_key(&key.id()) {
+            return Err(Refusal::KeyTaken);
+        }
+        if signers.includes(key) { Ok(()) } else { Err(Refusal::NotProven) }
+    }
+
+    fn judge_key(
+        &self,
+        agency: &AgencyId,
+        key: &PublicKeyOf,
+        signers: &Signers<'_>,
+        now: TimeMs,
+    ) -> Result<TimeMs, Refusal> {
+        let by_owner = signers.agencies.contains(&agency);
+        if !by_owner {
+            signers.two_administrators()?;
+        }
+        let entry = self.agencies.get(agency).ok_or(Refusal::SubjectUnknown)?;
+        let kept = entry.keys.iter().filter(|key| key.revoked_at.is_none()).count();
+        if kept >= AGENCY_KEYS_MAX {
+            return Err(Refusal::DirectoryFull);
+        }
+        if self.owners.contains_key(&key.id()) {
+            return Err(Refusal::KeyTaken);
+        }
+        if let Some(key) = key.signing() {
+            self.judge_new_signing_key(key, signers)?;
+        }
+        Ok(if by_owner { now } else { now.plus_ms(KEY_DELAY_MS) })
+    }
+
+    fn judge_revocation(
+        &self,
+        agency: &AgencyId,
+        id: &KeyId,
+        signers: &Signers<'_>,
+        now: TimeMs,
+    ) -> Result<(), Refusal> {
+        let by_owner = signers.agencies.contains(&agency);
+        if !by_owner && signers.administrators.is_empty() {
+            return Err(Refusal::NotEnoughSigners);
+        }
+        let entry = self.agencies.get(agency).ok_or(Refusal::SubjectUnknown)?;
+        let live = |id: &KeyId| entry.keys.iter().any(|key| key.id == *id && key.revoked_at.is_none());
+        if !live(id) {
+            return Err(Refusal::SubjectUnknown);
+        }
+        // An agency that revokes its last signing key by itself could never publish the next one.
+        let others = entry.keys.iter().any(|key| {
+            key.id != *id && key.key.purpose() == KeyPurpose::Signing && key.in_force(now)
+        });
+        let is_signing = self.key_in_force(agency, id, KeyPurpose::Signing, now);
+        if by_owner && is_signing && !others { Err(Refusal::LastKey) } else { Ok(()) }
+    }
+
+    fn judge_owner(&self, agency: &AgencyId, signers: &Signers<'_>) -> Result<(), Refusal> {
+        if !self.agencies.contains_key(agency) {
+            return Err(Refusal::SubjectUnknown);
+        }
+        if signers.agencies.contains(&agency) { Ok(()) } else { Err(Refusal::NotEnoughSigners) }
+    }
+
+    fn judge_stop(&self, subject: &Subject, signers: &Signers<'_>, now: TimeMs) -> Result<(), Refusal> {
+        let party_signs = match subject {
+            Subject::Agency(_) => false,
+            Subject::Agreement(digest) => {
+                signers.agencies.iter().any(|agency| self.agreement(digest, agency).is_some())
+            }
+        };
+        if signers.administrators.is_empty() && !party_signs {
+            return Err(Refusal::NotEnoughSigners);
+        }
+        if !self.knows(subject) {
+            return Err(Refusal::SubjectUnknown);
+        }
+        let Some(suspension) = self.suspension(subject).filter(|suspension| suspension.holds(now)) else {
+            return Ok(());
+        };
+        // A second person confirms; the first one again does not make two.
+        let second = signers.by().iter().any(|who| !suspension.by.contains(who));
+        if suspension.lapses_at.is_some() && second { Ok(()) } else { Err(Refusal::AlreadySuspended) }
+    }
+
+    fn judge_start(&self, subject: &Subject, signers: &Signers<'_>, now: TimeMs) -> Result<(), Refusal> {
+        signers.two_administrators()?;
+        if !self.knows(subject) {
+            return Err(Refusal::SubjectUnknown);
+        }
+        let suspended = self.suspension(subject).is_some_and(|suspension| suspension.holds(now));
+        if suspended { Ok(()) } else { Err(Refusal::NotSuspended) }
+    }
+
+    fn knows(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Agency(agency) => self.agencies.contains_key(agency),
+            Subject::Agreement(digest) => self.agreements.contains_key(digest),
+        }
+    }
+
+    fn judge_administrator(&self, new: &Administrator, signers: &Signers<'_>) -> Result<(), Refusal> {
+        signers.two_administrators()?;
+        if self.administrators.contains_key(&new.pseudonym) {
+            return Err(Refusal::AdministratorExists);
+        }
+        if self.administrators.len() >= ADMINISTRATORS_MAX {
+            return Err(Refusal::DirectoryFull);
+        }
+        self.judge_new_signing_key(new.key, signers)
+    }
+
+    fn judge_removal(&self, pseudonym: &Pseudonym, signers: &Signers<'_>) -> Result<(), Refusal> {
+        let others = signers.administrators.iter().filter(|signer| **signer != pseudonym).count();
+        if others < 2 {
+            return Err(Refusal::NotEnoughSigners);
+        }
+        if !self.administrators.contains_key(pseudonym) {
+            return Err(Refusal::SubjectUnknown);
+        }
+        if self.administrators.len() <= 2 { Err(Refusal::TooFewAdministrators) } else { Ok(()) }
+    }
+
+    /// Judges an agreement that one or more parties have signed.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] in precedence.
+    pub fn judge_agreement(&self, signed: &Signed, agreement: &Agreement, now: TimeMs) -> Result<Verdict, Refusal> {
+        if self.network.is_none() {
+            return Err(Refusal::NoNetwork);
+        }
+        let signers = self.signers(signed, now);
+        let parties_only = signers.agencies.iter().all(|agency| agreement.parties.contains(agency));
+        // Every signature must be a party's, so that no other ever stands under a memorandum.
+        if !parties_only || signers.agencies.len() != signed.signers().len() {
+            return Err(Refusal::NotAParty);
+        }
+        if let Some(held) = self.agreements.get(&signed.digest()) {
+            let at = signers.agencies.iter().map(|agency| held.signed_by.get(*agency));
+            if let Some(at) = at.collect::<Option<Vec<_>>>().and_then(|places| places.into_iter().max()) {
+                return Ok(Verdict::Done(*at));
+            }
+        } else {
+            self.judge_new_agreement(agreement, now)?;
+        }
+        Ok(Verdict::Allowed { effective_at: now, by: signers.by() })
+    }
+
+    fn judge_new_agreement(&self, agreement: &Agreement, now: TimeMs) -> Result<(), Refusal> {
+        if agreement.valid_until <= now {
+            return Err(Refusal::AgreementEnded);
+        }
+        if !agreement.parties.iter().all(|party| self.agencies.contains_key(party)) {
+            return Err(Refusal::PartyUnknown);
+        }
+        if self.agreements.len() >= AGREEMENTS_MAX {
+            return Err(Refusal::DirectoryFull);
+        }
+        let follows = |old: Digest| {
+            self.agreements.get(&old).is_some_and(|old| {
+                old.agreement.id == agreement.id
+                    && old.agreement.revision.checked_add(1) == Some(agreement.revision)
+                    && old.agreement.parties == agreement.parties
+            })
+        };
+        if agreement.supersedes.is_none_or(follows) { Ok(()) } else { Err(Refusal::RevisionNotNext) }
+    }
+
+    /// Judges a mechanism.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] in precedence.
+    pub fn judge_mechanism(&self, signed: &Signed, revision: u64, now: TimeMs) -> Result<Verdict, Refusal> {
+        if self.network.is_none() {
+            return Err(Refusal::NoNetwork);
+        }
+        if let Some(held) = self.mechanism.as_ref().filter(|held| held.signed.digest() == signed.digest()) {
+            return Ok(Verdict::Done(held.at));
+        }
+        let signers = self.signers(signed, now);
+        signers.two_administrators()?;
+        let last = self.mechanism.as_ref().map_or(0, |held| held.revision);
+        if last.checked_add(1) == Some(revision) {
+            Ok(Verdict::Allowed { effective_at: now, by: signers.by() })
+        } else {
+            Err(Refusal::RevisionNotNext)
+        }
+    }
+}

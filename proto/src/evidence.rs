@@ -1,0 +1,391 @@
+//! Evidence records: what happened, once, as bytes that are never encoded again, and the blinded
+//! commitment to them that the log holds. Not here: the log itself (`log`), and which events follow
+//! from what (`decide`).
+
+use crate::{
+    Malformed, canonical,
+    digest::Digest,
+    ids::{AgencyId, Code, EnvelopeId, Pseudonym, ReasonClass, ReferralKey, TimeMs, closed_list},
+    lifecycle::Act,
+    refusal::Refusal,
+    wire,
+};
+
+/// Bytes of a salt.
+pub const SALT_BYTES: usize = 32;
+/// Longest evidence record, in bytes.
+pub const RECORD_BYTES_MAX: u64 = 32 * 1024;
+/// What every commitment begins with.
+const COMMITMENT_DOMAIN: &[u8] = b"referral/evidence/v1\0";
+/// First byte of an evidence leaf.
+const LEAF_VERSION: u8 = 1;
+
+closed_list!(
+    /// What happened. The first nine bear their ETSI EN 319 522 names.
+    Event {
+        /// The gateway took an envelope.
+        SubmissionAcceptance = 1,
+        /// The gateway refused one.
+        SubmissionRejection = 2,
+        /// It is in the recipient's mailbox.
+        ContentConsignment = 3,
+        /// It could not be put there.
+        ContentConsignmentFailure = 4,
+        /// The recipient's agent has every byte and signed for it.
+        ContentHandover = 5,
+        /// It was not handed over.
+        ContentHandoverFailure = 6,
+        /// A person accepted.
+        ConsignmentAcceptance = 7,
+        /// A person declined.
+        ConsignmentRejection = 8,
+        /// Nobody answered in time.
+        AcceptanceRejectionExpiry = 9,
+        /// A recipient was found by need.
+        Routed = 32,
+        /// The next agency that she named was asked.
+        Escalated = 33,
+        /// Escalation stopped: a person must look.
+        EscalationStopped = 34,
+        /// A person has seen it.
+        Seen = 35,
+        /// Another act of the lifecycle.
+        Act = 36,
+        /// A clock ran out.
+        ClockMissed = 37,
+        /// An envelope or attempt ended unheard.
+        Expired = 38,
+        /// A parked part was released.
+        DisclosureReleased = 39,
+        /// Taken back.
+        Recalled = 40,
+        /// The receiver states that it is destroyed.
+        Purged = 41,
+        /// Consent was withdrawn.
+        ConsentWithdrawn = 42,
+        /// The withdrawal was carried out.
+        WithdrawalConfirmed = 43,
+        /// Sealed to a key that is gone: back to the sender.
+        ReturnedForResealing = 44,
+        /// Ciphertext was erased.
+        Erased = 45,
+        /// A notice went to a person.
+        NoticeSent = 46,
+        /// A notice could not be sent.
+        NoticeFailed = 47,
+        /// A local user took it.
+        Taken = 48,
+        /// The directory changed.
+        DirectoryChanged = 64,
+        /// Repeated denials, counted.
+        DenialsCounted = 65,
+        /// Somebody looked at evidence.
+        Queried = 66,
+        /// An operator acted.
+        Operated = 67,
+        /// The gateway started.
+        Started = 68,
+        /// The gateway stopped.
+        Stopped = 69,
+        /// The gateway was away.
+        Outage = 70,
+        /// The clock jumped.
+        ClockStepped = 71,
+        /// A person confirmed the clock.
+        ClockConfirmed = 72,
+        /// All parties' heads were committed.
+        HeadsCommitted = 73,
+        /// The network was restored from a backup.
+        Restored = 74,
+        /// A damaged record was found.
+        DamageFound = 75,
+        /// A witness saw a fork.
+        ForkAlarm = 76,
+    }
+);
+
+/// What happened, without its place in the log. Every field but the event may be absent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each field is described in evidence.proto, once")]
+pub struct Happening {
+    pub event: Event,
+    pub sender: Option<AgencyId>,
+    pub recipient: Option<AgencyId>,
+    pub referral: Option<ReferralKey>,
+    pub attempt: u32,
+    pub envelope_id: Option<EnvelopeId>,
+    pub envelope: Option<Digest>,
+    pub act: Option<Act>,
+    pub reason: Option<ReasonClass>,
+    pub part_digests: Vec<Digest>,
+    pub agreement: Option<Digest>,
+    pub clause: Option<Code>,
+    pub rule: Option<Code>,
+    pub refusal: Option<(Refusal, &'static str)>,
+    pub object: Option<Digest>,
+    pub actor: Option<Pseudonym>,
+    pub count: u64,
+    pub clock: u32,
+    pub due_at: TimeMs,
+    pub authorised_by: u64,
+    /// The agencies whose own count of records this one continues.
+    pub parties: Vec<AgencyId>,
+}
+
+impl Happening {
+    /// An event of which nothing more is known yet.
+    #[must_use]
+    pub const fn new(event: Event) -> Self {
+        Self {
+            event,
+            sender: None,
+            recipient: None,
+            referral: None,
+            attempt: 0,
+            envelope_id: None,
+            envelope: None,
+            act: None,
+            reason: None,
+            part_digests: Vec::new(),
+            agreement: None,
+            clause: None,
+            rule: None,
+            refusal: None,
+            object: None,
+            actor: None,
+            count: 0,
+            clock: 0,
+            due_at: TimeMs(0),
+            authorised_by: 0,
+            parties: Vec::new(),
+        }
+    }
+}
+
+/// A commitment to a record: names it without telling anything of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Commitment(pub Digest);
+
+impl Commitment {
+    /// `SHA-256("referral/evidence/v1\0" || salt || record)`.
+    #[must_use]
+    pub fn to_record(salt: &Salt, record: &[u8]) -> Self {
+        Self(Digest::of_all(&[COMMITMENT_DOMAIN, &salt.0, record]))
+    }
+
+    /// The leaf of the evidence log, 33 bytes: `0x01 || commitment`.
+    #[must_use]
+    pub fn leaf(&self) -> [u8; 33] {
+        let mut leaf = [LEAF_VERSION; 33];
+        if let Some((_, rest)) = leaf.split_first_mut() {
+            rest.copy_from_slice(self.0.as_bytes());
+        }
+        leaf
+    }
+}
+
+/// What blinds a commitment: 32 independent random bytes, shown only with the record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt(pub [u8; SALT_BYTES]);
+
+impl std::fmt::Debug for Salt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Salt")
+    }
+}
+
+/// A party's place: how many records it has, and the last.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartyLink {
+    /// The agency.
+    pub party: AgencyId,
+    /// Its records so far, this one included.
+    pub count: u64,
+    /// Its record before this one.
+    pub previous: Option<Commitment>,
+}
+
+/// Where a happening stands in the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Its number in the evidence log: the evidence id.
+    pub index: u64,
+    /// When.
+    pub time: TimeMs,
+    /// The directory log's size at that moment.
+    pub directory_size: u64,
+    /// The record before it in its referral.
+    pub previous: Option<Commitment>,
+    /// One link for each of its parties, in their order.
+    pub links: Vec<PartyLink>,
+}
+
+/// A record: what happened and where it stands, with the bytes that are committed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What happened. Its `parties` are those of the links.
+    pub what: Happening,
+    /// Where it stands.
+    pub place: Place,
+    /// Blinds the commitment.
+    pub salt: Salt,
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Puts a happening in its place. This is the only moment at which a record is encoded.
+    #[must_use]
+    pub fn new(what: Happening, place: Place, salt: Salt) -> Self {
+        let bytes = prost::Message::encode_to_vec(&to_wire(&what, &place));
+        Self { what, place, salt, bytes }
+    }
+
+    /// Reads a record from its bytes. Fields that a later version added are ignored: the bytes stay
+    /// what they are, and so does the commitment.
+    ///
+    /// # Errors
+    /// [`Malformed`]: no such message, or a field without its form.
+    pub fn parse(bytes: Vec<u8>, salt: &[u8]) -> Result<Self, Malformed> {
+        canonical::limit(bytes.len(), RECORD_BYTES_MAX, "record")?;
+        let Ok(salt) = salt.try_into() else {
+            return Err(Malformed::Length { field: "salt" });
+        };
+        let Ok(wire) = <wire::EvidenceRecord as prost::Message>::decode(bytes.as_slice()) else {
+            return Err(Malformed::Protobuf { message: "EvidenceRecord" });
+        };
+        Ok(Self { what: happening(&wire)?, place: place(&wire)?, salt: Salt(salt), bytes })
+    }
+
+    /// The bytes that are committed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The commitment to them.
+    #[must_use]
+    pub fn commitment(&self) -> Commitment {
+        Commitment::to_record(&self.salt, &self.bytes)
+    }
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Record({}, {:?})", self.place.index, self.what.event)
+    }
+}
+
+fn to_wire(what: &Happening, place: &Place) -> wire::EvidenceRecord {
+    let text = |id: &Option<AgencyId>| id.as_ref().map_or_else(String::new, ToString::to_string);
+    let code = |code: &Option<Code>| code.as_ref().map_or_else(String::new, ToString::to_string);
+    let digest = |digest: Option<Digest>| digest.map_or_else(Vec::new, Digest::to_vec);
+    wire::EvidenceRecord {
+        index: place.index,
+        event: what.event.number(),
+        time_ms: place.time.0,
+        sender: text(&what.sender),
+        recipient: text(&what.recipient),
+        referral: what.referral.as_ref().map(ReferralKey::to_wire),
+        attempt: what.attempt,
+        envelope_id: what.envelope_id.map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
+        envelope: digest(what.envelope),
+        act: what.act.map_or(0, Act::number),
+        reason: what.reason.map_or(0, ReasonClass::number),
+        part_digests: what.part_digests.iter().map(|digest| digest.to_vec()).collect(),
+        directory_size: place.directory_size,
+        agreement: digest(what.agreement),
+        clause: code(&what.clause),
+        rule: code(&what.rule),
+        refusal: what.refusal.map_or(0, |(refusal, _)| refusal.number()),
+        refused_field: what.refusal.map_or_else(String::new, |(_, field)| field.to_owned()),
+        object: digest(what.object),
+        actor: what.actor.as_ref().map_or_else(String::new, ToString::to_string),
+        count: what.count,
+        clock: what.clock,
+        due_at_ms: what.due_at.0,
+        previous: digest(place.previous.map(|commitment| commitment.0)),
+        parties: place.links.iter().map(PartyLink::to_wire).collect(),
+        authorised_by: what.authorised_by,
+    }
+}
+
+impl PartyLink {
+    /// The wire form.
+    #[must_use]
+    pub fn to_wire(&self) -> wire::PartyLink {
+        wire::PartyLink {
+            party: self.party.to_string(),
+            count: self.count,
+            previous: self.previous.map_or_else(Vec::new, |commitment| commitment.0.to_vec()),
+        }
+    }
+
+    /// Reads the wire form.
+    ///
+    /// # Errors
+    /// [`Malformed`], naming the field.
+    pub fn parse(wire: &wire::PartyLink) -> Result<Self, Malformed> {
+        Ok(Self {
+            party: AgencyId::parse(&wire.party, "parties.party")?,
+            count: wire.count,
+            previous: commitment(&wire.previous, "parties.previous")?,
+        })
+    }
+}
+
+fn happening(wire: &wire::EvidenceRecord) -> Result<Happening, Malformed> {
+    let digest =
+        |bytes: &[u8], field| if bytes.is_empty() { Ok(None) } else { Digest::parse(bytes, field).map(Some) };
+    let part_digests = wire.part_digests.iter().map(|bytes| Digest::parse(bytes, "part_digests"));
+    let envelope_id = &wire.envelope_id;
+    Ok(Happening {
+        event: Event::parse(wire.event, "event")?,
+        sender: AgencyId::parse_optional(&wire.sender, "sender")?,
+        recipient: AgencyId::parse_optional(&wire.recipient, "recipient")?,
+        referral: wire.referral.as_ref().map(|wire| ReferralKey::parse(Some(wire))).transpose()?,
+        attempt: wire.attempt,
+        envelope_id: if envelope_id.is_empty() {
+            None
+        } else {
+            Some(EnvelopeId::parse(envelope_id, "envelope_id")?)
+        },
+        envelope: digest(&wire.envelope, "envelope")?,
+        act: if wire.act == 0 { None } else { Some(Act::parse(wire.act, "act")?) },
+        reason: if wire.reason == 0 { None } else { Some(ReasonClass::parse(wire.reason, "reason")?) },
+        part_digests: part_digests.collect::<Result<_, _>>()?,
+        agreement: digest(&wire.agreement, "agreement")?,
+        clause: Code::parse_optional(&wire.clause, "clause")?,
+        rule: Code::parse_optional(&wire.rule, "rule")?,
+        // The field's name is for readers of the bytes; what follows from a record never needs it.
+        refusal: Refusal::from_number(wire.refusal).map(|refusal| (refusal, refusal.field())),
+        object: digest(&wire.object, "object")?,
+        actor: Pseudonym::parse_optional(&wire.actor, "actor")?,
+        count: wire.count,
+        clock: wire.clock,
+        due_at: TimeMs(wire.due_at_ms),
+        authorised_by: wire.authorised_by,
+        parties: wire
+            .parties
+            .iter()
+            .map(|link| AgencyId::parse(&link.party, "parties.party"))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn place(wire: &wire::EvidenceRecord) -> Result<Place, Malformed> {
+    Ok(Place {
+        index: wire.index,
+        time: TimeMs(wire.time_ms),
+        directory_size: wire.directory_size,
+        previous: commitment(&wire.previous, "previous")?,
+        links: wire.parties.iter().map(PartyLink::parse).collect::<Result<_, _>>()?,
+    })
+}
+
+fn commitment(bytes: &[u8], field: &'static str) -> Result<Option<Commitment>, Malformed> {
+    if bytes.is_empty() {
+        Ok(None)
+    } else {
+        Digest::parse(bytes, field).map(|digest| Some(Commitment(digest)))
+    }
+}
