@@ -2,8 +2,8 @@
 //! directory log built them. Not here: reading signed changes (`change`), and who may make one
 //! (`authority`).
 
-mod authority;
-mod change;
+pub mod authority;
+pub mod change;
 
 use std::collections::BTreeMap;
 
@@ -295,11 +295,13 @@ impl Directory {
     // What follows applies what was logged. It cannot fail: it was judged before.
 
     /// Applies a signed change.
-    pub(crate) fn apply_change(&mut self, change: &Change, digest: Digest, place: Applied) {
+    pub(crate) fn apply_change(&mut self, signed: &Signed, change: &Change, place: Applied) {
         let Change { id, created_at, body } = change;
+        let by = self.signed_by(signed, place.time);
         let oldest = place.time.minus_ms(CHANGE_AGE_MS_MAX);
         self.changes.retain(|_, made| made.created_at >= oldest);
-        self.changes.insert(*id, ChangeMade { digest, at: place.at, created_at: *created_at });
+        self.changes
+            .insert(*id, ChangeMade { digest: signed.digest(), at: place.at, created_at: *created_at });
         match body {
             ChangeBody::Genesis { network, administrators } => {
                 self.network = Some(network.clone());
@@ -318,7 +320,7 @@ impl Directory {
                     entry.profile = Some(profile.clone());
                 }
             }
-            ChangeBody::Suspend { subject } => self.suspend(subject, &place),
+            ChangeBody::Suspend { subject } => self.suspend(subject, by, place.time),
             ChangeBody::Resume { subject } => self.release(subject),
             ChangeBody::AddAdministrator(administrator) => self.add_administrator(administrator),
             ChangeBody::RemoveAdministrator(pseudonym) => self.remove_administrator(pseudonym),
@@ -330,7 +332,13 @@ impl Directory {
     }
 
     /// Applies one party's signature of an agreement.
-    pub(crate) fn apply_agreement(&mut self, signed: &Signed, agreement: &Agreement, by: &[AgencyId], at: Locator) {
+    pub(crate) fn apply_agreement(
+        &mut self,
+        signed: &Signed,
+        agreement: &Agreement,
+        by: &[AgencyId],
+        at: Locator,
+    ) {
         let memorandum = self.agreements.entry(signed.digest()).or_insert_with(|| Memorandum {
             agreement: agreement.clone(),
             signed: signed.clone(),
@@ -359,22 +367,22 @@ impl Directory {
         }
     }
 
-    fn suspend(&mut self, subject: &Subject, place: &Applied) {
-        let lapses_at = place.time.plus_ms(SUSPENSION_LAPSE_MS);
+    fn suspend(&mut self, subject: &Subject, by: Vec<String>, now: TimeMs) {
         let Some(slot) = self.suspension_mut(subject) else {
             return;
         };
-        let running = slot.take().filter(|suspension| suspension.holds(place.time));
+        let running = slot.take().filter(|suspension| suspension.holds(now));
         let Some(mut suspension) = running else {
-            let lapses_at = if place.by.len() >= 2 { None } else { Some(lapses_at) };
-            *slot = Some(Suspension { by: place.by.clone(), since: place.time, lapses_at });
+            let alone = by.len() < 2;
+            let lapses_at = alone.then(|| now.plus_ms(SUSPENSION_LAPSE_MS));
+            *slot = Some(Suspension { by, since: now, lapses_at });
             if let Some(lapses_at) = lapses_at {
                 self.lapses.entry(lapses_at).or_default().push(subject.clone());
             }
             return;
         };
         let lapse = suspension.lapses_at.take();
-        suspension.by.extend(place.by.iter().cloned());
+        suspension.by.extend(by);
         *slot = Some(suspension);
         self.forget_lapse(subject, lapse);
     }
@@ -448,8 +456,6 @@ pub(crate) struct Applied {
     pub(crate) effective_at: TimeMs,
     /// Where it stands in the journal.
     pub(crate) at: Locator,
-    /// Who signed it: pseudonyms, or agencies.
-    pub(crate) by: Vec<String>,
 }
 
 /// A signed object that changes the directory, read.

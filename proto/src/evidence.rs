@@ -6,7 +6,7 @@ use crate::{
     Malformed, canonical,
     digest::Digest,
     ids::{AgencyId, Code, EnvelopeId, Pseudonym, ReasonClass, ReferralKey, TimeMs, closed_list},
-    lifecycle::Act,
+    lifecycle::{Act, Status},
     refusal::Refusal,
     wire,
 };
@@ -128,6 +128,7 @@ pub struct Happening {
     pub clock: u32,
     pub due_at: TimeMs,
     pub authorised_by: u64,
+    pub status: Option<Status>,
     /// The agencies whose own count of records this one continues.
     pub parties: Vec<AgencyId>,
 }
@@ -157,6 +158,7 @@ impl Happening {
             clock: 0,
             due_at: TimeMs(0),
             authorised_by: 0,
+            status: None,
             parties: Vec::new(),
         }
     }
@@ -306,6 +308,7 @@ fn to_wire(what: &Happening, place: &Place) -> wire::EvidenceRecord {
         previous: digest(place.previous.map(|commitment| commitment.0)),
         parties: place.links.iter().map(PartyLink::to_wire).collect(),
         authorised_by: what.authorised_by,
+        status: what.status.map_or(0, status_number),
     }
 }
 
@@ -364,12 +367,26 @@ fn happening(wire: &wire::EvidenceRecord) -> Result<Happening, Malformed> {
         clock: wire.clock,
         due_at: TimeMs(wire.due_at_ms),
         authorised_by: wire.authorised_by,
+        status: status(wire.status)?,
         parties: wire
             .parties
             .iter()
             .map(|link| AgencyId::parse(&link.party, "parties.party"))
             .collect::<Result<_, _>>()?,
     })
+}
+
+pub(crate) fn status_number(status: Status) -> u32 {
+    status.number().unsigned_abs()
+}
+
+pub(crate) fn status(number: u32) -> Result<Option<Status>, Malformed> {
+    let form = |_| Malformed::Form { field: "status" };
+    if number == 0 {
+        Ok(None)
+    } else {
+        Status::parse(i32::try_from(number).map_err(form)?, "status").map(Some)
+    }
 }
 
 fn place(wire: &wire::EvidenceRecord) -> Result<Place, Malformed> {

@@ -259,11 +259,11 @@ macro_rules! closed_list {
             ///
             /// # Errors
             /// [`Malformed::Missing`] for 0, [`Malformed::Form`] for a number not in the list.
-            pub const fn parse(number: i32, field: &'static str) -> Result<Self, Malformed> {
+            pub const fn parse(number: i32, field: &'static str) -> Result<Self, $crate::Malformed> {
                 match number {
-                    0 => Err(Malformed::Missing { field }),
+                    0 => Err($crate::Malformed::Missing { field }),
                     $($number => Ok(Self::$variant),)+
-                    _ => Err(Malformed::Form { field }),
+                    _ => Err($crate::Malformed::Form { field }),
                 }
             }
 

@@ -6,16 +6,23 @@
 pub mod agreement;
 pub mod caller;
 mod canonical;
+pub mod command;
+pub mod delivery;
 pub mod digest;
+pub mod directory;
 pub mod dsse;
 pub mod evidence;
+pub mod fact;
 pub mod header;
 pub mod ids;
 pub mod key;
+pub mod known;
 pub mod lifecycle;
 pub mod log;
 mod malformed;
+pub mod referral;
 pub mod refusal;
+pub mod state;
 
 pub use malformed::Malformed;
 
@@ -30,6 +37,20 @@ pub use malformed::Malformed;
 )]
 pub mod wire {
     include!(concat!(env!("OUT_DIR"), "/referral.v1.rs"));
+
+    // Messages have no `Debug`: what they hold may be a person's. Two that a `Debug` of ours reaches
+    // show their name only.
+    impl std::fmt::Debug for AgencyProfile {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("AgencyProfile")
+        }
+    }
+
+    impl std::fmt::Debug for Calendar {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Calendar")
+        }
+    }
 
     /// The compiled definitions, an encoded `google.protobuf.FileDescriptorSet`.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

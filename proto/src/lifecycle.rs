@@ -2,7 +2,6 @@
 //! here: clocks, and what an act means to a mailbox (`delivery`).
 
 use crate::{
-    Malformed,
     evidence::Event,
     ids::{Kind, ReasonClass, closed_list},
 };

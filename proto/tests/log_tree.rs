@@ -1,10 +1,6 @@
 //! The Merkle tree and its tiles against two other implementations, `tlog_tiles` and `ct-merkle`,
 //! and against themselves. Not here: fixed vectors and golden files (`log_vectors`).
-#![allow(
-    clippy::unwrap_used,
-    clippy::missing_panics_doc,
-    reason = "test helpers may unwrap"
-)]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test helpers may unwrap")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,8 +9,8 @@ use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use proto::digest::Digest;
 use proto::log::Unproven;
 use proto::log::merkle::{
-    Frontier, Growth, HashReader, consistency_proof, empty_root, inclusion_proof, leaf_hash,
-    node_hash, root, verify_consistency, verify_inclusion,
+    Frontier, Growth, HashReader, consistency_proof, empty_root, inclusion_proof, leaf_hash, node_hash, root,
+    verify_consistency, verify_inclusion,
 };
 use proto::log::tile::{EntryBundle, HashTile, TilePath, TileReader, entry_bundles, hash_tiles};
 use sha2::Sha256;
@@ -36,10 +32,7 @@ fn roots_agree_at_every_size() {
         other.push(entry);
         assert_eq!(frontier.size(), size);
         assert_eq!(frontier.root().as_bytes()[..], other.root().as_bytes()[..]);
-        assert_eq!(
-            frontier.root().0,
-            tlog::tree_hash(size, &log.stored).unwrap().0
-        );
+        assert_eq!(frontier.root().0, tlog::tree_hash(size, &log.stored).unwrap().0);
         assert_eq!(root(size, &log.leaves[..]), Ok(frontier.root()));
     }
 }
@@ -94,17 +87,9 @@ fn growth_agrees_with_the_reader() {
     let small = (0..40).flat_map(|old| (0..40).map(move |added| (old, added)));
     let around_powers = (1..14).flat_map(|bit| {
         let power = 1u64 << bit;
-        [
-            (power - 1, 1),
-            (power - 1, 2),
-            (power, 1),
-            (power, power),
-            (power + 1, 63),
-        ]
+        [(power - 1, 1), (power - 1, 2), (power, 1), (power, power), (power + 1, 63)]
     });
-    let large: Vec<_> = (0..60)
-        .map(|_| (random.between(0, 19_000), random.between(1, 600)))
-        .collect();
+    let large: Vec<_> = (0..60).map(|_| (random.between(0, 19_000), random.between(1, 600))).collect();
     for (old, added) in small.chain(around_powers).chain(large) {
         check_growth(&log, old, added);
     }
@@ -157,17 +142,13 @@ fn wrong_inclusion_proofs_are_refused() {
             let proof = inclusion_proof(index, size, &log.leaves[..]).unwrap();
             let top = log.frontier(size).root();
             let leaf = log.slice(index, index + 1)[0];
-            let verify = |index, size, leaf, proof: &[Digest], top| {
-                verify_inclusion(index, size, leaf, proof, top)
-            };
+            let verify =
+                |index, size, leaf, proof: &[Digest], top| verify_inclusion(index, size, leaf, proof, top);
             assert_eq!(verify(index, size, leaf, &proof, top), Ok(()));
             refuse_other_lengths(&proof, |proof| verify(index, size, leaf, proof, top));
             refuse_flips(&proof, |proof| verify(index, size, leaf, proof, top));
             let flipped = flip(leaf, 0);
-            assert_eq!(
-                verify(index, size, flipped, &proof, top),
-                Err(Unproven::RootMismatch)
-            );
+            assert_eq!(verify(index, size, flipped, &proof, top), Err(Unproven::RootMismatch));
             for outside in [size, size + 1, u64::MAX] {
                 let refused = verify(outside, size, leaf, &proof, top);
                 assert_eq!(refused, Err(Unproven::OutsideTree));
@@ -188,8 +169,7 @@ fn wrong_consistency_proofs_are_refused() {
     for new in 0..=SMALL {
         for old in 0..=new {
             let proof = consistency_proof(old, new, &log.leaves[..]).unwrap();
-            let verify =
-                |proof: &[Digest]| verify_consistency(old, root_at(old), new, root_at(new), proof);
+            let verify = |proof: &[Digest]| verify_consistency(old, root_at(old), new, root_at(new), proof);
             assert_eq!(verify(&proof), Ok(()));
             refuse_other_lengths(&proof, verify);
             refuse_flips(&proof, verify);
@@ -244,12 +224,7 @@ fn tile_paths() {
         ("tile/0/999", 0, 999, 256),
         ("tile/1/x001/000.p/255", 1, 1_000, 255),
         ("tile/63/x001/x234/067", 63, 1_234_067, 256),
-        (
-            "tile/2/x009/x223/x372/x036/x854/x775/807.p/9",
-            2,
-            i64::MAX.unsigned_abs(),
-            9,
-        ),
+        ("tile/2/x009/x223/x372/x036/x854/x775/807.p/9", 2, i64::MAX.unsigned_abs(), 9),
     ];
     for (text, level, index, width) in table {
         let tile = HashTile::new(level, index, width).unwrap();
@@ -290,16 +265,7 @@ fn bad_tile_paths_are_refused() {
 #[test]
 fn new_tiles_agree() {
     let mut random = Random(3);
-    let fixed = [
-        (0, 0),
-        (0, 1),
-        (0, 255),
-        (0, 256),
-        (255, 256),
-        (256, 257),
-        (0, LARGE),
-        (9, 9),
-    ];
+    let fixed = [(0, 0), (0, 1), (0, 255), (0, 256), (255, 256), (256, 257), (0, LARGE), (9, 9)];
     let random: Vec<_> = (0..400)
         .map(|round| {
             let old = random.between(0, 1 << (round % 40));
@@ -355,20 +321,14 @@ fn tiles_agree_and_serve_every_proof() {
 
     // Partial tiles may be deleted once the full one is there; a reader of an older size then
     // uses the full one.
-    files.retain(|tile, _| {
-        *tile == tile.full() || hash_tiles(0, LARGE).any(|current| current == *tile)
-    });
+    files.retain(|tile, _| *tile == tile.full() || hash_tiles(0, LARGE).any(|current| current == *tile));
     let asked = RefCell::new(Vec::new());
     let reader = TileReader::new(600, |tile: HashTile| {
         asked.borrow_mut().push(tile.to_string());
         files.get(&tile).cloned()
     });
     assert_eq!(root(600, &reader), Ok(log.frontier(600).root()));
-    assert!(
-        asked
-            .borrow()
-            .starts_with(&["tile/0/002.p/88".to_owned(), "tile/0/002".to_owned()])
-    );
+    assert!(asked.borrow().starts_with(&["tile/0/002.p/88".to_owned(), "tile/0/002".to_owned()]));
     // Nothing beyond the reader's size is read, though the tile has it.
     assert_eq!(reader.hash(0, 600), None);
     assert_eq!(reader.hash(8, 2), None);
@@ -415,12 +375,7 @@ fn bundles() {
     assert!(EntryBundle::new(0, 4).unwrap().decode(&bytes).is_err());
     assert!(bundle.encode(&entries[..2]).is_err());
     let too_large = vec![0; 65_536];
-    assert!(
-        EntryBundle::new(0, 1)
-            .unwrap()
-            .encode(&[too_large])
-            .is_err()
-    );
+    assert!(EntryBundle::new(0, 1).unwrap().encode(&[too_large]).is_err());
 }
 
 /// A log in memory in three forms: leaf hashes, every complete node, and as `tlog_tiles` stores it.
@@ -461,11 +416,7 @@ impl Log {
             let pairs = levels[levels.len() - 1].chunks_exact(2);
             levels.push(pairs.map(|pair| node_hash(pair[0], pair[1])).collect());
         }
-        Self {
-            leaves,
-            cache: Nodes(levels),
-            stored,
-        }
+        Self { leaves, cache: Nodes(levels), stored }
     }
 
     fn slice(&self, start: u64, end: u64) -> &[Digest] {

@@ -24,8 +24,8 @@ pub enum Verdict {
     Allowed {
         /// When it takes effect.
         effective_at: TimeMs,
-        /// Who signed it: pseudonyms, or agencies.
-        by: Vec<String>,
+        /// The agencies that signed it, sorted.
+        by: Vec<AgencyId>,
     },
     /// It was done before; this is where.
     Done(Locator),
@@ -63,6 +63,11 @@ impl Directory {
         Signers { administrators, agencies, keys }
     }
 
+    /// Who signed an object, of those whose keys are in force: pseudonyms, then agencies.
+    pub(super) fn signed_by(&self, signed: &Signed, now: TimeMs) -> Vec<String> {
+        self.signers(signed, now).by()
+    }
+
     /// Judges a change.
     ///
     /// # Errors
@@ -80,13 +85,7 @@ impl Directory {
         }
         let signers = self.signers(signed, now);
         let effective_at = self.judge_body(&change.body, &signers, now)?;
-        let by = match &change.body {
-            ChangeBody::Genesis { administrators, .. } => {
-                administrators.iter().map(|one| one.pseudonym.to_string()).collect()
-            }
-            _ => signers.by(),
-        };
-        Ok(Verdict::Allowed { effective_at, by })
+        Ok(Verdict::Allowed { effective_at, by: signers.agencies.into_iter().cloned().collect() })
     }
 
     fn judge_body(&self, body: &ChangeBody, signers: &Signers<'_>, now: TimeMs) -> Result<TimeMs, Refusal> {
@@ -98,7 +97,9 @@ impl Directory {
         }
         let judged = match body {
             ChangeBody::Genesis { .. } => Err(Refusal::GenesisDone),
-            ChangeBody::AdmitAgency { agency, signing_key, .. } => self.judge_admission(agency, *signing_key, signers),
+            ChangeBody::AdmitAgency { agency, signing_key, .. } => {
+                self.judge_admission(agency, *signing_key, signers)
+            }
             ChangeBody::PublishKey { agency, key } => return self.judge_key(agency, key, signers, now),
             ChangeBody::RevokeKey { agency, key_id } => self.judge_revocation(agency, key_id, signers, now),
             ChangeBody::Profile { agency, .. } => self.judge_owner(agency, signers),
@@ -108,7 +109,8 @@ impl Directory {
             ChangeBody::RemoveAdministrator(pseudonym) => self.judge_removal(pseudonym, signers),
             ChangeBody::Calendar(calendar) => {
                 signers.two_administrators()?;
-                let full = self.calendars.len() >= CALENDARS_MAX && !self.calendars.contains_key(&calendar.name);
+                let full =
+                    self.calendars.len() >= CALENDARS_MAX && !self.calendars.contains_key(&calendar.name);
                 if full { Err(Refusal::DirectoryFull) } else { Ok(()) }
             }
             ChangeBody::RestoreOverride => signers.two_administrators(),
@@ -125,7 +127,12 @@ impl Directory {
         if all { Ok(()) } else { Err(Refusal::NotProven) }
     }
 
-    fn judge_admission(&self, agency: &AgencyId, key: PublicKey, signers: &Signers<'_>) -> Result<(), Refusal> {
+    fn judge_admission(
+        &self,
+        agency: &AgencyId,
+        key: PublicKey,
+        signers: &Signers<'_>,
+    ) -> Result<(), Refusal> {
         signers.two_administrators()?;
         if self.agencies.contains_key(agency) {
             return Err(Refusal::AgencyExists);
@@ -185,9 +192,10 @@ impl Directory {
             return Err(Refusal::SubjectUnknown);
         }
         // An agency that revokes its last signing key by itself could never publish the next one.
-        let others = entry.keys.iter().any(|key| {
-            key.id != *id && key.key.purpose() == KeyPurpose::Signing && key.in_force(now)
-        });
+        let others = entry
+            .keys
+            .iter()
+            .any(|key| key.id != *id && key.key.purpose() == KeyPurpose::Signing && key.in_force(now));
         let is_signing = self.key_in_force(agency, id, KeyPurpose::Signing, now);
         if by_owner && is_signing && !others { Err(Refusal::LastKey) } else { Ok(()) }
     }
@@ -262,7 +270,12 @@ impl Directory {
     ///
     /// # Errors
     /// The first [`Refusal`] in precedence.
-    pub fn judge_agreement(&self, signed: &Signed, agreement: &Agreement, now: TimeMs) -> Result<Verdict, Refusal> {
+    pub fn judge_agreement(
+        &self,
+        signed: &Signed,
+        agreement: &Agreement,
+        now: TimeMs,
+    ) -> Result<Verdict, Refusal> {
         if self.network.is_none() {
             return Err(Refusal::NoNetwork);
         }
@@ -280,7 +293,7 @@ impl Directory {
         } else {
             self.judge_new_agreement(agreement, now)?;
         }
-        Ok(Verdict::Allowed { effective_at: now, by: signers.by() })
+        Ok(Verdict::Allowed { effective_at: now, by: signers.agencies.into_iter().cloned().collect() })
     }
 
     fn judge_new_agreement(&self, agreement: &Agreement, now: TimeMs) -> Result<(), Refusal> {
@@ -318,7 +331,7 @@ impl Directory {
         signers.two_administrators()?;
         let last = self.mechanism.as_ref().map_or(0, |held| held.revision);
         if last.checked_add(1) == Some(revision) {
-            Ok(Verdict::Allowed { effective_at: now, by: signers.by() })
+            Ok(Verdict::Allowed { effective_at: now, by: Vec::new() })
         } else {
             Err(Refusal::RevisionNotNext)
         }

@@ -63,9 +63,7 @@ impl Checkpoint {
     /// [`Malformed::Form`] or [`Malformed::Length`] for anything that [`fmt::Display`] would not
     /// write; [`Malformed::Mismatch`] for an empty tree with a root that is not the empty tree's.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let malformed = Malformed::Form {
-            field: "checkpoint",
-        };
+        let malformed = Malformed::Form { field: "checkpoint" };
         let mut lines = lines(text, "checkpoint")?;
         let (Some(origin), Some(size), Some(root), None) =
             (lines.next(), lines.next(), lines.next(), lines.next())
@@ -78,9 +76,7 @@ impl Checkpoint {
             root: parse_digest(root, "checkpoint.root")?,
         };
         if checkpoint.size == 0 && checkpoint.root != empty_root() {
-            return Err(Malformed::Mismatch {
-                field: "checkpoint.root",
-            });
+            return Err(Malformed::Mismatch { field: "checkpoint.root" });
         }
         Ok(checkpoint)
     }
@@ -104,14 +100,8 @@ impl Checkpoint {
 
     /// Reads the checkpoint of a note whose good signatures are given, and finds its log's among
     /// them.
-    pub(super) fn signed_by_its_log(
-        note: &SignedNote,
-        signed: &[Signed<'_>],
-    ) -> Result<Self, Unproven> {
-        let mut logs = signed
-            .iter()
-            .filter(|signed| signs_as_log(signed))
-            .peekable();
+    pub(super) fn signed_by_its_log(note: &SignedNote, signed: &[Signed<'_>]) -> Result<Self, Unproven> {
+        let mut logs = signed.iter().filter(|signed| signs_as_log(signed)).peekable();
         if logs.peek().is_none() {
             return Err(Unproven::Unsigned);
         }

@@ -23,10 +23,7 @@ impl CosignedAt {
     /// [`Malformed::TooLarge`] above 2^63 − 1 (C2SP `tlog-cosignature`, Format).
     pub const fn from_unix_s(unix_s: u64) -> Result<Self, Malformed> {
         if unix_s > UNIX_S_MAX {
-            return Err(Malformed::TooLarge {
-                field: "cosignature.time",
-                limit: UNIX_S_MAX,
-            });
+            return Err(Malformed::TooLarge { field: "cosignature.time", limit: UNIX_S_MAX });
         }
         Ok(Self(unix_s))
     }
@@ -41,12 +38,7 @@ impl CosignedAt {
 /// Cosigns a checkpoint: the line to add to its note. Call it only after the checkpoint was
 /// verified and shown to be consistent with the largest one cosigned before.
 #[must_use]
-pub fn cosign(
-    name: &KeyName,
-    key: &SigningKey,
-    at: CosignedAt,
-    checkpoint: &Checkpoint,
-) -> SignatureLine {
+pub fn cosign(name: &KeyName, key: &SigningKey, at: CosignedAt, checkpoint: &Checkpoint) -> SignatureLine {
     let signature = key.sign(message(at, &checkpoint.to_string()).as_bytes());
     let timestamped = [&at.0.to_be_bytes()[..], &signature].concat();
     SignatureLine::new(name, KeyType::CosignatureV1, key, timestamped)
@@ -58,8 +50,7 @@ pub fn cosign(
 pub fn verify(key: PublicKey, checkpoint: &str, timestamped: &[u8]) -> Option<CosignedAt> {
     let (unix_s, signature) = timestamped.split_first_chunk()?;
     let at = CosignedAt::from_unix_s(u64::from_be_bytes(*unix_s)).ok()?;
-    key.verifies(message(at, checkpoint).as_bytes(), signature)
-        .then_some(at)
+    key.verifies(message(at, checkpoint).as_bytes(), signature).then_some(at)
 }
 
 const UNIX_S_MAX: u64 = i64::MAX.unsigned_abs();

@@ -6,10 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::{Malformed, digest::Digest, log::SIZE_MAX};
 
 /// The lines of a text in which every line ends in exactly one newline.
-pub(super) fn lines<'t>(
-    text: &'t str,
-    field: &'static str,
-) -> Result<std::str::Split<'t, char>, Malformed> {
+pub(super) fn lines<'t>(text: &'t str, field: &'static str) -> Result<std::str::Split<'t, char>, Malformed> {
     let unended = text.strip_suffix('\n').ok_or(Malformed::Form { field })?;
     Ok(unended.split('\n'))
 }

@@ -46,15 +46,10 @@ impl Frontier {
     /// not one hash for each one-bit of the size.
     pub fn from_parts(size: u64, subtrees: Vec<Digest>) -> Result<Self, Malformed> {
         if size > SIZE_MAX {
-            return Err(Malformed::TooLarge {
-                field: "frontier.size",
-                limit: SIZE_MAX,
-            });
+            return Err(Malformed::TooLarge { field: "frontier.size", limit: SIZE_MAX });
         }
         if u32::try_from(subtrees.len()) != Ok(size.count_ones()) {
-            return Err(Malformed::Length {
-                field: "frontier.subtrees",
-            });
+            return Err(Malformed::Length { field: "frontier.subtrees" });
         }
         Ok(Self { size, subtrees })
     }
@@ -97,9 +92,7 @@ impl Frontier {
     #[must_use]
     pub fn root(&self) -> Digest {
         let smallest_first = self.subtrees.iter().rev().copied();
-        smallest_first
-            .reduce(|right, left| node_hash(left, right))
-            .unwrap_or_else(empty_root)
+        smallest_first.reduce(|right, left| node_hash(left, right)).unwrap_or_else(empty_root)
     }
 }
 
@@ -134,18 +127,11 @@ impl Growth {
         let size = before.size.saturating_add(added);
         // Every subtree of the old frontier is the left sibling of a node above a new leaf, so the
         // layers hold it, and all of the new frontier with it.
-        let mut subtrees: Vec<Digest> = peaks(size)
-            .filter_map(|node| Layer::hash(&layers, node))
-            .collect();
+        let mut subtrees: Vec<Digest> = peaks(size).filter_map(|node| Layer::hash(&layers, node)).collect();
         subtrees.reverse();
         let after = Frontier { size, subtrees };
         let root = after.root();
-        Self {
-            size_before: before.size,
-            layers,
-            after,
-            root,
-        }
+        Self { size_before: before.size, layers, after, root }
     }
 
     /// The frontier with the batch.
@@ -199,11 +185,7 @@ impl Layer {
     fn all(before: &Frontier, leaf_hashes: &[Digest]) -> Vec<Self> {
         let mut smallest_first = before.subtrees.iter().rev().copied();
         let mut layers = Vec::new();
-        let mut layer = Self::beside(
-            before.size,
-            &mut smallest_first,
-            leaf_hashes.iter().copied(),
-        );
+        let mut layer = Self::beside(before.size, &mut smallest_first, leaf_hashes.iter().copied());
         while !layer.is_root() {
             let (pairs, last) = layer.hashes.as_chunks();
             let parents = pairs.iter().map(|[left, right]| node_hash(*left, *right));
@@ -224,15 +206,8 @@ impl Layer {
         hashes: impl Iterator<Item = Digest>,
     ) -> Self {
         let is_right_child = first & 1 == 1;
-        let left_sibling = if is_right_child {
-            smallest_first.next()
-        } else {
-            None
-        };
-        Self {
-            first: first & !1,
-            hashes: left_sibling.into_iter().chain(hashes).collect(),
-        }
+        let left_sibling = if is_right_child { smallest_first.next() } else { None };
+        Self { first: first & !1, hashes: left_sibling.into_iter().chain(hashes).collect() }
     }
 
     fn is_root(&self) -> bool {
@@ -291,9 +266,7 @@ pub fn inclusion_proof(
     if index >= size {
         return Err(Unproven::OutsideTree);
     }
-    siblings(Node { level: 0, index }, size)
-        .map(|node| hash_of(node, size, reader))
-        .collect()
+    siblings(Node { level: 0, index }, size).map(|node| hash_of(node, size, reader)).collect()
 }
 
 /// The consistency proof from the tree of `old_size` leaves to that of `new_size` leaves
@@ -318,10 +291,7 @@ pub fn consistency_proof(
     }
     // When the old tree is one complete subtree, the verifier has its hash: the old root.
     let seed = Some(peak).filter(|_| !old_size.is_power_of_two());
-    seed.into_iter()
-        .chain(siblings(peak, new_size))
-        .map(|node| hash_of(node, new_size, reader))
-        .collect()
+    seed.into_iter().chain(siblings(peak, new_size)).map(|node| hash_of(node, new_size, reader)).collect()
 }
 
 /// Checks that the leaf with this hash is at `index` in the tree of `size` leaves with this root
@@ -390,19 +360,11 @@ pub fn verify_consistency(
 }
 
 fn equal(computed: Digest, root: Digest) -> Result<(), Unproven> {
-    if computed == root {
-        Ok(())
-    } else {
-        Err(Unproven::RootMismatch)
-    }
+    if computed == root { Ok(()) } else { Err(Unproven::RootMismatch) }
 }
 
 fn no_hashes(proof: &[Digest]) -> Result<(), Unproven> {
-    if proof.is_empty() {
-        Ok(())
-    } else {
-        Err(Unproven::ProofLength)
-    }
+    if proof.is_empty() { Ok(()) } else { Err(Unproven::ProofLength) }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -418,11 +380,7 @@ impl Node {
 
     /// The hash of the parent of this node and its sibling.
     fn join(self, hash: Digest, sibling_hash: Digest) -> Digest {
-        if self.is_left() {
-            node_hash(hash, sibling_hash)
-        } else {
-            node_hash(sibling_hash, hash)
-        }
+        if self.is_left() { node_hash(hash, sibling_hash) } else { node_hash(sibling_hash, hash) }
     }
 }
 
@@ -433,10 +391,7 @@ fn peaks(size: u64) -> impl Iterator<Item = Node> {
     (0..64u8)
         .zip(widths)
         .filter(|(_, width)| width & 1 == 1)
-        .map(|(level, width)| Node {
-            level,
-            index: width ^ 1,
-        })
+        .map(|(level, width)| Node { level, index: width ^ 1 })
 }
 
 /// The siblings on the way from a complete node up to the root, lowest first.
@@ -448,26 +403,14 @@ fn siblings(node: Node, size: u64) -> impl Iterator<Item = Node> {
     (node.level..64)
         .zip(indices.zip(lasts))
         .take_while(|(_, (_, last))| *last > 0)
-        .map(|(level, (index, last))| {
-            (
-                Node {
-                    level,
-                    index: index ^ 1,
-                },
-                last,
-            )
-        })
+        .map(|(level, (index, last))| (Node { level, index: index ^ 1 }, last))
         .filter(|(sibling, last)| sibling.index <= *last)
         .map(|(sibling, _)| sibling)
 }
 
 /// Each sibling on the way up with its hash from the proof; an error where the proof is too short,
 /// or at the end where it is too long.
-fn climb(
-    node: Node,
-    size: u64,
-    proof: &[Digest],
-) -> impl Iterator<Item = Result<(Node, Digest), Unproven>> {
+fn climb(node: Node, size: u64, proof: &[Digest]) -> impl Iterator<Item = Result<(Node, Digest), Unproven>> {
     let mut hashes = proof.iter().copied();
     let mut siblings = siblings(node, size);
     std::iter::from_fn(move || match (siblings.next(), hashes.next()) {
@@ -505,7 +448,5 @@ fn fold(
 }
 
 fn read(node: Node, reader: &(impl HashReader + ?Sized)) -> Result<Digest, Unproven> {
-    reader
-        .hash(node.level, node.index)
-        .ok_or(Unproven::HashMissing)
+    reader.hash(node.level, node.index).ok_or(Unproven::HashMissing)
 }

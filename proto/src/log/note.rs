@@ -124,12 +124,7 @@ impl VerifierKey {
     #[must_use]
     pub fn new(name: KeyName, key_type: KeyType, key: PublicKey) -> Self {
         let id = NoteKeyId::of(&name, key_type, key);
-        Self {
-            name,
-            key_type,
-            key,
-            id,
-        }
+        Self { name, key_type, key, id }
     }
 
     /// Reads a vkey.
@@ -187,10 +182,9 @@ impl VerifierKey {
 
     fn verify(&self, text: &str, signature: &[u8]) -> Option<Signed<'_>> {
         match self.key_type {
-            KeyType::Ed25519 => self
-                .key
-                .verifies(text.as_bytes(), signature)
-                .then_some(Signed::Ed25519 { key: self }),
+            KeyType::Ed25519 => {
+                self.key.verifies(text.as_bytes(), signature).then_some(Signed::Ed25519 { key: self })
+            }
             KeyType::CosignatureV1 => cosignature::verify(self.key, text, signature)
                 .map(|at| Signed::CosignatureV1 { key: self, at }),
         }
@@ -233,11 +227,7 @@ impl SignatureLine {
         if !is_name(name) || signature.is_empty() {
             return Err(malformed);
         }
-        Ok(Self {
-            name: name.to_owned(),
-            id: NoteKeyId(*id),
-            signature: signature.to_vec(),
-        })
+        Ok(Self { name: name.to_owned(), id: NoteKeyId(*id), signature: signature.to_vec() })
     }
 
     /// The name of the key that claims to have signed.
@@ -252,17 +242,8 @@ impl SignatureLine {
         self.id
     }
 
-    pub(super) fn new(
-        name: &KeyName,
-        key_type: KeyType,
-        key: &SigningKey,
-        signature: Vec<u8>,
-    ) -> Self {
-        Self {
-            name: name.0.clone(),
-            id: NoteKeyId::of(name, key_type, key.public()),
-            signature,
-        }
+    pub(super) fn new(name: &KeyName, key_type: KeyType, key: &SigningKey, signature: Vec<u8>) -> Self {
+        Self { name: name.0.clone(), id: NoteKeyId::of(name, key_type, key.public()), signature }
     }
 }
 
@@ -292,11 +273,7 @@ impl SignedNote {
         if !text.ends_with('\n') || has_control_characters(&text) {
             return Err(Malformed::Form { field: NOTE });
         }
-        Self {
-            text,
-            lines: vec![line],
-        }
-        .within_limits()
+        Self { text, lines: vec![line] }.within_limits()
     }
 
     /// The note with one more signature line at its end.
@@ -333,11 +310,7 @@ impl SignedNote {
             .take(SIGNATURES_MAX.saturating_add(1))
             .map(SignatureLine::parse)
             .collect::<Result<_, _>>()?;
-        Self {
-            text: format!("{unended_text}\n"),
-            lines,
-        }
-        .within_limits()
+        Self { text: format!("{unended_text}\n"), lines }.within_limits()
     }
 
     /// The text, with its last newline. Not to be believed before [`Self::verify`].
@@ -365,11 +338,7 @@ impl SignedNote {
     ) -> Result<Vec<Signed<'k>>, Unproven> {
         let mut found: Vec<Option<Signed<'k>>> = self.lines.iter().map(|_| None).collect();
         for key in known {
-            let mut of_key = self
-                .lines
-                .iter()
-                .zip(&mut found)
-                .filter(|(line, _)| key.made(line));
+            let mut of_key = self.lines.iter().zip(&mut found).filter(|(line, _)| key.made(line));
             let Some((line, signed)) = of_key.next() else {
                 continue;
             };
@@ -388,18 +357,12 @@ impl SignedNote {
 
     /// A checkpoint's text always is that of a note.
     pub(super) fn of_checkpoint(checkpoint: &Checkpoint, line: SignatureLine) -> Self {
-        Self {
-            text: checkpoint.to_string(),
-            lines: vec![line],
-        }
+        Self { text: checkpoint.to_string(), lines: vec![line] }
     }
 
     fn within_limits(self) -> Result<Self, Malformed> {
         if self.lines.len() > SIGNATURES_MAX {
-            return Err(Malformed::TooLarge {
-                field: "note.signatures",
-                limit: 100,
-            });
+            return Err(Malformed::TooLarge { field: "note.signatures", limit: 100 });
         }
         if self.to_string().len() > NOTE_BYTES_MAX {
             return Err(TOO_LONG);
@@ -450,10 +413,7 @@ const LINE: &str = "note.signature";
 const VKEY: &str = "vkey";
 /// Characters of 33 bytes in base64.
 const VKEY_BASE64_BYTES: usize = (1 + PUBLIC_KEY_BYTES).div_ceil(3) * 4;
-const TOO_LONG: Malformed = Malformed::TooLarge {
-    field: NOTE,
-    limit: 1_000_000,
-};
+const TOO_LONG: Malformed = Malformed::TooLarge { field: NOTE, limit: 1_000_000 };
 
 fn is_name(text: &str) -> bool {
     let allowed = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';

@@ -33,10 +33,7 @@ pub struct Policy {
 enum Quorum {
     None,
     Witness(PublicKey),
-    Group {
-        threshold: usize,
-        members: Vec<Self>,
-    },
+    Group { threshold: usize, members: Vec<Self> },
 }
 
 impl Policy {
@@ -77,10 +74,7 @@ impl Policy {
     /// line; [`Malformed::Form`] for anything else that C2SP `tlog-policy` does not allow.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         if text.len() > POLICY_BYTES_MAX {
-            return Err(Malformed::TooLarge {
-                field: "policy",
-                limit: 131_072,
-            });
+            return Err(Malformed::TooLarge { field: "policy", limit: 131_072 });
         }
         let foreign = |c: char| c.is_ascii_control() && c != '\t' && c != '\n';
         if text.contains(foreign) {
@@ -91,9 +85,7 @@ impl Policy {
             let words: Vec<&str> = line.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
             draft.line(&words)?;
         }
-        let missing = Malformed::Missing {
-            field: "policy.quorum",
-        };
+        let missing = Malformed::Missing { field: "policy.quorum" };
         let quorum = draft.quorum.take().ok_or(missing)?;
         Ok(draft.with(quorum))
     }
@@ -120,11 +112,7 @@ impl Policy {
         let signed = note.verify(self.logs.iter().chain(&self.witnesses))?;
         let checkpoint = Checkpoint::signed_by_its_log(note, &signed)?;
         let cosigned: Vec<PublicKey> = signed.iter().filter_map(cosigner).collect();
-        if self.quorum.is_met(&cosigned) {
-            Ok(checkpoint)
-        } else {
-            Err(Unproven::NoQuorum)
-        }
+        if self.quorum.is_met(&cosigned) { Ok(checkpoint) } else { Err(Unproven::NoQuorum) }
     }
 
     /// Whether [`Self::open`] would accept the note.
@@ -187,12 +175,7 @@ impl Draft {
     fn add_witness(&mut self, witness: VerifierKey) -> Result<(), Malformed> {
         match witness.key_type() {
             KeyType::Ed25519 => Err(form("policy.witness")),
-            KeyType::CosignatureV1 => add_key(
-                &mut self.witnesses,
-                witness,
-                "policy.witness",
-                WITNESSES_MAX,
-            ),
+            KeyType::CosignatureV1 => add_key(&mut self.witnesses, witness, "policy.witness", WITNESSES_MAX),
         }
     }
 
@@ -200,10 +183,7 @@ impl Draft {
         let malformed = form("policy.group");
         self.groups_count = self.groups_count.saturating_add(1);
         if self.groups_count > GROUPS_MAX {
-            return Err(Malformed::TooLarge {
-                field: "policy.group",
-                limit: 64,
-            });
+            return Err(Malformed::TooLarge { field: "policy.group", limit: 64 });
         }
         let threshold = match threshold {
             "any" => 1,
@@ -243,11 +223,7 @@ impl Draft {
     }
 
     fn with(self, quorum: Quorum) -> Policy {
-        Policy {
-            logs: self.logs,
-            witnesses: self.witnesses,
-            quorum,
-        }
+        Policy { logs: self.logs, witnesses: self.witnesses, quorum }
     }
 }
 
@@ -276,10 +252,7 @@ fn add_key(
     field: &'static str,
     count_max: usize,
 ) -> Result<(), Malformed> {
-    if keys
-        .iter()
-        .any(|there| there.public_key() == key.public_key())
-    {
+    if keys.iter().any(|there| there.public_key() == key.public_key()) {
         return Err(form(field));
     }
     keys.push(key);

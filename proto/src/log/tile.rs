@@ -78,11 +78,7 @@ impl HashTile {
         if level > LEVEL_MAX || !is_place(index, width) {
             return Err(BAD_PATH);
         }
-        Ok(Self {
-            level,
-            index,
-            width,
-        })
+        Ok(Self { level, index, width })
     }
 
     /// Tile level: 0 holds leaf hashes.
@@ -106,10 +102,7 @@ impl HashTile {
     /// The full tile that this one is, or will become.
     #[must_use]
     pub const fn full(self) -> Self {
-        Self {
-            width: WIDTH_MAX,
-            ..self
-        }
+        Self { width: WIDTH_MAX, ..self }
     }
 
     /// The tile's bytes: its hashes, one after the other.
@@ -177,10 +170,8 @@ impl EntryBundle {
         }
         let mut bytes = Vec::new();
         for entry in entries.iter().map(AsRef::as_ref) {
-            let length = u16::try_from(entry.len()).map_err(|_| Malformed::TooLarge {
-                field: "bundle.entry",
-                limit: u16::MAX.into(),
-            })?;
+            let length = u16::try_from(entry.len())
+                .map_err(|_| Malformed::TooLarge { field: "bundle.entry", limit: u16::MAX.into() })?;
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(entry);
         }
@@ -202,11 +193,7 @@ impl EntryBundle {
             entries.push(entry);
             rest = after;
         }
-        if rest.is_empty() {
-            Ok(entries)
-        } else {
-            Err(BAD_BUNDLE)
-        }
+        if rest.is_empty() { Ok(entries) } else { Err(BAD_BUNDLE) }
     }
 }
 
@@ -221,19 +208,11 @@ impl fmt::Display for EntryBundle {
 /// by level: those completed in between, then the partial one of the new size. A tree of 256 leaves
 /// has a partial tile of width 1 at level 1.
 pub fn hash_tiles(old_size: u64, new_size: u64) -> impl Iterator<Item = HashTile> {
-    let sizes = std::iter::successors(Some((old_size, new_size)), |(old, new)| {
-        Some((old >> HEIGHT, new >> HEIGHT))
-    });
-    (0..=LEVEL_MAX)
-        .zip(sizes)
-        .take_while(|(_, (_, new))| *new > 0)
-        .flat_map(|(level, (old, new))| {
-            places(old, new).map(move |(index, width)| HashTile {
-                level,
-                index,
-                width,
-            })
-        })
+    let sizes =
+        std::iter::successors(Some((old_size, new_size)), |(old, new)| Some((old >> HEIGHT, new >> HEIGHT)));
+    (0..=LEVEL_MAX).zip(sizes).take_while(|(_, (_, new))| *new > 0).flat_map(|(level, (old, new))| {
+        places(old, new).map(move |(index, width)| HashTile { level, index, width })
+    })
 }
 
 /// The entry bundles that the tree of `new_size` leaves has and the tree of `old_size` leaves had
@@ -246,9 +225,7 @@ pub fn entry_bundles(old_size: u64, new_size: u64) -> impl Iterator<Item = Entry
 fn places(old: u64, new: u64) -> impl Iterator<Item = (u64, u16)> {
     let [_, _, _, _, _, _, _, rest] = new.to_be_bytes();
     let partial = (old < new && rest > 0).then_some((new >> HEIGHT, rest.into()));
-    (old >> HEIGHT..new >> HEIGHT)
-        .map(|index| (index, WIDTH_MAX))
-        .chain(partial)
+    (old >> HEIGHT..new >> HEIGHT).map(|index| (index, WIDTH_MAX)).chain(partial)
 }
 
 /// Reads the hashes of the tree of one size out of its tiles.
@@ -281,9 +258,7 @@ impl<F: Fn(HashTile) -> Option<Vec<u8>>> HashReader for TileReader<F> {
     fn hash(&self, level: u8, index: u64) -> Option<Digest> {
         let tile_level = level / HEIGHT;
         let height = u32::from(level % HEIGHT);
-        let nodes_of_level = self
-            .size
-            .checked_shr(u32::from(tile_level).checked_mul(HEIGHT.into())?)?;
+        let nodes_of_level = self.size.checked_shr(u32::from(tile_level).checked_mul(HEIGHT.into())?)?;
         let count = 1u64.checked_shl(height)?;
         let first = index.checked_mul(count)?;
         if first.checked_add(count)? > nodes_of_level {
@@ -292,11 +267,8 @@ impl<F: Fn(HashTile) -> Option<Vec<u8>>> HashReader for TileReader<F> {
         let tile_index = first >> HEIGHT;
         let before = tile_index << HEIGHT;
         let width = nodes_of_level.checked_sub(before)?.min(WIDTH_MAX.into());
-        let bytes = self.tile(HashTile {
-            level: tile_level,
-            index: tile_index,
-            width: u16::try_from(width).ok()?,
-        })?;
+        let bytes =
+            self.tile(HashTile { level: tile_level, index: tile_index, width: u16::try_from(width).ok()? })?;
         let skip = usize::try_from(first.checked_sub(before)?).ok()?;
         let (hashes, _) = bytes.as_chunks::<HASH_BYTES>();
         let mut subtree = Frontier::default();
@@ -352,12 +324,7 @@ fn parse_place(text: &str) -> Result<(u64, u16), Malformed> {
     };
     let mut digits = String::new();
     for group in others.into_iter().flat_map(|others| others.split('/')) {
-        digits.push_str(
-            group
-                .strip_prefix('x')
-                .filter(|g| g.len() == 3)
-                .ok_or(BAD_PATH)?,
-        );
+        digits.push_str(group.strip_prefix('x').filter(|g| g.len() == 3).ok_or(BAD_PATH)?);
     }
     if last.len() != 3 || digits.starts_with("000") {
         return Err(BAD_PATH);

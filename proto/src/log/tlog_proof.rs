@@ -64,12 +64,7 @@ impl TlogProof {
         if path.len() > PATH_HASHES_MAX {
             return too_large("proof.path", 63);
         }
-        Ok(Self {
-            extra,
-            index,
-            path,
-            note,
-        })
+        Ok(Self { extra, index, path, note })
     }
 
     /// Reads a proof.
@@ -79,10 +74,7 @@ impl TlogProof {
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let malformed = Malformed::Form { field: "proof" };
         if text.len() > PROOF_BYTES_MAX {
-            return Err(Malformed::TooLarge {
-                field: "proof",
-                limit: 1_131_072,
-            });
+            return Err(Malformed::TooLarge { field: "proof", limit: 1_131_072 });
         }
         let rest = text.strip_prefix(HEADER).ok_or(malformed)?;
         // No line before the checkpoint is empty, so the first empty line ends them.
@@ -133,13 +125,7 @@ impl TlogProof {
     /// As [`Policy::open`] and [`verify_inclusion`].
     pub fn verify(&self, entry: &[u8], policy: &Policy) -> Result<Checkpoint, Unproven> {
         let checkpoint = policy.open(&self.note)?;
-        verify_inclusion(
-            self.index,
-            checkpoint.size,
-            leaf_hash(entry),
-            &self.path,
-            checkpoint.root,
-        )?;
+        verify_inclusion(self.index, checkpoint.size, leaf_hash(entry), &self.path, checkpoint.root)?;
         Ok(checkpoint)
     }
 }
@@ -160,9 +146,7 @@ impl fmt::Display for TlogProof {
 
 /// An extra line without data is refused: no extra data is written as no line.
 fn parse_extra(line: &str) -> Result<Vec<u8>, Malformed> {
-    let malformed = Malformed::Form {
-        field: "proof.extra",
-    };
+    let malformed = Malformed::Form { field: "proof.extra" };
     let data = line.strip_prefix("extra ").ok_or(malformed)?;
     let data = parse_base64(data, "proof.extra")?;
     if data.is_empty() {

@@ -1,0 +1,279 @@
+//! Mailboxes: what waits for each agency, and in which order it is handed over. Not here: streams
+//! and leases (the gateway), and what a handover means to a referral (`referral`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    digest::Digest,
+    ids::{AgencyId, Locator, ReferralKey, Release, TimeMs, Urgency},
+    lifecycle::Act,
+};
+
+/// Most envelopes that wait in one mailbox.
+pub const MAILBOX_ITEMS_MAX: usize = 100_000;
+
+/// An envelope, or the parts of it that an acceptance released, waiting for its recipient.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each field is described in journal.proto (Mail), once")]
+pub struct Mail {
+    /// Number of its consignment in the evidence log: orders what waits.
+    pub order: u64,
+    pub envelope: Digest,
+    pub from: AgencyId,
+    pub referral: ReferralKey,
+    pub attempt: u32,
+    pub act: Act,
+    pub urgency: Urgency,
+    pub expires_at: TimeMs,
+    pub at: Locator,
+    pub release: Release,
+    /// SHA-256 of the digests of its parts, one after the other.
+    pub parts: Digest,
+    /// The recipient could not open it: it waits for its sender, and what follows in its referral
+    /// waits with it.
+    pub blocked: bool,
+}
+
+/// The digest of a list of part digests.
+#[must_use]
+pub fn digest_of_parts(part_digests: &[Digest]) -> Digest {
+    let runs: Vec<&[u8]> = part_digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+    Digest::of_all(&runs)
+}
+
+/// All mailboxes.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Mailboxes {
+    boxes: BTreeMap<AgencyId, Mailbox>,
+    expiries: BTreeSet<(TimeMs, AgencyId, u64)>,
+}
+
+/// What waits for one agency.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Mailbox {
+    items: BTreeMap<u64, Mail>,
+    by_envelope: BTreeMap<Digest, BTreeSet<u64>>,
+    by_referral: BTreeMap<ReferralKey, BTreeSet<u64>>,
+    /// The referrals that have something to hand over now: by urgency, then by age.
+    heads: BTreeSet<(Urgency, u64)>,
+}
+
+impl Mailboxes {
+    /// What waits for an agency; nothing when it has no mailbox yet.
+    #[must_use]
+    pub fn of(&self, agency: &AgencyId) -> Option<&Mailbox> {
+        self.boxes.get(agency)
+    }
+
+    /// How many envelopes wait for an agency.
+    #[must_use]
+    pub fn waiting(&self, agency: &AgencyId) -> usize {
+        self.of(agency).map_or(0, |mailbox| mailbox.items.len())
+    }
+
+    /// Everything that waits, by mailbox and age.
+    pub fn all(&self) -> impl Iterator<Item = (&AgencyId, &Mail)> {
+        self.boxes.iter().flat_map(|(agency, mailbox)| mailbox.items.values().map(move |mail| (agency, mail)))
+    }
+
+    /// The first mail that has expired by a moment, and whose it is.
+    #[must_use]
+    pub fn expired(&self, now: TimeMs) -> Option<(&AgencyId, &Mail)> {
+        let (expires_at, agency, order) = self.expiries.first()?;
+        if *expires_at > now {
+            return None;
+        }
+        Some((agency, self.of(agency)?.items.get(order)?))
+    }
+
+    /// Puts mail into a mailbox.
+    pub(crate) fn put(&mut self, agency: &AgencyId, mail: Mail) {
+        self.expiries.insert((mail.expires_at, agency.clone(), mail.order));
+        self.boxes.entry(agency.clone()).or_default().put(mail);
+    }
+
+    /// Takes mail out of a mailbox.
+    pub(crate) fn take(&mut self, agency: &AgencyId, order: u64) {
+        let Some(mailbox) = self.boxes.get_mut(agency) else {
+            return;
+        };
+        if let Some(mail) = mailbox.take(order) {
+            self.expiries.remove(&(mail.expires_at, agency.clone(), order));
+        }
+        if mailbox.items.is_empty() {
+            self.boxes.remove(agency);
+        }
+    }
+
+    /// Marks mail that its recipient could not open.
+    pub(crate) fn block(&mut self, agency: &AgencyId, order: u64) {
+        if let Some(mailbox) = self.boxes.get_mut(agency) {
+            mailbox.block(order);
+        }
+    }
+}
+
+impl Mailbox {
+    /// What may be handed over now, in order: urgent referrals first, the oldest first among equals,
+    /// and of each referral only its oldest envelope, so that order within it is strict.
+    pub fn heads(&self) -> impl Iterator<Item = &Mail> {
+        self.heads.iter().filter_map(|(_, order)| self.items.get(order))
+    }
+
+    /// The oldest mail under an envelope's digest.
+    #[must_use]
+    pub fn find(&self, envelope: &Digest) -> Option<&Mail> {
+        let order = self.by_envelope.get(envelope)?.first()?;
+        self.items.get(order)
+    }
+
+    fn put(&mut self, mail: Mail) {
+        self.unlist(&mail.referral);
+        self.by_envelope.entry(mail.envelope).or_default().insert(mail.order);
+        self.by_referral.entry(mail.referral.clone()).or_default().insert(mail.order);
+        let referral = mail.referral.clone();
+        self.items.insert(mail.order, mail);
+        self.list(&referral);
+    }
+
+    fn take(&mut self, order: u64) -> Option<Mail> {
+        let referral = self.items.get(&order)?.referral.clone();
+        self.unlist(&referral);
+        let mail = self.items.remove(&order)?;
+        forget(&mut self.by_envelope, &mail.envelope, order);
+        forget(&mut self.by_referral, &referral, order);
+        self.list(&referral);
+        Some(mail)
+    }
+
+    fn block(&mut self, order: u64) {
+        let Some(referral) = self.items.get(&order).map(|mail| mail.referral.clone()) else {
+            return;
+        };
+        self.unlist(&referral);
+        if let Some(mail) = self.items.get_mut(&order) {
+            mail.blocked = true;
+        }
+        self.list(&referral);
+    }
+
+    /// The place of a referral among the heads: its most urgent envelope lends its urgency to the
+    /// ones before it, which must go first.
+    fn head(&self, referral: &ReferralKey) -> Option<(Urgency, u64)> {
+        let orders = self.by_referral.get(referral)?;
+        let first = self.items.get(orders.first()?)?;
+        if first.blocked {
+            return None;
+        }
+        let urgency =
+            orders.iter().filter_map(|order| self.items.get(order)).map(|mail| mail.urgency).min()?;
+        Some((urgency, first.order))
+    }
+
+    fn unlist(&mut self, referral: &ReferralKey) {
+        if let Some(head) = self.head(referral) {
+            self.heads.remove(&head);
+        }
+    }
+
+    fn list(&mut self, referral: &ReferralKey) {
+        if let Some(head) = self.head(referral) {
+            self.heads.insert(head);
+        }
+    }
+}
+
+fn forget<K: Ord>(orders: &mut BTreeMap<K, BTreeSet<u64>>, key: &K, order: u64) {
+    if let Some(set) = orders.get_mut(key) {
+        set.remove(&order);
+        if set.is_empty() {
+            orders.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::EnvelopeId;
+
+    fn agency(text: &str) -> AgencyId {
+        AgencyId::parse(text, "to").unwrap()
+    }
+
+    fn referral(number: u64) -> ReferralKey {
+        ReferralKey { id: EnvelopeId::new(TimeMs(number), [0; 10]), opened_by: agency("ae.dfwac") }
+    }
+
+    fn mail(order: u64, in_referral: u64, urgency: Urgency) -> Mail {
+        Mail {
+            order,
+            envelope: Digest::of(&order.to_be_bytes()),
+            from: agency("ae.dfwac"),
+            referral: referral(in_referral),
+            attempt: 1,
+            act: Act::Submit,
+            urgency,
+            expires_at: TimeMs(1000 + order),
+            at: Locator { batch: order, entry: 0 },
+            release: Release::AtOnce,
+            parts: digest_of_parts(&[]),
+            blocked: false,
+        }
+    }
+
+    fn heads(mailboxes: &Mailboxes) -> Vec<u64> {
+        mailboxes
+            .of(&agency("jo.mosd"))
+            .map_or_else(Vec::new, |mailbox| mailbox.heads().map(|mail| mail.order).collect())
+    }
+
+    #[test]
+    fn urgent_first_between_referrals_strict_order_within_one() {
+        let mut mailboxes = Mailboxes::default();
+        let to = agency("jo.mosd");
+        mailboxes.put(&to, mail(1, 10, Urgency::Normal));
+        mailboxes.put(&to, mail(2, 20, Urgency::Normal));
+        mailboxes.put(&to, mail(3, 30, Urgency::Emergency));
+        assert_eq!(heads(&mailboxes), [3, 1, 2]);
+        mailboxes.put(&to, mail(4, 20, Urgency::Urgent));
+        assert_eq!(
+            heads(&mailboxes),
+            [3, 2, 1],
+            "the second of referral 20 is urgent, but the first goes first"
+        );
+        mailboxes.take(&to, 2);
+        assert_eq!(heads(&mailboxes), [3, 4, 1]);
+        mailboxes.take(&to, 3);
+        mailboxes.take(&to, 4);
+        mailboxes.take(&to, 1);
+        assert_eq!(mailboxes, Mailboxes::default(), "nothing is left behind");
+    }
+
+    #[test]
+    fn what_cannot_be_opened_blocks_only_its_own_referral() {
+        let mut mailboxes = Mailboxes::default();
+        let to = agency("jo.mosd");
+        mailboxes.put(&to, mail(1, 10, Urgency::Normal));
+        mailboxes.put(&to, mail(2, 10, Urgency::Emergency));
+        mailboxes.put(&to, mail(3, 20, Urgency::Normal));
+        mailboxes.block(&to, 1);
+        assert_eq!(heads(&mailboxes), [3]);
+        mailboxes.take(&to, 1);
+        assert_eq!(heads(&mailboxes), [2, 3]);
+    }
+
+    #[test]
+    fn expiry_is_found_in_its_order() {
+        let mut mailboxes = Mailboxes::default();
+        let to = agency("jo.mosd");
+        mailboxes.put(&to, mail(2, 10, Urgency::Normal));
+        mailboxes.put(&to, mail(1, 20, Urgency::Normal));
+        let expired = |mailboxes: &Mailboxes, now| mailboxes.expired(TimeMs(now)).map(|(_, mail)| mail.order);
+        assert_eq!(expired(&mailboxes, 1000), None);
+        assert_eq!(expired(&mailboxes, 1001), Some(1));
+        mailboxes.take(&to, 1);
+        assert_eq!(expired(&mailboxes, 1001), None);
+        assert_eq!(expired(&mailboxes, 1002), Some(2));
+    }
+}

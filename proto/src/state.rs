@@ -1,0 +1,431 @@
+//! All that the rules know: open work, the directory, and the right edge of both logs. It changes
+//! only by applying facts that the journal holds, so replay gives the same state. Not here: what is
+//! allowed (`decide`), and its form on disk (`snapshot`).
+
+use std::collections::BTreeMap;
+
+use crate::{
+    caller::Caller,
+    command::Command,
+    delivery::{Mail, Mailboxes, digest_of_parts},
+    digest::Digest,
+    directory::{Applied, Directory, DirectoryObject, Subject},
+    evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
+    fact::{DirectoryFact, Effect, Fact},
+    ids::{AgencyId, EnvelopeKey, Locator, ReferralKey, Release, TimeMs},
+    known::{Known, KnownEnvelopes, Lookup},
+    log::merkle::{Frontier, Growth, leaf_hash},
+    referral::{Referral, digests_released},
+    refusal::Refusal,
+    wire,
+};
+
+/// How long one window of counted denials lasts: an hour.
+pub const DENIAL_WINDOW_MS: u64 = 60 * 60 * 1000;
+/// How many denials of one caller and code are recorded one by one in a window.
+pub const DENIALS_RECORDED: u32 = 5;
+/// Most callers and codes whose denials are told apart; beyond, they are only counted.
+pub const DENIAL_WINDOWS_MAX: usize = 65_536;
+
+/// All that the rules know.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct State {
+    pub(crate) now: TimeMs,
+    pub(crate) directory: Directory,
+    pub(crate) referrals: BTreeMap<ReferralKey, Referral>,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) heads: BTreeMap<AgencyId, Head>,
+    pub(crate) known: KnownEnvelopes,
+    pub(crate) denials: BTreeMap<(String, Refusal), DenialWindow>,
+    pub(crate) evidence: GrowingLog,
+    pub(crate) directory_log: GrowingLog,
+    /// Referrals that the index says do not exist; forgotten at the end of the batch.
+    absent: Vec<ReferralKey>,
+    /// Closed referrals that were loaded for a command of this batch.
+    loaded: Vec<ReferralKey>,
+}
+
+/// An agency's own chain of records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// Its records so far.
+    pub count: u64,
+    /// The last of them.
+    pub last: Commitment,
+}
+
+/// Denials of one caller and code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DenialWindow {
+    /// Since when.
+    pub start: TimeMs,
+    /// How many were recorded.
+    pub recorded: u32,
+}
+
+/// A log's right edge, and the leaves that the batch at hand adds to it.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct GrowingLog {
+    frontier: Frontier,
+    added: Vec<Digest>,
+}
+
+impl GrowingLog {
+    pub(crate) const fn from_frontier(frontier: Frontier) -> Self {
+        Self { frontier, added: Vec::new() }
+    }
+
+    /// The log before the batch at hand.
+    #[must_use]
+    pub const fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// Leaves, those of the batch at hand included.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.frontier.size().saturating_add(crate::canonical::count(self.added.len()))
+    }
+
+    fn close(&mut self) -> Growth {
+        let growth = Growth::new(&self.frontier, &std::mem::take(&mut self.added));
+        self.frontier.clone_from(growth.frontier());
+        growth
+    }
+}
+
+/// What caused a fact, and where it stands in the journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Cause<'a> {
+    /// The command.
+    pub command: &'a Command,
+    /// The batch and entry.
+    pub at: Locator,
+}
+
+/// How both logs grew by a batch.
+#[derive(Clone, Debug)]
+pub struct BatchGrowth {
+    /// The evidence log.
+    pub evidence: Growth,
+    /// The directory log.
+    pub directory: Growth,
+}
+
+impl State {
+    /// The last batch's moment.
+    #[must_use]
+    pub const fn now(&self) -> TimeMs {
+        self.now
+    }
+
+    /// The directory.
+    #[must_use]
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// What waits for each agency.
+    #[must_use]
+    pub const fn mailboxes(&self) -> &Mailboxes {
+        &self.mailboxes
+    }
+
+    /// A referral in memory: every open one, and those loaded for this batch.
+    #[must_use]
+    pub fn referral(&self, key: &ReferralKey) -> Option<&Referral> {
+        self.referrals.get(key)
+    }
+
+    /// How many referrals are in memory.
+    #[must_use]
+    pub fn referrals_in_memory(&self) -> usize {
+        self.referrals.len()
+    }
+
+    /// The evidence log.
+    #[must_use]
+    pub const fn evidence(&self) -> &GrowingLog {
+        &self.evidence
+    }
+
+    /// The directory log.
+    #[must_use]
+    pub const fn directory_log(&self) -> &GrowingLog {
+        &self.directory_log
+    }
+
+    /// An agency's own chain of records.
+    #[must_use]
+    pub fn head(&self, agency: &AgencyId) -> Option<&Head> {
+        self.heads.get(agency)
+    }
+
+    /// What is known of an envelope.
+    #[must_use]
+    pub fn known(&self, key: &EnvelopeKey) -> Lookup {
+        self.known.look_up(key)
+    }
+
+    pub(crate) fn is_absent(&self, key: &ReferralKey) -> bool {
+        self.absent.contains(key)
+    }
+
+    /// Takes what the index says of an envelope, for the batch at hand.
+    pub fn envelope_loaded(&mut self, key: EnvelopeKey, known: Option<Known>) {
+        self.known.loaded(key, known);
+    }
+
+    /// Takes a referral folded from its records, or the word that there is none, for the batch at
+    /// hand.
+    pub fn referral_loaded(&mut self, key: ReferralKey, referral: Option<Referral>) {
+        match referral {
+            Some(referral) => {
+                self.loaded.push(key.clone());
+                self.referrals.insert(key, referral);
+            }
+            None => self.absent.push(key),
+        }
+    }
+
+    /// Begins a batch at a moment, which is never before the last one's.
+    pub fn begin_batch(&mut self, wall: TimeMs) -> TimeMs {
+        self.now = self.now.max(wall);
+        self.now
+    }
+
+    /// Ends a batch: both logs grow by what was applied.
+    pub fn end_batch(&mut self) -> BatchGrowth {
+        self.known.forget_loaded();
+        self.absent.clear();
+        for key in std::mem::take(&mut self.loaded) {
+            self.forget_closed(&key);
+        }
+        BatchGrowth { evidence: self.evidence.close(), directory: self.directory_log.close() }
+    }
+
+    /// Makes a fact of an effect: its place in the log, its time, its bytes.
+    #[must_use]
+    pub fn settle(&self, effect: Effect, salt: Salt) -> Fact {
+        match effect {
+            Effect::Evidence(happening) => {
+                let place = self.place(&happening);
+                Fact::Evidence(Record::new(*happening, place, salt))
+            }
+            Effect::Directory { effective_at, what } => {
+                Fact::Directory(DirectoryFact::new(self.now, effective_at, what))
+            }
+        }
+    }
+
+    fn place(&self, what: &Happening) -> Place {
+        let link = |party: &AgencyId| {
+            let head = self.heads.get(party);
+            PartyLink {
+                party: party.clone(),
+                count: head.map_or(0, |head| head.count).saturating_add(1),
+                previous: head.map(|head| head.last),
+            }
+        };
+        let referral = what.referral.as_ref().and_then(|key| self.referrals.get(key));
+        Place {
+            index: self.evidence.size(),
+            time: self.now,
+            directory_size: self.directory_log.size(),
+            previous: referral.map(|referral| referral.previous),
+            links: what.parties.iter().map(link).collect(),
+        }
+    }
+
+    /// Applies a fact. It cannot fail: it was decided before it was written.
+    pub fn apply(&mut self, fact: &Fact, cause: Cause<'_>) {
+        match fact {
+            Fact::Evidence(record) => self.apply_record(record, cause),
+            Fact::Directory(fact) => self.apply_directory(fact, cause),
+        }
+    }
+
+    fn apply_record(&mut self, record: &Record, cause: Cause<'_>) {
+        let commitment = record.commitment();
+        self.evidence.added.push(leaf_hash(&commitment.leaf()));
+        for link in &record.place.links {
+            self.heads.insert(link.party.clone(), Head { count: link.count, last: commitment });
+        }
+        self.apply_known(record, cause.at);
+        self.apply_denial(record);
+        // The parked parts are read before the referral lets go of them.
+        self.apply_mail(record, cause);
+        self.apply_referral(record, cause);
+    }
+
+    fn apply_known(&mut self, record: &Record, at: Locator) {
+        let what = &record.what;
+        if what.event != Event::SubmissionAcceptance {
+            return;
+        }
+        if let (Some(from), Some(id), Some(digest)) = (&what.sender, what.envelope_id, what.envelope) {
+            self.known.insert(EnvelopeKey { id, from: from.clone() }, Known { digest, at });
+        }
+    }
+
+    fn apply_denial(&mut self, record: &Record) {
+        let what = &record.what;
+        let (Event::SubmissionRejection, Some((refusal, _))) = (what.event, what.refusal) else {
+            return;
+        };
+        let caller = what.actor.as_ref().map(ToString::to_string);
+        let caller = caller.or_else(|| what.sender.as_ref().map(ToString::to_string)).unwrap_or_default();
+        let now = record.place.time;
+        let window =
+            self.denials.entry((caller, refusal)).or_insert(DenialWindow { start: now, recorded: 0 });
+        if window.is_over(now) {
+            *window = DenialWindow { start: now, recorded: 0 };
+        }
+        window.recorded = window.recorded.saturating_add(1);
+        if self.denials.len() >= DENIAL_WINDOWS_MAX {
+            self.denials.retain(|_, window| !window.is_over(now));
+        }
+    }
+
+    fn apply_mail(&mut self, record: &Record, cause: Cause<'_>) {
+        let what = &record.what;
+        let (Some(recipient), Some(envelope)) = (&what.recipient, what.envelope) else {
+            return;
+        };
+        match what.event {
+            Event::ContentConsignment => self.consign(record, cause),
+            Event::DisclosureReleased => self.disclose(record),
+            Event::ContentHandover | Event::Expired => {
+                if let Some(order) = self.waiting_order(recipient, &envelope) {
+                    self.mailboxes.take(recipient, order);
+                }
+            }
+            Event::ContentHandoverFailure => {
+                if let Some(order) = self.waiting_order(recipient, &envelope) {
+                    self.mailboxes.block(recipient, order);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn waiting_order(&self, recipient: &AgencyId, envelope: &Digest) -> Option<u64> {
+        self.mailboxes.of(recipient)?.find(envelope).map(|mail| mail.order)
+    }
+
+    fn consign(&mut self, record: &Record, cause: Cause<'_>) {
+        let (Some(header), Some(envelope)) = (cause.command.header(), record.what.envelope) else {
+            return;
+        };
+        let mail = Mail {
+            order: record.place.index,
+            envelope,
+            from: header.from.clone(),
+            referral: header.referral.clone(),
+            attempt: header.attempt,
+            act: header.act,
+            urgency: header.urgency,
+            expires_at: header.expires_at,
+            at: cause.at,
+            release: Release::AtOnce,
+            parts: digest_of_parts(&digests_released(&header.parts, Release::AtOnce)),
+            blocked: false,
+        };
+        self.mailboxes.put(&header.to, mail);
+    }
+
+    fn disclose(&mut self, record: &Record) {
+        let what = &record.what;
+        let (Some(key), Some(recipient)) = (&what.referral, &what.recipient) else {
+            return;
+        };
+        let Some(referral) = self.referrals.get(key) else {
+            return;
+        };
+        let Some(parked) = &referral.parked else {
+            return;
+        };
+        let mail = Mail {
+            order: record.place.index,
+            envelope: parked.envelope,
+            from: key.opened_by.clone(),
+            referral: key.clone(),
+            attempt: referral.attempt(),
+            act: crate::lifecycle::Act::Submit,
+            urgency: referral.urgency,
+            // What was accepted does not expire unheard.
+            expires_at: TimeMs(u64::MAX),
+            at: parked.at,
+            release: Release::OnAcceptance,
+            parts: digest_of_parts(&parked.part_digests),
+            blocked: false,
+        };
+        self.mailboxes.put(&recipient.clone(), mail);
+    }
+
+    fn apply_referral(&mut self, record: &Record, cause: Cause<'_>) {
+        let Some(key) = &record.what.referral else {
+            return;
+        };
+        let mut referral = self.referrals.remove(key);
+        Referral::fold(&mut referral, record, cause.command.header(), cause.at);
+        if let Some(referral) = referral {
+            // A closed one stays until the batch ends: a command behind this one may be about it.
+            if referral.is_closed() {
+                self.loaded.push(key.clone());
+            }
+            self.referrals.insert(key.clone(), referral);
+        }
+    }
+
+    fn forget_closed(&mut self, key: &ReferralKey) {
+        if self.referrals.get(key).is_some_and(Referral::is_closed) {
+            self.referrals.remove(key);
+        }
+    }
+
+    fn apply_directory(&mut self, fact: &DirectoryFact, cause: Cause<'_>) {
+        use wire::directory_record::What;
+        self.directory_log.added.push(leaf_hash(fact.bytes()));
+        let applied = Applied { time: fact.time(), effective_at: fact.effective_at(), at: cause.at };
+        if let Some(What::Lapse(lapse)) = fact.what() {
+            if let Ok(subject) = Subject::parse(lapse.subject.clone()) {
+                self.directory.release(&subject);
+            }
+            return;
+        }
+        let Command::Directory(command) = cause.command else {
+            return;
+        };
+        match &command.object {
+            DirectoryObject::Change(change) => self.directory.apply_change(&command.signed, change, applied),
+            DirectoryObject::Mechanism { revision } => {
+                self.directory.apply_mechanism(&command.signed, *revision, cause.at);
+            }
+            DirectoryObject::Agreement(agreement) => {
+                let by = match fact.what() {
+                    Some(What::Agreement(entry)) => entry.signed_by.as_slice(),
+                    _ => &[],
+                };
+                let by: Vec<_> =
+                    by.iter().filter_map(|text| AgencyId::parse(text, "signed_by").ok()).collect();
+                self.directory.apply_agreement(&command.signed, agreement, &by, cause.at);
+            }
+        }
+    }
+
+    /// Whether a denial of this caller and code would be recorded, or only counted.
+    #[must_use]
+    pub fn records_denial(&self, caller: &Caller, refusal: Refusal) -> bool {
+        match self.denials.get(&(caller.name().to_owned(), refusal)) {
+            Some(window) => window.is_over(self.now) || window.recorded < DENIALS_RECORDED,
+            None => self.denials.len() < DENIAL_WINDOWS_MAX,
+        }
+    }
+}
+
+impl DenialWindow {
+    fn is_over(self, now: TimeMs) -> bool {
+        now >= self.start.plus_ms(DENIAL_WINDOW_MS)
+    }
+}
