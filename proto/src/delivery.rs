@@ -86,6 +86,12 @@ impl Mailboxes {
         Some((agency, self.of(agency)?.items.get(order)?))
     }
 
+    /// When the next mail expires.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<TimeMs> {
+        self.expiries.first().map(|(expires_at, _, _)| *expires_at)
+    }
+
     /// Puts mail into a mailbox.
     pub(crate) fn put(&mut self, agency: &AgencyId, mail: Mail) {
         self.expiries.insert((mail.expires_at, agency.clone(), mail.order));

@@ -5,7 +5,7 @@
 pub mod authority;
 pub mod change;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use change::{Administrator, Calendar, Change, ChangeBody, PublicKeyOf, Subject};
 
@@ -13,9 +13,11 @@ use crate::{
     agreement::Agreement,
     digest::Digest,
     dsse::{PayloadType, Signed},
+    header::Header,
     ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Locator, Pseudonym, TimeMs, closed_list},
     key::{KeyId, PublicKey},
     log::checkpoint::Origin,
+    mechanism::Mechanism,
     refusal::Refusal,
     wire,
 };
@@ -61,8 +63,10 @@ pub struct Directory {
     pub(crate) mechanism: Option<MechanismInForce>,
     pub(crate) calendars: BTreeMap<Code, Calendar>,
     pub(crate) changes: BTreeMap<EnvelopeId, ChangeMade>,
+    /// The agreements that have a clause for a direction.
+    pub(crate) directions: BTreeMap<(AgencyId, AgencyId), BTreeSet<Digest>>,
     /// Suspensions by the moment at which they lapse.
-    pub(crate) lapses: BTreeMap<TimeMs, Vec<Subject>>,
+    pub(crate) lapses: BTreeMap<TimeMs, BTreeSet<Subject>>,
 }
 
 /// The network's names.
@@ -168,8 +172,8 @@ impl Memorandum {
 /// The mechanism in force.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MechanismInForce {
-    /// From 1.
-    pub revision: u64,
+    /// What it says.
+    pub mechanism: Mechanism,
     /// Its signed text.
     pub signed: Signed,
     /// Where that stands in the journal.
@@ -292,6 +296,24 @@ impl Directory {
         subjects.first()
     }
 
+    /// When the next stop lapses.
+    #[must_use]
+    pub(crate) fn next_lapse(&self) -> Option<TimeMs> {
+        self.lapses.keys().next().copied()
+    }
+
+    /// Whether an agreement in force has a clause by which an envelope like this one might have gone
+    /// to another agency.
+    #[must_use]
+    pub fn may_refer(&self, from: &AgencyId, to: &AgencyId, header: &Header, now: TimeMs) -> bool {
+        let between = self.directions.get(&(from.clone(), to.clone()));
+        let like = Header { to: to.clone(), parts: Vec::new(), ..header.clone() };
+        between.into_iter().flatten().any(|digest| {
+            let agreement = self.agreement_in_force(digest, (from, to), now);
+            agreement.is_ok_and(|agreement| agreement.permits(&like, now).is_ok())
+        })
+    }
+
     // What follows applies what was logged. It cannot fail: it was judged before.
 
     /// Applies a signed change.
@@ -339,13 +361,18 @@ impl Directory {
         by: &[AgencyId],
         at: Locator,
     ) {
-        let memorandum = self.agreements.entry(signed.digest()).or_insert_with(|| Memorandum {
-            agreement: agreement.clone(),
-            signed: signed.clone(),
-            signed_by: BTreeMap::new(),
-            suspension: None,
-            superseded: false,
-        });
+        if !self.agreements.contains_key(&signed.digest()) {
+            self.hold_agreement(Memorandum {
+                agreement: agreement.clone(),
+                signed: signed.clone(),
+                signed_by: BTreeMap::new(),
+                suspension: None,
+                superseded: false,
+            });
+        }
+        let Some(memorandum) = self.agreements.get_mut(&signed.digest()) else {
+            return;
+        };
         for party in by {
             memorandum.signed_by.entry(party.clone()).or_insert(at);
         }
@@ -355,9 +382,19 @@ impl Directory {
         }
     }
 
+    /// Takes an agreement up, with its directions.
+    pub(crate) fn hold_agreement(&mut self, memorandum: Memorandum) {
+        let digest = memorandum.signed.digest();
+        for clause in &memorandum.agreement.clauses {
+            let direction = (clause.from.clone(), clause.to.clone());
+            self.directions.entry(direction).or_default().insert(digest);
+        }
+        self.agreements.insert(digest, memorandum);
+    }
+
     /// Applies a mechanism.
-    pub(crate) fn apply_mechanism(&mut self, signed: &Signed, revision: u64, at: Locator) {
-        self.mechanism = Some(MechanismInForce { revision, signed: signed.clone(), at });
+    pub(crate) fn apply_mechanism(&mut self, signed: &Signed, mechanism: &Mechanism, at: Locator) {
+        self.mechanism = Some(MechanismInForce { mechanism: mechanism.clone(), signed: signed.clone(), at });
     }
 
     /// Ends a stop.
@@ -377,7 +414,7 @@ impl Directory {
             let lapses_at = alone.then(|| now.plus_ms(SUSPENSION_LAPSE_MS));
             *slot = Some(Suspension { by, since: now, lapses_at });
             if let Some(lapses_at) = lapses_at {
-                self.lapses.entry(lapses_at).or_default().push(subject.clone());
+                self.lapses.entry(lapses_at).or_default().insert(subject.clone());
             }
             return;
         };
@@ -392,7 +429,7 @@ impl Directory {
             return;
         };
         if let Some(subjects) = self.lapses.get_mut(&lapses_at) {
-            subjects.retain(|other| other != subject);
+            subjects.remove(subject);
             if subjects.is_empty() {
                 self.lapses.remove(&lapses_at);
             }
@@ -466,10 +503,7 @@ pub enum DirectoryObject {
     /// An agreement, signed by one or more of its parties.
     Agreement(Agreement),
     /// A mechanism.
-    Mechanism {
-        /// From 1.
-        revision: u64,
-    },
+    Mechanism(Mechanism),
 }
 
 impl DirectoryObject {
@@ -481,7 +515,7 @@ impl DirectoryObject {
         Ok(Some(match payload_type {
             PayloadType::DirectoryEntry => Self::Change(Change::parse(payload)?),
             PayloadType::Agreement => Self::Agreement(Agreement::parse(payload)?),
-            PayloadType::Mechanism => Self::Mechanism { revision: change::mechanism_revision(payload)? },
+            PayloadType::Mechanism => Self::Mechanism(Mechanism::parse(payload)?),
             PayloadType::Envelope | PayloadType::Receipt => return Ok(None),
         }))
     }
@@ -491,7 +525,7 @@ impl DirectoryObject {
     pub fn introduced_keys(&self) -> Vec<PublicKey> {
         match self {
             Self::Change(change) => change.body.introduced_keys(),
-            Self::Agreement(_) | Self::Mechanism { .. } => Vec::new(),
+            Self::Agreement(_) | Self::Mechanism(_) => Vec::new(),
         }
     }
 }

@@ -4,9 +4,11 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 pub mod agreement;
+pub mod batch;
 pub mod caller;
 mod canonical;
 pub mod command;
+pub mod decide;
 pub mod delivery;
 pub mod digest;
 pub mod directory;
@@ -20,8 +22,10 @@ pub mod known;
 pub mod lifecycle;
 pub mod log;
 mod malformed;
+pub mod mechanism;
 pub mod referral;
 pub mod refusal;
+pub mod snapshot;
 pub mod state;
 
 pub use malformed::Malformed;

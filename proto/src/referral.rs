@@ -95,8 +95,8 @@ impl Referral {
     /// Takes one record of this referral. `header` is the envelope's that caused it; the first
     /// record's header opens the referral, without which there is nothing to tell.
     pub fn fold(referral: &mut Option<Self>, record: &Record, header: Option<&Header>, at: Locator) {
-        if let (None, Some(header)) = (&*referral, header) {
-            *referral = Some(Self::opened(header, record));
+        if referral.is_none() {
+            *referral = header.filter(|header| header.opens()).map(|header| Self::opened(header, record));
         }
         let Some(referral) = referral else {
             return;

@@ -40,9 +40,11 @@ pub struct State {
     pub(crate) evidence: GrowingLog,
     pub(crate) directory_log: GrowingLog,
     /// Referrals that the index says do not exist; forgotten at the end of the batch.
-    absent: Vec<ReferralKey>,
+    pub(crate) absent: Vec<ReferralKey>,
     /// Closed referrals that were loaded for a command of this batch.
-    loaded: Vec<ReferralKey>,
+    pub(crate) loaded: Vec<ReferralKey>,
+    /// Referrals that were closed in this batch: a command behind may be about them.
+    pub(crate) closing: Vec<ReferralKey>,
 }
 
 /// An agency's own chain of records.
@@ -188,6 +190,14 @@ impl State {
         }
     }
 
+    /// The closed referral that a command is about, if it had to be loaded: the journal must hold it
+    /// beside the command.
+    #[must_use]
+    pub fn reopened(&self, command: &Command) -> Option<(&ReferralKey, &Referral)> {
+        let key = &command.header()?.referral;
+        if self.loaded.contains(key) { self.referrals.get_key_value(key) } else { None }
+    }
+
     /// Begins a batch at a moment, which is never before the last one's.
     pub fn begin_batch(&mut self, wall: TimeMs) -> TimeMs {
         self.now = self.now.max(wall);
@@ -198,7 +208,8 @@ impl State {
     pub fn end_batch(&mut self) -> BatchGrowth {
         self.known.forget_loaded();
         self.absent.clear();
-        for key in std::mem::take(&mut self.loaded) {
+        let closing = std::mem::take(&mut self.closing);
+        for key in std::mem::take(&mut self.loaded).into_iter().chain(closing) {
             self.forget_closed(&key);
         }
         BatchGrowth { evidence: self.evidence.close(), directory: self.directory_log.close() }
@@ -370,9 +381,8 @@ impl State {
         let mut referral = self.referrals.remove(key);
         Referral::fold(&mut referral, record, cause.command.header(), cause.at);
         if let Some(referral) = referral {
-            // A closed one stays until the batch ends: a command behind this one may be about it.
             if referral.is_closed() {
-                self.loaded.push(key.clone());
+                self.closing.push(key.clone());
             }
             self.referrals.insert(key.clone(), referral);
         }
@@ -399,8 +409,8 @@ impl State {
         };
         match &command.object {
             DirectoryObject::Change(change) => self.directory.apply_change(&command.signed, change, applied),
-            DirectoryObject::Mechanism { revision } => {
-                self.directory.apply_mechanism(&command.signed, *revision, cause.at);
+            DirectoryObject::Mechanism(mechanism) => {
+                self.directory.apply_mechanism(&command.signed, mechanism, cause.at);
             }
             DirectoryObject::Agreement(agreement) => {
                 let by = match fact.what() {

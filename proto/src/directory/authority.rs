@@ -11,6 +11,7 @@ use crate::{
     dsse::Signed,
     ids::{AgencyId, Locator, Pseudonym, TimeMs},
     key::{KeyId, PublicKey},
+    mechanism::Mechanism,
     refusal::Refusal,
 };
 
@@ -320,7 +321,12 @@ impl Directory {
     ///
     /// # Errors
     /// The first [`Refusal`] in precedence.
-    pub fn judge_mechanism(&self, signed: &Signed, revision: u64, now: TimeMs) -> Result<Verdict, Refusal> {
+    pub fn judge_mechanism(
+        &self,
+        signed: &Signed,
+        mechanism: &Mechanism,
+        now: TimeMs,
+    ) -> Result<Verdict, Refusal> {
         if self.network.is_none() {
             return Err(Refusal::NoNetwork);
         }
@@ -329,8 +335,8 @@ impl Directory {
         }
         let signers = self.signers(signed, now);
         signers.two_administrators()?;
-        let last = self.mechanism.as_ref().map_or(0, |held| held.revision);
-        if last.checked_add(1) == Some(revision) {
+        let last = self.mechanism.as_ref().map_or(0, |held| held.mechanism.revision);
+        if last.checked_add(1) == Some(mechanism.revision) {
             Ok(Verdict::Allowed { effective_at: now, by: Vec::new() })
         } else {
             Err(Refusal::RevisionNotNext)

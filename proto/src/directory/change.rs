@@ -18,8 +18,6 @@ pub const NAME_BYTES_MAX: u64 = 256;
 pub const VALUES_MAX: u64 = 64;
 /// Most services that an agency offers.
 pub const OFFERS_MAX: u64 = 128;
-/// Most rules of a mechanism.
-pub const RULES_MAX: u64 = 1_000;
 /// Most holidays of a calendar.
 pub const HOLIDAYS_MAX: u64 = 400;
 
@@ -322,20 +320,4 @@ fn calendar(days: wire::Calendar) -> Result<ChangeBody, Malformed> {
         return Err(Malformed::Form { field: "week_end" });
     }
     Ok(ChangeBody::Calendar(Calendar { name, days }))
-}
-
-/// Reads a mechanism as far as the directory needs it: what its rules mean is the mechanism's.
-pub(super) fn mechanism_revision(payload: &[u8]) -> Result<u64, Malformed> {
-    let wire: wire::Mechanism = canonical::decode(payload, "Mechanism")?;
-    if wire.version != 1 {
-        return Err(Malformed::Form { field: "version" });
-    }
-    canonical::limit(wire.rules.len(), RULES_MAX, "rules")?;
-    for rule in &wire.rules {
-        Code::parse(&rule.rule_id, "rules.rule_id")?;
-        for agency in rule.from.iter().chain(&rule.recipients) {
-            AgencyId::parse(agency, "rules.recipients")?;
-        }
-    }
-    if wire.revision == 0 { Err(Malformed::Missing { field: "revision" }) } else { Ok(wire.revision) }
 }

@@ -1,0 +1,215 @@
+//! A journal batch: commands, what they did, and the last checkpoints, as bytes on disk. Not here:
+//! the frame around them (crate `journal`), and the ciphertexts, which are its blobs.
+
+use prost::Message as _;
+
+use crate::{
+    Malformed,
+    caller::Caller,
+    canonical,
+    command::{Command, DENIAL_COUNTS_MAX, Denial, DenialCount},
+    digest::Digest,
+    fact::Fact,
+    ids::{Locator, ReferralKey, TimeMs},
+    key::SIGNATURE_BYTES,
+    log::checkpoint::{Checkpoint, Origin},
+    referral::Referral,
+    refusal::Refusal,
+    snapshot,
+    state::{BatchGrowth, Cause, State},
+    wire,
+};
+
+/// Most entries of a batch.
+pub const ENTRIES_MAX: usize = 4096;
+
+/// What one write and one sync commit.
+#[derive(Clone, PartialEq)]
+pub struct Batch {
+    /// When; never before the batch before.
+    pub now: TimeMs,
+    /// The last evidence checkpoint that was signed before it.
+    pub evidence: Option<LoggedCheckpoint>,
+    /// The last directory checkpoint that was signed before it.
+    pub directory: Option<LoggedCheckpoint>,
+    /// Commands and what they did, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// A checkpoint as the journal keeps it: with its signature, so that receipts can be derived again
+/// without the key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedCheckpoint {
+    /// Leaves.
+    pub size: u64,
+    /// Root.
+    pub root: Digest,
+    /// The log key's signature over the note's text.
+    pub sig: [u8; SIGNATURE_BYTES],
+}
+
+impl LoggedCheckpoint {
+    /// The checkpoint of a log.
+    #[must_use]
+    pub fn of(&self, origin: &Origin) -> Checkpoint {
+        Checkpoint { origin: origin.clone(), size: self.size, root: self.root }
+    }
+
+    /// The form on disk.
+    #[must_use]
+    pub fn to_wire(&self) -> wire::LoggedCheckpoint {
+        wire::LoggedCheckpoint { size: self.size, root: self.root.to_vec(), sig: self.sig.to_vec() }
+    }
+
+    /// Reads the form on disk.
+    ///
+    /// # Errors
+    /// [`Malformed`], naming the field.
+    pub fn parse(wire: &wire::LoggedCheckpoint) -> Result<Self, Malformed> {
+        let Ok(sig) = wire.sig.as_slice().try_into() else {
+            return Err(Malformed::Length { field: "checkpoint.sig" });
+        };
+        Ok(Self { size: wire.size, root: Digest::parse(&wire.root, "checkpoint.root")?, sig })
+    }
+}
+
+/// One command and what it did.
+#[derive(Clone, PartialEq)]
+pub struct Entry {
+    /// Who asked.
+    pub caller: Caller,
+    /// What.
+    pub command: Command,
+    /// What it did.
+    pub facts: Vec<Fact>,
+    /// How many of the batch's blobs are its ciphertexts.
+    pub blobs: u32,
+    /// The closed referral that it is about, as it was before.
+    pub reopened: Option<(ReferralKey, Referral)>,
+}
+
+impl Batch {
+    /// The bytes on disk.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let wire = wire::Batch {
+            now_ms: self.now.0,
+            evidence: self.evidence.as_ref().map(LoggedCheckpoint::to_wire),
+            directory: self.directory.as_ref().map(LoggedCheckpoint::to_wire),
+            entries: self.entries.iter().map(Entry::to_wire).collect(),
+        };
+        wire.encode_to_vec()
+    }
+
+    /// Reads the bytes on disk.
+    ///
+    /// # Errors
+    /// [`Malformed`], naming the field.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let Ok(wire) = wire::Batch::decode(bytes) else {
+            return Err(Malformed::Protobuf { message: "Batch" });
+        };
+        canonical::limit(wire.entries.len(), canonical::count(ENTRIES_MAX), "entries")?;
+        Ok(Self {
+            now: TimeMs(wire.now_ms),
+            evidence: wire.evidence.as_ref().map(LoggedCheckpoint::parse).transpose()?,
+            directory: wire.directory.as_ref().map(LoggedCheckpoint::parse).transpose()?,
+            entries: wire.entries.into_iter().map(Entry::parse).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Applies the batch to the state that stood before it: what replay does.
+    pub fn replay(&self, state: &mut State, batch: u64) -> BatchGrowth {
+        state.begin_batch(self.now);
+        for (place, entry) in (0..).zip(&self.entries) {
+            if let Some((key, referral)) = &entry.reopened {
+                state.referral_loaded(key.clone(), Some(referral.clone()));
+            }
+            let cause = Cause { command: &entry.command, at: Locator { batch, entry: place } };
+            for fact in &entry.facts {
+                state.apply(fact, cause);
+            }
+        }
+        state.end_batch()
+    }
+}
+
+impl Entry {
+    fn to_wire(&self) -> wire::Entry {
+        use wire::entry::Command as Wire;
+        let command = match &self.command {
+            Command::Push(push) => Wire::Signed(push.signed.object().clone()),
+            Command::Handover(handover) => Wire::Signed(handover.signed.object().clone()),
+            Command::Directory(command) => Wire::Signed(command.signed.object().clone()),
+            Command::Denial(denial) => Wire::Denial(wire::Denial {
+                refusal: denial.refusal.number(),
+                field: denial.field.to_owned(),
+                digest: denial.digest.map_or_else(Vec::new, Digest::to_vec),
+            }),
+            Command::Tick(counts) => {
+                Wire::Tick(wire::Tick { denials: counts.iter().map(DenialCount::to_wire).collect() })
+            }
+        };
+        wire::Entry {
+            caller: Some(self.caller.to_wire()),
+            command: Some(command),
+            events: self.facts.iter().map(Fact::to_wire).collect(),
+            blobs: self.blobs,
+            reopened: self.reopened.as_ref().map(|(key, referral)| snapshot::referral_to_wire(key, referral)),
+        }
+    }
+
+    fn parse(wire: wire::Entry) -> Result<Self, Malformed> {
+        use wire::entry::Command as Wire;
+        let command = match wire.command.ok_or(Malformed::Missing { field: "command" })? {
+            Wire::Signed(object) => Command::from_our_own_journal(object)?,
+            Wire::Denial(denial) => Command::Denial(denial_of(&denial)?),
+            Wire::Tick(tick) => {
+                canonical::limit(tick.denials.len(), canonical::count(DENIAL_COUNTS_MAX), "tick.denials")?;
+                Command::Tick(tick.denials.iter().map(DenialCount::parse).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(Self {
+            caller: Caller::from_our_own_journal(wire.caller.as_ref())?,
+            command,
+            facts: wire.events.into_iter().map(Fact::parse).collect::<Result<_, _>>()?,
+            blobs: wire.blobs,
+            reopened: wire.reopened.as_ref().map(snapshot::referral_from_wire).transpose()?,
+        })
+    }
+}
+
+fn denial_of(wire: &wire::Denial) -> Result<Denial, Malformed> {
+    let refusal = refusal_of(wire.refusal)?;
+    let digest = &wire.digest;
+    Ok(Denial {
+        refusal,
+        // The name of the field is in the record; nothing follows from it.
+        field: refusal.field(),
+        digest: if digest.is_empty() { None } else { Some(Digest::parse(digest, "denial.digest")?) },
+    })
+}
+
+fn refusal_of(number: u32) -> Result<Refusal, Malformed> {
+    Refusal::from_number(number).ok_or(Malformed::Form { field: "refusal" })
+}
+
+impl DenialCount {
+    fn to_wire(&self) -> wire::DenialCount {
+        wire::DenialCount {
+            caller: self.caller.clone(),
+            refusal: self.refusal.number(),
+            count: self.count,
+            window_start_ms: self.window_start.0,
+        }
+    }
+
+    fn parse(wire: &wire::DenialCount) -> Result<Self, Malformed> {
+        Ok(Self {
+            caller: wire.caller.clone(),
+            refusal: refusal_of(wire.refusal)?,
+            count: wire.count,
+            window_start: TimeMs(wire.window_start_ms),
+        })
+    }
+}

@@ -1,0 +1,374 @@
+//! What follows from a command: pure, in memory, by the rules alone. It refuses or names effects;
+//! applying them (`state`) cannot fail. Not here: signatures (`command`), IO of any kind.
+
+pub mod push;
+
+use crate::{
+    caller::{Caller, StaffRole},
+    command::{Command, Denial, DenialCount, DirectoryCommand, Handover, HandoverResult, Received},
+    delivery::{Mail, digest_of_parts},
+    digest::Digest,
+    directory::{DirectoryObject, authority::Verdict},
+    evidence::{Event, Happening},
+    fact::Effect,
+    ids::{AgencyId, EnvelopeKey, Locator, ReasonClass, ReferralKey, TimeMs},
+    lifecycle::{Act, Status},
+    refusal::Refusal,
+    state::State,
+    wire,
+};
+
+/// What follows from a command.
+#[derive(Clone, PartialEq)]
+pub enum Decision {
+    /// These effects, in this order; and of a receipt, what could not be taken.
+    Do(Vec<Effect>, Vec<(Digest, Refusal)>),
+    /// Nothing: there is nothing to do or to say.
+    Nothing,
+    /// It was done before: the answer is the one given then.
+    Done(Locator),
+    /// An envelope of that id was accepted before with other content: the refusal is
+    /// [`Refusal::EnvelopeIdTaken`], with the field in which the two headers differ.
+    Compare(Locator),
+    /// A rule is broken.
+    Refuse(Refused),
+    /// The index must be asked first; then decide again.
+    Load(Load),
+}
+
+/// A rule is broken.
+#[derive(Clone, PartialEq)]
+pub struct Refused {
+    /// Which.
+    pub refusal: Refusal,
+    /// The field that it is about.
+    pub field: &'static str,
+    /// The acts that would be legal now, when that is the question.
+    pub legal_acts: Vec<Act>,
+    /// The evidence of it; none when it is only counted.
+    pub evidence: Option<Effect>,
+}
+
+/// What must be loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Load {
+    /// Whether this envelope was accepted: [`State::envelope_loaded`].
+    Envelope(EnvelopeKey),
+    /// This referral: [`State::referral_loaded`].
+    Referral(ReferralKey),
+}
+
+/// Decides a command at the state's moment.
+#[must_use]
+pub fn decide(state: &State, caller: &Caller, command: &Command) -> Decision {
+    let decided = match command {
+        Command::Push(push) => push::decide(state, caller, push),
+        Command::Handover(handover) => self::handover(state, caller, handover),
+        Command::Directory(command) => directory(state, caller, command),
+        Command::Denial(denial) => return self::denial(state, caller, denial),
+        Command::Tick(counts) => tick(state, caller, counts),
+    };
+    match decided {
+        Ok(decision) => decision,
+        Err(stop) => stop.into_decision(state, caller, command),
+    }
+}
+
+/// Why deciding stopped before effects were found.
+enum Stop {
+    Refused { refusal: Refusal, field: &'static str, legal_acts: Vec<Act> },
+    Decided(Decision),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { refusal, field: refusal.field(), legal_acts: Vec::new() }
+    }
+}
+
+impl From<Decision> for Stop {
+    fn from(decision: Decision) -> Self {
+        Self::Decided(decision)
+    }
+}
+
+impl Stop {
+    fn into_decision(self, state: &State, caller: &Caller, command: &Command) -> Decision {
+        let (refusal, field, legal_acts) = match self {
+            Self::Decided(decision) => return decision,
+            Self::Refused { refusal, field, legal_acts } => (refusal, field, legal_acts),
+        };
+        let digest = command.signed().map(|signed| signed.digest());
+        let evidence = refusal_evidence(state, caller, command, (refusal, field), digest);
+        Decision::Refuse(Refused { refusal, field, legal_acts, evidence })
+    }
+}
+
+/// Refuses for a reason that deciding alone could not find: an envelope that differs from the one
+/// accepted under its id, in the field that the comparison named.
+#[must_use]
+pub fn refuse_taken_id(state: &State, caller: &Caller, command: &Command, field: &'static str) -> Decision {
+    let refused = Stop::Refused { refusal: Refusal::EnvelopeIdTaken, field, legal_acts: Vec::new() };
+    refused.into_decision(state, caller, command)
+}
+
+/// The record of a refusal. It names nothing that the caller did not prove: the sender is the
+/// caller, whatever the header claims.
+fn refusal_evidence(
+    state: &State,
+    caller: &Caller,
+    command: &Command,
+    refusal: (Refusal, &'static str),
+    digest: Option<Digest>,
+) -> Option<Effect> {
+    if !state.records_denial(caller, refusal.0) {
+        return None;
+    }
+    let agency = caller.agency().filter(|agency| state.directory().agency(agency).is_some());
+    let header = command.header();
+    Some(
+        Happening {
+            sender: caller.agency().cloned(),
+            actor: caller.pseudonym().cloned(),
+            envelope_id: header.map(|header| header.envelope_id),
+            envelope: header.and(digest),
+            object: if header.is_some() { None } else { digest },
+            refusal: Some(refusal),
+            parties: agency.into_iter().cloned().collect(),
+            ..Happening::new(Event::SubmissionRejection)
+        }
+        .into(),
+    )
+}
+
+fn denial(state: &State, caller: &Caller, denial: &Denial) -> Decision {
+    let refusal = (denial.refusal, denial.field);
+    let command = Command::Denial(denial.clone());
+    let evidence = refusal_evidence(state, caller, &command, refusal, denial.digest);
+    Decision::Refuse(Refused {
+        refusal: denial.refusal,
+        field: denial.field,
+        legal_acts: Vec::new(),
+        evidence,
+    })
+}
+
+/// An agency that may act: in the directory and not suspended.
+fn acting_agency<'a>(state: &State, caller: &'a Caller) -> Result<&'a AgencyId, Refusal> {
+    let agency = caller.agency().ok_or(Refusal::RoleNotAllowed)?;
+    if state.directory().network().is_none() {
+        return Err(Refusal::NoNetwork);
+    }
+    if state.directory().agency(agency).is_none() {
+        return Err(Refusal::SenderUnknown);
+    }
+    if state.directory().is_suspended(agency, state.now()) {
+        return Err(Refusal::SenderSuspended);
+    }
+    Ok(agency)
+}
+
+fn handover(state: &State, caller: &Caller, handover: &Handover) -> Result<Decision, Stop> {
+    if caller.agency() != Some(&handover.recipient) {
+        return Err(Stop::Refused {
+            refusal: Refusal::CallerNotSender,
+            field: "recipient",
+            legal_acts: Vec::new(),
+        });
+    }
+    let agency = acting_agency(state, caller)?;
+    let signs = |key| state.directory().signing_agency(key, state.now()) == Some(agency);
+    if !handover.signed.signers().iter().all(signs) {
+        return Err(Refusal::SigningKeyNotInForce.into());
+    }
+    let mut effects = Vec::new();
+    let mut not_taken = Vec::new();
+    for received in &handover.received {
+        match state.mailboxes().of(agency).and_then(|mailbox| mailbox.find(&received.envelope)) {
+            Some(mail) => effects.push(received_effect(state, agency, handover, (received, mail))?),
+            None => not_taken.push((received.envelope, Refusal::NotWaiting)),
+        }
+    }
+    if effects.is_empty() {
+        // A repeat after a lost answer. There is nothing to record, and nothing to tell apart.
+        return Ok(Decision::Refuse(Refused {
+            refusal: Refusal::NotWaiting,
+            field: Refusal::NotWaiting.field(),
+            legal_acts: Vec::new(),
+            evidence: None,
+        }));
+    }
+    Ok(Decision::Do(effects, not_taken))
+}
+
+fn received_effect(
+    state: &State,
+    agency: &AgencyId,
+    handover: &Handover,
+    (received, mail): (&Received, &Mail),
+) -> Result<Effect, Refusal> {
+    let event = match received.result {
+        HandoverResult::Received => Event::ContentHandover,
+        HandoverResult::CannotOpen | HandoverResult::WrongContent => Event::ContentHandoverFailure,
+    };
+    if event == Event::ContentHandover && digest_of_parts(&received.part_digests) != mail.parts {
+        return Err(Refusal::DigestsDiffer);
+    }
+    let referral = state.referral(&mail.referral);
+    let present = referral.filter(|referral| referral.attempt() == mail.attempt && mail.act == Act::Submit);
+    let status = present.filter(|_| event == Event::ContentHandover).and_then(|referral| {
+        let delivered = if referral.kind.expects_answer() { Status::Delivered } else { Status::Completed };
+        (referral.status == Status::Submitted).then_some(delivered)
+    });
+    let failed = event == Event::ContentHandoverFailure;
+    Ok(Happening {
+        part_digests: received.part_digests.clone(),
+        object: Some(handover.signed.digest()),
+        count: received.result.number().unsigned_abs().into(),
+        reason: failed.then_some(ReasonClass::Other),
+        status,
+        ..of_mail(event, agency, mail)
+    }
+    .into())
+}
+
+/// What happened to mail: both sides' records count it.
+fn of_mail(event: Event, recipient: &AgencyId, mail: &Mail) -> Happening {
+    Happening {
+        sender: Some(mail.from.clone()),
+        recipient: Some(recipient.clone()),
+        referral: Some(mail.referral.clone()),
+        attempt: mail.attempt,
+        envelope: Some(mail.envelope),
+        act: Some(mail.act),
+        parties: vec![mail.from.clone(), recipient.clone()],
+        ..Happening::new(event)
+    }
+}
+
+fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Result<Decision, Stop> {
+    let network = state.directory().network().is_some();
+    match caller {
+        Caller::Staff { role: StaffRole::Administrator, .. } => {}
+        Caller::Staff { .. } => return Err(Refusal::RoleNotAllowed.into()),
+        // The first entry of all is carried in by the gateway that makes the network.
+        Caller::Gateway if network => return Err(Refusal::RoleNotAllowed.into()),
+        Caller::Gateway => {}
+        Caller::Agency { .. } => {
+            acting_agency(state, caller)?;
+        }
+    }
+    let DirectoryCommand { signed, object } = command;
+    let now = state.now();
+    let verdict = match object {
+        DirectoryObject::Change(change) => state.directory().judge_change(signed, change, now)?,
+        DirectoryObject::Agreement(agreement) => state.directory().judge_agreement(signed, agreement, now)?,
+        DirectoryObject::Mechanism(mechanism) => state.directory().judge_mechanism(signed, mechanism, now)?,
+    };
+    let (effective_at, by) = match verdict {
+        Verdict::Done(at) => return Ok(Decision::Done(at)),
+        Verdict::Allowed { effective_at, by } => (effective_at, by),
+    };
+    let (what, mut parties) = directory_record(state, command, by);
+    parties.retain(|party| state.directory().agency(party).is_some());
+    let changed = Happening {
+        object: Some(signed.digest()),
+        actor: caller.pseudonym().cloned(),
+        sender: caller.agency().cloned(),
+        parties,
+        ..Happening::new(Event::DirectoryChanged)
+    };
+    Ok(Decision::Do(vec![Effect::Directory { effective_at, what }, changed.into()], Vec::new()))
+}
+
+/// The directory record, and the agencies whom it concerns.
+fn directory_record(
+    state: &State,
+    command: &DirectoryCommand,
+    by: Vec<AgencyId>,
+) -> (wire::directory_record::What, Vec<AgencyId>) {
+    use wire::directory_record::What;
+    let object = command.signed.object().clone();
+    match &command.object {
+        DirectoryObject::Change(_) => (What::Change(object), by),
+        DirectoryObject::Mechanism(_) => (What::Mechanism(object), by),
+        DirectoryObject::Agreement(agreement) => {
+            let digest = command.signed.digest();
+            let held = by.first().and_then(|party| state.directory().agreement(&digest, party));
+            let mut signed_by = by;
+            signed_by.extend(held.into_iter().flat_map(|held| held.signed_by.keys().cloned()));
+            signed_by.sort();
+            signed_by.dedup();
+            let entry = wire::AgreementEntry {
+                agreement: digest.to_vec(),
+                parties: agreement.parties.iter().map(ToString::to_string).collect(),
+                in_force: signed_by.len() == agreement.parties.len(),
+                signed_by: signed_by.iter().map(ToString::to_string).collect(),
+                supersedes: agreement.supersedes.map_or_else(Vec::new, Digest::to_vec),
+            };
+            (What::Agreement(entry), agreement.parties.clone())
+        }
+    }
+}
+
+/// One thing that is due, so that each is applied before the next is decided: the writer ticks until
+/// nothing is.
+fn tick(state: &State, caller: &Caller, counts: &[DenialCount]) -> Result<Decision, Stop> {
+    if *caller != Caller::Gateway {
+        return Err(Refusal::RoleNotAllowed.into());
+    }
+    let now = state.now();
+    if !counts.is_empty() {
+        return Ok(Decision::Do(counts.iter().map(|count| counted(state, count)).collect(), Vec::new()));
+    }
+    if let Some(subject) = state.directory().lapsed(now) {
+        let lapse = wire::Lapse { subject: Some(subject.to_wire()) };
+        let what = wire::directory_record::What::Lapse(lapse);
+        let changed = Happening::new(Event::DirectoryChanged);
+        return Ok(Decision::Do(
+            vec![Effect::Directory { effective_at: now, what }, changed.into()],
+            Vec::new(),
+        ));
+    }
+    if let Some((recipient, mail)) = state.mailboxes().expired(now) {
+        return Ok(Decision::Do(vec![expiry(state, recipient, mail)], Vec::new()));
+    }
+    Ok(Decision::Nothing)
+}
+
+/// Nobody fetched it in its time. An attempt that was never answered ends with it; an act that was
+/// never fetched does not undo what it did.
+fn expiry(state: &State, recipient: &AgencyId, mail: &Mail) -> Effect {
+    let referral = state.referral(&mail.referral);
+    let ends = referral.is_some_and(|referral| {
+        mail.act == Act::Submit && referral.attempt() == mail.attempt && referral.status == Status::Submitted
+    });
+    Happening {
+        due_at: mail.expires_at,
+        status: ends.then_some(Status::Expired),
+        ..of_mail(Event::Expired, recipient, mail)
+    }
+    .into()
+}
+
+fn counted(state: &State, count: &DenialCount) -> Effect {
+    let agency = AgencyId::parse(&count.caller, "caller").ok();
+    let known = agency.filter(|agency| state.directory().agency(agency).is_some());
+    Happening {
+        sender: known.clone(),
+        refusal: Some((count.refusal, "")),
+        count: count.count,
+        due_at: count.window_start,
+        parties: known.into_iter().collect(),
+        ..Happening::new(Event::DenialsCounted)
+    }
+    .into()
+}
+
+/// The moment by which a tick finds something to do, if nothing else happens before.
+#[must_use]
+pub fn next_due(state: &State) -> Option<TimeMs> {
+    let lapse = state.directory().next_lapse();
+    let expiry = state.mailboxes().next_expiry();
+    lapse.into_iter().chain(expiry).min()
+}

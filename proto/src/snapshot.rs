@@ -1,0 +1,262 @@
+//! The state as bytes on disk, so that a start costs what is open and not what ever was. Not here:
+//! when snapshots are made, and the file around the bytes (the gateway, crate `journal`).
+
+mod directory;
+
+use prost::Message as _;
+
+use crate::{
+    Malformed,
+    batch::LoggedCheckpoint,
+    delivery::Mail,
+    digest::Digest,
+    evidence::{self, Commitment, PartyLink},
+    ids::{AgencyId, Code, EnvelopeId, Kind, Locator, ReferralKey, Release, TimeMs, Urgency},
+    known::KnownEnvelopes,
+    lifecycle::Act,
+    log::merkle::Frontier,
+    referral::{Chain, Parked, Referral},
+    refusal::Refusal,
+    state::{DenialWindow, GrowingLog, Head, State},
+    wire,
+};
+
+/// The snapshot's version that this release reads and writes.
+pub const SNAPSHOT_VERSION: u32 = 1;
+
+/// The state between two batches, and what the writer needs beside it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Snapshot {
+    /// The state.
+    pub state: State,
+    /// The number of the batch that comes next.
+    pub next_batch: u64,
+    /// The last evidence checkpoint that was signed.
+    pub evidence: Option<LoggedCheckpoint>,
+    /// The last directory checkpoint that was signed.
+    pub directory: Option<LoggedCheckpoint>,
+}
+
+impl Snapshot {
+    /// The bytes on disk.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let state = &self.state;
+        let link = |(party, head): (&AgencyId, &Head)| {
+            PartyLink { party: party.clone(), count: head.count, previous: Some(head.last) }.to_wire()
+        };
+        wire::Snapshot {
+            version: SNAPSHOT_VERSION,
+            now_ms: state.now.0,
+            next_batch: self.next_batch,
+            evidence: Some(frontier_to_wire(state.evidence.frontier())),
+            directory_log: Some(frontier_to_wire(state.directory_log.frontier())),
+            directory: directory::to_wire(&state.directory),
+            heads: state.heads.iter().map(link).collect(),
+            referrals: state
+                .referrals
+                .iter()
+                .map(|(key, referral)| referral_to_wire(key, referral))
+                .collect(),
+            mail: state.mailboxes.all().map(|(mailbox, mail)| mail_to_wire(mailbox, mail)).collect(),
+            envelope_id_max: state.known.highest().map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
+            denials: state.denials.iter().map(denial_to_wire).collect(),
+            last_evidence: self.evidence.as_ref().map(LoggedCheckpoint::to_wire),
+            last_directory: self.directory.as_ref().map(LoggedCheckpoint::to_wire),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads the bytes on disk.
+    ///
+    /// # Errors
+    /// [`Malformed`], naming the field.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let Ok(wire) = wire::Snapshot::decode(bytes) else {
+            return Err(Malformed::Protobuf { message: "Snapshot" });
+        };
+        if wire.version != SNAPSHOT_VERSION {
+            return Err(Malformed::Form { field: "version" });
+        }
+        let mut state = State {
+            now: TimeMs(wire.now_ms),
+            directory: directory::from_wire(&wire.directory)?,
+            known: KnownEnvelopes::from_highest(envelope_id(&wire.envelope_id_max)?),
+            evidence: frontier(wire.evidence.as_ref(), "evidence")?,
+            directory_log: frontier(wire.directory_log.as_ref(), "directory_log")?,
+            ..State::default()
+        };
+        for head in &wire.heads {
+            let PartyLink { party, count, previous } = PartyLink::parse(head)?;
+            let last = previous.ok_or(Malformed::Missing { field: "heads.previous" })?;
+            state.heads.insert(party, Head { count, last });
+        }
+        for referral in &wire.referrals {
+            let (key, referral) = referral_from_wire(referral)?;
+            state.referrals.insert(key, referral);
+        }
+        for mail in &wire.mail {
+            state.mailboxes.put(&AgencyId::parse(&mail.mailbox, "mail.mailbox")?, mail_from_wire(mail)?);
+        }
+        for window in &wire.denials {
+            let (key, window) = denial_from_wire(window)?;
+            state.denials.insert(key, window);
+        }
+        Ok(Self {
+            state,
+            next_batch: wire.next_batch,
+            evidence: wire.last_evidence.as_ref().map(LoggedCheckpoint::parse).transpose()?,
+            directory: wire.last_directory.as_ref().map(LoggedCheckpoint::parse).transpose()?,
+        })
+    }
+}
+
+fn frontier_to_wire(frontier: &Frontier) -> wire::FrontierRecord {
+    let hashes = frontier.subtrees().iter().flat_map(|hash| *hash.as_bytes()).collect();
+    wire::FrontierRecord { size: frontier.size(), hashes }
+}
+
+fn frontier(wire: Option<&wire::FrontierRecord>, field: &'static str) -> Result<GrowingLog, Malformed> {
+    let wire = wire.ok_or(Malformed::Missing { field })?;
+    let hashes = wire.hashes.chunks(32).map(|bytes| Digest::parse(bytes, field));
+    let frontier = Frontier::from_parts(wire.size, hashes.collect::<Result<_, _>>()?)?;
+    Ok(GrowingLog::from_frontier(frontier))
+}
+
+fn envelope_id(bytes: &[u8]) -> Result<Option<EnvelopeId>, Malformed> {
+    if bytes.is_empty() { Ok(None) } else { EnvelopeId::parse(bytes, "envelope_id_max").map(Some) }
+}
+
+pub(crate) fn referral_to_wire(key: &ReferralKey, referral: &Referral) -> wire::OpenReferral {
+    let chain = |(agency, chain): (&AgencyId, &Chain)| wire::SenderChain {
+        agency: agency.to_string(),
+        sequence: chain.sequence,
+        last: chain.last.to_vec(),
+    };
+    wire::OpenReferral {
+        opened_by: key.opened_by.to_string(),
+        referral_id: key.id.as_bytes().to_vec(),
+        recipients: referral.recipients.iter().map(ToString::to_string).collect(),
+        urgency: referral.urgency.number().unsigned_abs(),
+        status: evidence::status_number(referral.status),
+        chains: referral.chains.iter().map(chain).collect(),
+        previous: referral.previous.0.to_vec(),
+        waiting: referral.waiting,
+        agreement: referral.agreement.to_vec(),
+        category: referral.category.to_string(),
+        service: referral.service.to_string(),
+        kind: referral.kind.number().unsigned_abs(),
+        resumes_to: referral.resumes_to.map_or(0, evidence::status_number),
+        fallbacks: referral.fallbacks.iter().map(ToString::to_string).collect(),
+        identity_allowed: referral.identity_allowed,
+        parked: referral.parked.as_ref().map(|parked| wire::ParkedParts {
+            envelope: parked.envelope.to_vec(),
+            batch: parked.at.batch,
+            entry: parked.at.entry,
+            part_digests: parked.part_digests.iter().map(|digest| digest.to_vec()).collect(),
+            expires_at_ms: parked.expires_at.0,
+        }),
+    }
+}
+
+pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralKey, Referral), Malformed> {
+    let key = ReferralKey {
+        id: EnvelopeId::parse(&wire.referral_id, "referral_id")?,
+        opened_by: AgencyId::parse(&wire.opened_by, "opened_by")?,
+    };
+    let chains = wire.chains.iter().map(|chain| {
+        let last = Digest::parse(&chain.last, "chains.last")?;
+        Ok((AgencyId::parse(&chain.agency, "chains.agency")?, Chain { sequence: chain.sequence, last }))
+    });
+    let agencies = |list: &[String], field| -> Result<Vec<_>, _> {
+        list.iter().map(|text| AgencyId::parse(text, field)).collect()
+    };
+    let status = evidence::status(wire.status)?.ok_or(Malformed::Missing { field: "status" })?;
+    let referral = Referral {
+        recipients: agencies(&wire.recipients, "recipients")?,
+        status,
+        resumes_to: evidence::status(wire.resumes_to)?,
+        chains: chains.collect::<Result<_, Malformed>>()?,
+        previous: Commitment(Digest::parse(&wire.previous, "previous")?),
+        waiting: wire.waiting,
+        kind: Kind::parse(number(wire.kind), "kind")?,
+        category: Code::parse(&wire.category, "category")?,
+        service: Code::parse(&wire.service, "service")?,
+        urgency: Urgency::parse(number(wire.urgency), "urgency")?,
+        agreement: Digest::parse(&wire.agreement, "agreement")?,
+        fallbacks: agencies(&wire.fallbacks, "fallbacks")?,
+        identity_allowed: wire.identity_allowed,
+        parked: wire.parked.as_ref().map(parked).transpose()?,
+    };
+    Ok((key, referral))
+}
+
+fn parked(wire: &wire::ParkedParts) -> Result<Parked, Malformed> {
+    let part_digests = wire.part_digests.iter().map(|bytes| Digest::parse(bytes, "parked.part_digests"));
+    Ok(Parked {
+        envelope: Digest::parse(&wire.envelope, "parked.envelope")?,
+        at: Locator { batch: wire.batch, entry: wire.entry },
+        part_digests: part_digests.collect::<Result<_, _>>()?,
+        expires_at: TimeMs(wire.expires_at_ms),
+    })
+}
+
+/// A number on disk as the wire lists count; what is too large is in no list.
+fn number(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn mail_to_wire(mailbox: &AgencyId, mail: &Mail) -> wire::Mail {
+    wire::Mail {
+        mailbox: mailbox.to_string(),
+        order: mail.order,
+        envelope: mail.envelope.to_vec(),
+        from: mail.from.to_string(),
+        opened_by: mail.referral.opened_by.to_string(),
+        referral_id: mail.referral.id.as_bytes().to_vec(),
+        urgency: mail.urgency.number().unsigned_abs(),
+        expires_at_ms: mail.expires_at.0,
+        batch: mail.at.batch,
+        entry: mail.at.entry,
+        blocked: mail.blocked,
+        attempt: mail.attempt,
+        release: mail.release.number().unsigned_abs(),
+        parts: mail.parts.to_vec(),
+        act: mail.act.number().unsigned_abs(),
+    }
+}
+
+fn mail_from_wire(wire: &wire::Mail) -> Result<Mail, Malformed> {
+    Ok(Mail {
+        order: wire.order,
+        envelope: Digest::parse(&wire.envelope, "mail.envelope")?,
+        from: AgencyId::parse(&wire.from, "mail.from")?,
+        referral: ReferralKey {
+            id: EnvelopeId::parse(&wire.referral_id, "mail.referral_id")?,
+            opened_by: AgencyId::parse(&wire.opened_by, "mail.opened_by")?,
+        },
+        attempt: wire.attempt,
+        act: Act::parse(number(wire.act), "mail.act")?,
+        urgency: Urgency::parse(number(wire.urgency), "mail.urgency")?,
+        expires_at: TimeMs(wire.expires_at_ms),
+        at: Locator { batch: wire.batch, entry: wire.entry },
+        release: Release::parse(number(wire.release), "mail.release")?,
+        parts: Digest::parse(&wire.parts, "mail.parts")?,
+        blocked: wire.blocked,
+    })
+}
+
+fn denial_to_wire(((caller, refusal), window): (&(String, Refusal), &DenialWindow)) -> wire::DenialWindow {
+    wire::DenialWindow {
+        caller: caller.clone(),
+        refusal: refusal.number(),
+        window_start_ms: window.start.0,
+        recorded: window.recorded,
+    }
+}
+
+fn denial_from_wire(wire: &wire::DenialWindow) -> Result<((String, Refusal), DenialWindow), Malformed> {
+    let refusal = Refusal::from_number(wire.refusal).ok_or(Malformed::Form { field: "denials.refusal" })?;
+    let window = DenialWindow { start: TimeMs(wire.window_start_ms), recorded: wire.recorded };
+    Ok(((wire.caller.clone(), refusal), window))
+}
