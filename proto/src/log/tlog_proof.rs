@@ -38,7 +38,8 @@ impl TlogProof {
     /// inclusion proof, the leaf's sibling first.
     ///
     /// # Errors
-    /// [`Malformed::TooLarge`] for an index or path that no tree has.
+    /// [`Malformed::TooLarge`] for an index or path that no tree has; as [`Checkpoint::parse`] when
+    /// the note is of something else.
     pub fn new(index: u64, path: Vec<Digest>, note: SignedNote) -> Result<Self, Malformed> {
         Self::with_extra(Vec::new(), index, path, note)
     }
@@ -64,6 +65,7 @@ impl TlogProof {
         if path.len() > PATH_HASHES_MAX {
             return too_large("proof.path", 63);
         }
+        Checkpoint::parse(note.text())?;
         Ok(Self {
             extra,
             index,
