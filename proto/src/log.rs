@@ -4,7 +4,7 @@
 //! Every format is a public one, so that a stranger can check the log with tools that are not ours:
 //! RFC 6962 and C2SP `tlog-tiles`, `signed-note`, `tlog-checkpoint`, `tlog-cosignature`,
 //! `tlog-policy` and `tlog-proof`. Bytes that are not of their format are
-//! [`Malformed`](crate::Malformed); well-formed bytes that do not prove what they should are
+//! [`Malformed`]; well-formed bytes that do not prove what they should are
 //! [`Unproven`].
 
 pub mod checkpoint;

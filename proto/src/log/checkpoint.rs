@@ -50,7 +50,7 @@ impl fmt::Display for Origin {
 pub struct Checkpoint {
     /// The log.
     pub origin: Origin,
-    /// Leaves in the tree.
+    /// Leaves in the tree, at most [`SIZE_MAX`](super::SIZE_MAX).
     pub size: u64,
     /// Root of the tree.
     pub root: Digest,

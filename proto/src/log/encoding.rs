@@ -5,6 +5,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{Malformed, digest::Digest, log::SIZE_MAX};
 
+/// What is larger than one of our named limits.
+pub(super) fn too_large(field: &'static str, limit: usize) -> Malformed {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    Malformed::TooLarge { field, limit }
+}
+
 /// The lines of a text in which every line ends in exactly one newline.
 pub(super) fn lines<'t>(text: &'t str, field: &'static str) -> Result<std::str::Split<'t, char>, Malformed> {
     let unended = text.strip_suffix('\n').ok_or(Malformed::Form { field })?;

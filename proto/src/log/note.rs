@@ -13,7 +13,7 @@ use super::{
     Unproven,
     checkpoint::Checkpoint,
     cosignature::{self, CosignedAt},
-    encoding::{base64, lines, parse_base64},
+    encoding::{base64, lines, parse_base64, too_large},
 };
 
 /// The largest note that is read, in bytes. As in Go's `note.Open`, so that what is accepted here
@@ -38,7 +38,7 @@ impl KeyName {
     /// is no name.
     pub fn parse(text: &str, field: &'static str) -> Result<Self, Malformed> {
         if text.len() > KEY_NAME_BYTES_MAX {
-            return Err(Malformed::TooLarge { field, limit: 255 });
+            return Err(too_large(field, KEY_NAME_BYTES_MAX));
         }
         if !is_name(text) {
             return Err(Malformed::Form { field });
@@ -298,7 +298,7 @@ impl SignedNote {
     pub fn parse(note: &str) -> Result<Self, Malformed> {
         let malformed = Malformed::Form { field: NOTE };
         if note.len() > NOTE_BYTES_MAX {
-            return Err(TOO_LONG);
+            return Err(too_large(NOTE, NOTE_BYTES_MAX));
         }
         if has_control_characters(note) {
             return Err(malformed);
@@ -362,10 +362,10 @@ impl SignedNote {
 
     fn within_limits(self) -> Result<Self, Malformed> {
         if self.lines.len() > SIGNATURES_MAX {
-            return Err(Malformed::TooLarge { field: "note.signatures", limit: 100 });
+            return Err(too_large("note.signatures", SIGNATURES_MAX));
         }
         if self.to_string().len() > NOTE_BYTES_MAX {
-            return Err(TOO_LONG);
+            return Err(too_large(NOTE, NOTE_BYTES_MAX));
         }
         Ok(self)
     }
@@ -413,7 +413,6 @@ const LINE: &str = "note.signature";
 const VKEY: &str = "vkey";
 /// Characters of 33 bytes in base64.
 const VKEY_BASE64_BYTES: usize = (1 + PUBLIC_KEY_BYTES).div_ceil(3) * 4;
-const TOO_LONG: Malformed = Malformed::TooLarge { field: NOTE, limit: 1_000_000 };
 
 fn is_name(text: &str) -> bool {
     let allowed = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';

@@ -8,7 +8,7 @@ use crate::{Malformed, key::PublicKey};
 use super::{
     Unproven,
     checkpoint::Checkpoint,
-    encoding::{lines, parse_decimal},
+    encoding::{lines, parse_decimal, too_large},
     note::{KeyType, Signed, SignedNote, VerifierKey},
 };
 
@@ -74,7 +74,7 @@ impl Policy {
     /// line; [`Malformed::Form`] for anything else that C2SP `tlog-policy` does not allow.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         if text.len() > POLICY_BYTES_MAX {
-            return Err(Malformed::TooLarge { field: "policy", limit: 131_072 });
+            return Err(too_large("policy", POLICY_BYTES_MAX));
         }
         let foreign = |c: char| c.is_ascii_control() && c != '\t' && c != '\n';
         if text.contains(foreign) {
@@ -183,7 +183,7 @@ impl Draft {
         let malformed = form("policy.group");
         self.groups_count = self.groups_count.saturating_add(1);
         if self.groups_count > GROUPS_MAX {
-            return Err(Malformed::TooLarge { field: "policy.group", limit: 64 });
+            return Err(too_large("policy.group", GROUPS_MAX));
         }
         let threshold = match threshold {
             "any" => 1,
@@ -257,8 +257,7 @@ fn add_key(
     }
     keys.push(key);
     if keys.len() > count_max {
-        let limit = u64::try_from(count_max).unwrap_or(u64::MAX);
-        return Err(Malformed::TooLarge { field, limit });
+        return Err(too_large(field, count_max));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::{Malformed, digest::Digest};
 
 use super::{
     SIZE_MAX,
-    encoding::parse_decimal,
+    encoding::{parse_decimal, too_large},
     merkle::{Frontier, HashReader},
 };
 
@@ -170,8 +170,8 @@ impl EntryBundle {
         }
         let mut bytes = Vec::new();
         for entry in entries.iter().map(AsRef::as_ref) {
-            let length = u16::try_from(entry.len())
-                .map_err(|_| Malformed::TooLarge { field: "bundle.entry", limit: u16::MAX.into() })?;
+            let length =
+                u16::try_from(entry.len()).map_err(|_| too_large("bundle.entry", ENTRY_BYTES_MAX))?;
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(entry);
         }

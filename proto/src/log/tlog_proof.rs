@@ -6,9 +6,9 @@ use std::fmt;
 use crate::{Malformed, digest::Digest};
 
 use super::{
-    Unproven,
+    SIZE_MAX, Unproven,
     checkpoint::Checkpoint,
-    encoding::{base64, parse_base64, parse_decimal, parse_digest},
+    encoding::{base64, parse_base64, parse_decimal, parse_digest, too_large},
     merkle::{leaf_hash, verify_inclusion},
     note::{NOTE_BYTES_MAX, SignedNote},
     policy::Policy,
@@ -38,7 +38,8 @@ impl TlogProof {
     /// inclusion proof, the leaf's sibling first.
     ///
     /// # Errors
-    /// [`Malformed::TooLarge`] for an index or path that no tree has.
+    /// [`Malformed::TooLarge`] for an index or path that no tree has; as [`Checkpoint::parse`] when
+    /// the note is of something else.
     pub fn new(index: u64, path: Vec<Digest>, note: SignedNote) -> Result<Self, Malformed> {
         Self::with_extra(Vec::new(), index, path, note)
     }
@@ -54,16 +55,16 @@ impl TlogProof {
         path: Vec<Digest>,
         note: SignedNote,
     ) -> Result<Self, Malformed> {
-        let too_large = |field, limit| Err(Malformed::TooLarge { field, limit });
         if extra.len() > EXTRA_BYTES_MAX {
-            return too_large("proof.extra", 65_536);
+            return Err(too_large("proof.extra", EXTRA_BYTES_MAX));
         }
-        if index > super::SIZE_MAX {
-            return too_large("proof.index", super::SIZE_MAX);
+        if index > SIZE_MAX {
+            return Err(Malformed::TooLarge { field: "proof.index", limit: SIZE_MAX });
         }
         if path.len() > PATH_HASHES_MAX {
-            return too_large("proof.path", 63);
+            return Err(too_large("proof.path", PATH_HASHES_MAX));
         }
+        Checkpoint::parse(note.text())?;
         Ok(Self { extra, index, path, note })
     }
 
@@ -74,7 +75,7 @@ impl TlogProof {
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let malformed = Malformed::Form { field: "proof" };
         if text.len() > PROOF_BYTES_MAX {
-            return Err(Malformed::TooLarge { field: "proof", limit: 1_131_072 });
+            return Err(too_large("proof", PROOF_BYTES_MAX));
         }
         let rest = text.strip_prefix(HEADER).ok_or(malformed)?;
         // No line before the checkpoint is empty, so the first empty line ends them.
