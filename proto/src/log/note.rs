@@ -214,6 +214,18 @@ impl SignatureLine {
         Self::new(name, KeyType::Ed25519, key, signature)
     }
 
+    /// A line whose signature was made before and kept; see [`Self::ed25519`].
+    #[must_use]
+    pub fn kept(key: &VerifierKey, signature: &[u8]) -> Self {
+        Self { name: key.name().0.clone(), id: key.id(), signature: signature.to_vec() }
+    }
+
+    /// The signature, without the key's id.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// Reads a line without its newline.
     ///
     /// # Errors
