@@ -372,3 +372,19 @@ fn the_second_chunk_is_held_to_the_same_rules() {
         assert_eq!(opened, Err(refusal));
     }
 }
+
+#[test]
+fn a_payload_that_goes_on_is_refused_after_a_bounded_read() {
+    // Authentic chunks of zeros behind a part of one chunk: refused at the first of them, so that
+    // a sender cannot keep an opener busy beyond what the head says.
+    let mut endless = plaintext(&head(3), b"abc");
+    endless.resize(20 * 65_536, 0);
+    let file = age_file(&stanza_for(1), &endless);
+    let mut source = file.as_slice();
+    let mut out = Vec::new();
+    let opened = open_unlisted(&[public_test_key(1)], &expected(), &mut source, &mut out);
+    assert_eq!(opened, Err(NotOpened::PlaintextLength));
+    assert!(out.is_empty());
+    let read = file.len() - source.len();
+    assert!(read <= 3 * 65_536, "{read}");
+}
