@@ -6,7 +6,7 @@ use crate::{
     closed::Closed,
     fault::{Damaged, Fault, OpenError, What},
     header::{self, SEGMENT_HEAD_BYTES},
-    position::{BatchNo, Mark, Position, SegmentNo},
+    position::{BatchNo, Mark, Position, SegmentBytes, SegmentNo},
     segments::Segments,
     walk::{self, Found, WINDOW_BYTES},
     width::is_zero,
@@ -28,16 +28,20 @@ pub struct Recovered {
     pub damage: Vec<Damaged>,
     /// The torn tail that was zeroed, if there was one.
     pub cut: Option<Cut>,
+    pub(crate) segment_bytes: SegmentBytes,
 }
 
 impl Recovered {
-    /// The damage in what the owner is about to replay: if there is any, it should stop.
+    /// The damage in the segments and records that the owner is about to replay: if there is any,
+    /// it should stop and ask people.
     pub fn damage_to_replay(&self) -> impl Iterator<Item = &Damaged> {
         self.damage.iter().filter(|damaged| match damaged.what {
             What::Records { resumes } => resumes.position > self.from.position,
-            What::Record | What::SegmentMissing => damaged.position >= self.from.position,
-            // Their records count, and those are named by themselves.
-            What::SegmentHead | What::SegmentLength => false,
+            What::Record => damaged.position >= self.from.position,
+            What::SegmentMissing | What::SegmentHead | What::SegmentLength => {
+                self.segment_bytes.segment_of(damaged.position)
+                    >= self.segment_bytes.segment_of(self.from.position)
+            }
         })
     }
 }
@@ -56,6 +60,7 @@ pub(crate) struct Scan {
     pub(crate) end: Mark,
     pub(crate) anchor: AnchorFound,
     pub(crate) damage: Vec<Damaged>,
+    segment_bytes: SegmentBytes,
 }
 
 /// Reads from `from` to the end, after syncing what it reads.
@@ -65,11 +70,13 @@ pub(crate) fn scan(closed: &Closed, from: Mark) -> Result<Scan, OpenError> {
     sync(segments, from)?;
     let mut damage = closed.damage.clone();
     let end = walk_to_end(segments, from, &mut damage)?;
+    let segment_bytes = segments.form.segment_bytes;
     Ok(Scan {
         from,
         end,
         anchor,
         damage,
+        segment_bytes,
     })
 }
 
@@ -94,6 +101,7 @@ impl Scan {
             end,
             anchor,
             damage,
+            segment_bytes,
         } = self;
         Recovered {
             from,
@@ -101,6 +109,7 @@ impl Scan {
             anchor,
             damage,
             cut,
+            segment_bytes,
         }
     }
 }
