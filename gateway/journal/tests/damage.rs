@@ -1,5 +1,7 @@
 //! Damage at rest and forgery: never a wrong batch, never a panic, and named. Not here: crashes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers")]
+
 mod twin;
 
 use journal::{

@@ -1,6 +1,8 @@
 //! Erasing blobs: lengths and positions stay, bytes go, and a crash at any step leaves one or the
 //! other file. Not here: who may erase.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers")]
+
 mod twin;
 
 use journal::{

@@ -1,6 +1,8 @@
 //! Random histories against a reference model: a list of batches. Whatever crashes, all that was
 //! acknowledged is there byte for byte, and nothing half. Not here: damage at rest.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers")]
+
 mod twin;
 
 use journal::{

@@ -1,6 +1,8 @@
 //! What opening finds after each kind of crash, cut and scripted fault. Not here: random
 //! sequences (`model.rs`), damage at rest (`damage.rs`).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers")]
+
 mod twin;
 
 use journal::{
