@@ -475,3 +475,37 @@ fn an_old_life_cannot_write_into_a_new_one() {
     assert_eq!(reopen(&disk).unwrap_err(), OpenError::Locked);
     assert_reads(&new, &[Known::new(b"alive", &[])]);
 }
+
+#[test]
+fn a_cut_is_durable_before_anything_is_appended() {
+    let disk = disk();
+    let mut journal = open(&disk);
+    disk.fail_append(0, AppendFault::BeforeSync);
+    journal.append(&[1; 3000], &[]).unwrap_err();
+    disk.crash(Crash::KeepFirst { bytes: 2000 });
+    drop(open(&disk));
+    disk.crash(Crash::LoseUnsynced);
+    let segment = disk.file("0000000000000000.seg").unwrap();
+    assert!(segment[64..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_segment_whose_name_only_the_page_cache_knew_carries_acknowledged_batches() {
+    for steps in 0..8 {
+        let disk = disk();
+        disk.crash_after(steps, Crash::Kill);
+        drop(reopen(&disk));
+        disk.crash(Crash::Kill);
+        // No further segment can be made, whose own sync of the names would hide a missing one.
+        if disk.names().iter().any(|name| name == "0000000000000001.seg") {
+            disk.set_free_bytes(0);
+        }
+        let known = batches(2, 40_000);
+        let mut journal = open(&disk);
+        for batch in &known {
+            batch.append(&mut journal).unwrap();
+        }
+        disk.crash(Crash::LoseUnsynced);
+        assert_reads(&open(&disk), &known);
+    }
+}
