@@ -200,9 +200,7 @@ fn who_signed() {
     assert!(repeated.verify([&key_1]).is_ok(), "the log's key is not known here");
     assert!(note.clone().with(one.cosign(&checkpoint, 12)).is_err());
     // An id alone proves nothing and is easily made to collide: another name's line may carry it.
-    let collision = note.lines()[2]
-        .to_string()
-        .replacen("witness1", "witness9", 1);
+    let collision = note.lines()[2].to_string().replacen("witness1", "witness9", 1);
     let collision = SignatureLine::parse(&collision).unwrap();
     assert_eq!(collision.id(), key_1.id());
     let note = note.with(collision).unwrap();

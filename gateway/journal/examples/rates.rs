@@ -20,9 +20,7 @@ const ROUND: Duration = Duration::from_millis(500);
 const BARE_BYTES: u64 = 64 * 1024 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let parent = std::env::args_os()
-        .nth(1)
-        .map_or_else(std::env::temp_dir, PathBuf::from);
+    let parent = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = parent.join(format!("journal-rates-{}", std::process::id()));
     std::fs::create_dir(&directory)?;
     let measured = measure(&directory);
@@ -55,10 +53,7 @@ fn measure(directory: &Path) -> Result<(), Box<dyn Error>> {
 fn journal(directory: &Path) -> Result<FileJournal, Box<dyn Error>> {
     let volume = Volume::directory(directory)?;
     FileJournal::create(&volume, &LogId::new([1; 16]), SegmentBytes::DEFAULT)?;
-    let config = Config {
-        reserve_bytes: 0,
-        ..Config::default()
-    };
+    let config = Config { reserve_bytes: 0, ..Config::default() };
     Ok(Closed::lock(&volume, &volume)?.recover(config, None)?.0)
 }
 
@@ -70,10 +65,7 @@ fn append(journal: &mut FileJournal, entries: u32) -> Result<(), Box<dyn Error>>
 }
 
 /// Entries a second over one round.
-fn rate(
-    entries: u32,
-    mut batch: impl FnMut() -> Result<(), Box<dyn Error>>,
-) -> Result<f64, Box<dyn Error>> {
+fn rate(entries: u32, mut batch: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
     let started = Instant::now();
     let mut count = 0_u32;
     while started.elapsed() < ROUND {
@@ -100,11 +92,7 @@ impl Bare {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all_at(&vec![0; usize::try_from(BARE_BYTES)?], 0)?;
         file.sync_all()?;
-        Ok(Self {
-            file,
-            at: 0,
-            bytes: Vec::new(),
-        })
+        Ok(Self { file, at: 0, bytes: Vec::new() })
     }
 
     fn write(&mut self, entries: u32) -> Result<(), Box<dyn Error>> {

@@ -38,9 +38,7 @@ pub struct Anchor {
 
 impl fmt::Debug for Anchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anchor")
-            .field("mark", &self.mark)
-            .finish_non_exhaustive()
+        f.debug_struct("Anchor").field("mark", &self.mark).finish_non_exhaustive()
     }
 }
 
@@ -65,11 +63,7 @@ pub struct AnchorFile {
 
 impl AnchorFile {
     pub(crate) fn new(volume: Volume, log_id: LogId) -> Self {
-        Self {
-            volume,
-            log_id,
-            writing: Arc::new(Mutex::new(())),
-        }
+        Self { volume, log_id, writing: Arc::new(Mutex::new(())) }
     }
 
     /// Replaces the anchor, whole or not at all, durably. `mark` must be durable already.
@@ -78,10 +72,7 @@ impl AnchorFile {
     /// `TooLarge`, or the disk's fault. The anchor is then as before or as given, and the journal
     /// itself is not touched.
     pub fn write(&self, mark: Mark, owner_bytes: &[u8]) -> Result<(), Fault> {
-        let Some(owner_len) = u32::try_from(owner_bytes.len())
-            .ok()
-            .filter(|_| fits(owner_bytes))
-        else {
+        let Some(owner_len) = u32::try_from(owner_bytes.len()).ok().filter(|_| fits(owner_bytes)) else {
             return Err(Fault::TooLarge {
                 bytes: to_u64(owner_bytes.len()),
                 limit_bytes: to_u64(OWNER_BYTES_MAX),
@@ -107,9 +98,7 @@ impl AnchorFile {
         let limit_bytes = to_u64(HEAD_BYTES + OWNER_BYTES_MAX);
         match self.volume.read(NAME, limit_bytes) {
             Ok(None) => Ok(AnchorFound::Missing),
-            Ok(Some(file)) => Ok(self
-                .decode(&file)
-                .map_or(AnchorFound::Damaged, AnchorFound::Found)),
+            Ok(Some(file)) => Ok(self.decode(&file).map_or(AnchorFound::Damaged, AnchorFound::Found)),
             Err(Fault::TooLarge { .. }) => Ok(AnchorFound::Damaged),
             Err(fault) => Err(fault),
         }
@@ -150,10 +139,7 @@ mod tests {
     use super::*;
     use crate::{Crash, MemoryDisk};
 
-    const MARK: Mark = Mark {
-        position: Position::new(4096),
-        batch_no: BatchNo::new(3),
-    };
+    const MARK: Mark = Mark { position: Position::new(4096), batch_no: BatchNo::new(3) };
 
     fn anchor(disk: &MemoryDisk) -> AnchorFile {
         AnchorFile::new(disk.volume(), LogId::new([3; 16]))
@@ -172,11 +158,7 @@ mod tests {
         }
         for len in 0..whole.len() {
             disk.set_file(NAME, &whole[..len]);
-            assert_eq!(
-                anchor(&disk).read(),
-                Ok(AnchorFound::Damaged),
-                "length {len}"
-            );
+            assert_eq!(anchor(&disk).read(), Ok(AnchorFound::Damaged), "length {len}");
         }
         disk.set_file(NAME, &[whole, vec![0; 2000]].concat());
         assert_eq!(anchor(&disk).read(), Ok(AnchorFound::Damaged));
@@ -185,9 +167,7 @@ mod tests {
     #[test]
     fn another_journals_anchor_is_damage() {
         let disk = MemoryDisk::new();
-        AnchorFile::new(disk.volume(), LogId::new([4; 16]))
-            .write(MARK, b"")
-            .unwrap();
+        AnchorFile::new(disk.volume(), LogId::new([4; 16])).write(MARK, b"").unwrap();
         assert_eq!(anchor(&disk).read(), Ok(AnchorFound::Damaged));
     }
 

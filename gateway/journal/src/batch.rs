@@ -73,10 +73,7 @@ impl Batch {
 
     fn view(&self, row: &Row) -> Blob<'_> {
         match row.erased_by {
-            Some(by) => Blob::Erased {
-                bytes: crate::width::to_u64(row.bytes.len()),
-                by,
-            },
+            Some(by) => Blob::Erased { bytes: crate::width::to_u64(row.bytes.len()), by },
             None => Blob::Present(self.frame.get(row.bytes.clone()).unwrap_or_default()),
         }
     }

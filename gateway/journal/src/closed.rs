@@ -57,10 +57,7 @@ impl Closed {
     /// The snapshots beside the segments.
     #[must_use]
     pub fn snapshots(&self) -> Snapshots {
-        Snapshots::new(
-            self.segments.volume.clone(),
-            self.segments.form.log_id.clone(),
-        )
+        Snapshots::new(self.segments.volume.clone(), self.segments.form.log_id.clone())
     }
 
     /// Finds the end of the journal and opens it. `from` is a snapshot's mark: what lies before
@@ -69,11 +66,7 @@ impl Closed {
     /// # Errors
     /// `FromNotFound`, `CutBelowAnchor`, `BytesBeyondEnd`, or a fault of the disk. Nothing has
     /// been changed then.
-    pub fn recover(
-        self,
-        config: Config,
-        from: Option<Mark>,
-    ) -> Result<(FileJournal, Recovered), OpenError> {
+    pub fn recover(self, config: Config, from: Option<Mark>) -> Result<(FileJournal, Recovered), OpenError> {
         let scan = recover::scan(&self, from.unwrap_or(Mark::START))?;
         scan.check_anchor()?;
         FileJournal::open(self, config, scan)
@@ -103,10 +96,7 @@ impl fmt::Debug for Closed {
 
 pub(crate) fn segment_numbers(volume: &Volume) -> Result<BTreeSet<SegmentNo>, Fault> {
     let names = volume.disk().names()?;
-    Ok(names
-        .iter()
-        .filter_map(|name| SegmentNo::from_file_name(name))
-        .collect())
+    Ok(names.iter().filter_map(|name| SegmentNo::from_file_name(name)).collect())
 }
 
 /// What each segment's header says, `None` where it is unreadable.
@@ -127,18 +117,12 @@ impl Heads {
 
     /// The one form that all readable headers agree on.
     fn form(&self) -> Result<Form, OpenError> {
-        let mut readable = self
-            .0
-            .iter()
-            .filter_map(|(n, form)| Some((*n, form.as_ref()?)));
+        let mut readable = self.0.iter().filter_map(|(n, form)| Some((*n, form.as_ref()?)));
         let (_, first) = readable.next().ok_or(OpenError::NoHeader)?;
         if let Some((segment, _)) = readable.find(|(_, form)| *form != first) {
             return Err(OpenError::ForeignSegment { segment });
         }
-        let unplaced = self
-            .0
-            .iter()
-            .find(|(n, _)| !first.segment_bytes.can_hold(*n));
+        let unplaced = self.0.iter().find(|(n, _)| !first.segment_bytes.can_hold(*n));
         match unplaced {
             Some((segment, _)) => Err(OpenError::ForeignSegment { segment: *segment }),
             None => Ok(first.clone()),
@@ -150,18 +134,12 @@ impl Heads {
         for (segment, head) in &self.0 {
             let position = form.segment_bytes.position(*segment, 0);
             if head.is_none() {
-                damage.push(Damaged {
-                    position,
-                    what: What::SegmentHead,
-                });
+                damage.push(Damaged { position, what: What::SegmentHead });
             }
             let file = volume.disk().open(&segment.file_name())?;
             let bytes = file.map_or(Ok(0), |file| file.len())?;
             if bytes != form.segment_bytes.get() {
-                damage.push(Damaged {
-                    position,
-                    what: What::SegmentLength,
-                });
+                damage.push(Damaged { position, what: What::SegmentLength });
             }
         }
         Ok(damage)

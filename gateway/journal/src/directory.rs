@@ -35,10 +35,7 @@ impl Directory {
         let handle = File::open(path).map_err(|error| Fault::io(Step::Open, &error))?;
         // Fails on a plain file, before anything is built on it.
         fs::read_dir(path).map_err(|error| Fault::io(Step::List, &error))?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            handle,
-        })
+        Ok(Self { path: path.to_path_buf(), handle })
     }
 }
 
@@ -65,11 +62,7 @@ impl Disk for Directory {
 
     fn lock(&self) -> Result<Option<Box<dyn Any + Send + Sync>>, Fault> {
         let path = self.path.join(LOCK);
-        let file = options()
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(at(Step::Lock))?;
+        let file = options().create(true).truncate(false).open(path).map_err(at(Step::Lock))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -88,9 +81,7 @@ impl Disk for Directory {
     fn create(&self, name: &str) -> Result<Arc<dyn DiskFile>, Fault> {
         let mut options = options();
         options.create(true).truncate(true);
-        let file = options
-            .open(self.path.join(name))
-            .map_err(at(Step::Create))?;
+        let file = options.open(self.path.join(name)).map_err(at(Step::Create))?;
         Ok(Arc::new(RealFile(file)))
     }
 
@@ -107,8 +98,8 @@ impl Disk for Directory {
     }
 
     fn free_bytes(&self) -> Result<u64, Fault> {
-        let stat = rustix::fs::fstatvfs(&self.handle)
-            .map_err(|errno| Fault::io(Step::Read, &errno.into()))?;
+        let stat =
+            rustix::fs::fstatvfs(&self.handle).map_err(|errno| Fault::io(Step::Read, &errno.into()))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }

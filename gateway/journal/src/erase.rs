@@ -51,12 +51,7 @@ impl Eraser {
     ) -> Result<Rewritten, EraseError> {
         let segments = &self.0;
         let _one_at_a_time = segments.erasing();
-        if segment
-            >= segments
-                .form
-                .segment_bytes
-                .segment_of(segments.end().position)
-        {
+        if segment >= segments.form.segment_bytes.segment_of(segments.end().position) {
             return Err(EraseError::NotSealed { segment });
         }
         if segments.file(segment)?.is_none() {
@@ -108,27 +103,12 @@ struct Rewrite<'a, F> {
 }
 
 impl<'a, F: FnMut(BatchNo, Position, usize) -> Option<u64>> Rewrite<'a, F> {
-    fn start(
-        segments: &'a Segments,
-        segment: SegmentNo,
-        name: &str,
-        erased_by: F,
-    ) -> Result<Self, Fault> {
+    fn start(segments: &'a Segments, segment: SegmentNo, name: &str, erased_by: F) -> Result<Self, Fault> {
         let file = segments.volume.disk().create(name)?;
         file.set_len(segments.form.segment_bytes.get())?;
         file.write_at(0, &header::encode(&segments.form, segment))?;
-        let done = Rewritten {
-            blobs: 0,
-            bytes: 0,
-            damaged: Vec::new(),
-        };
-        Ok(Self {
-            segments,
-            segment,
-            file,
-            erased_by,
-            done,
-        })
+        let done = Rewritten { blobs: 0, bytes: 0, damaged: Vec::new() };
+        Ok(Self { segments, segment, file, erased_by, done })
     }
 
     fn copy(&mut self) -> Result<(), Fault> {
@@ -197,10 +177,7 @@ impl<'a, F: FnMut(BatchNo, Position, usize) -> Option<u64>> Rewrite<'a, F> {
             at = at.plus(bytes);
         }
         if !blank {
-            self.done.damaged.push(Damaged {
-                position: from,
-                what: What::Record,
-            });
+            self.done.damaged.push(Damaged { position: from, what: What::Record });
         }
         Ok(())
     }

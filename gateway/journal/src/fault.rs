@@ -62,10 +62,7 @@ pub enum Fault {
 
 impl Fault {
     pub(crate) fn io(step: Step, error: &io::Error) -> Self {
-        Self::Io {
-            step,
-            kind: error.kind(),
-        }
+        Self::Io { step, kind: error.kind() }
     }
 }
 

@@ -47,22 +47,14 @@ impl Config {
     /// For simulation: no thread, one segment ready, no reserve.
     #[must_use]
     pub const fn inline() -> Self {
-        Self {
-            ready_segments: 1,
-            reserve_bytes: 0,
-            prepare: Prepare::Inline,
-        }
+        Self { ready_segments: 1, reserve_bytes: 0, prepare: Prepare::Inline }
     }
 }
 
 /// Two segments ready, prepared in the background, 256 MiB of the volume reserved.
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            ready_segments: 2,
-            reserve_bytes: 256 * 1024 * 1024,
-            prepare: Prepare::Background,
-        }
+        Self { ready_segments: 2, reserve_bytes: 256 * 1024 * 1024, prepare: Prepare::Background }
     }
 }
 
@@ -87,38 +79,19 @@ impl FileJournal {
     ///
     /// # Errors
     /// `AlreadyExists`, `Locked`, or a fault of the disk.
-    pub fn create(
-        volume: &Volume,
-        log_id: &LogId,
-        segment_bytes: SegmentBytes,
-    ) -> Result<(), OpenError> {
+    pub fn create(volume: &Volume, log_id: &LogId, segment_bytes: SegmentBytes) -> Result<(), OpenError> {
         let _lock = volume.disk().lock()?.ok_or(OpenError::Locked)?;
         let numbers = closed::segment_numbers(volume)?;
         if !numbers.is_empty() {
             return Err(OpenError::AlreadyExists);
         }
-        let form = Form {
-            log_id: log_id.clone(),
-            segment_bytes,
-        };
-        prepare::make(
-            &Segments::new(volume.clone(), form, numbers),
-            SegmentNo::new(0),
-        )?;
+        let form = Form { log_id: log_id.clone(), segment_bytes };
+        prepare::make(&Segments::new(volume.clone(), form, numbers), SegmentNo::new(0))?;
         Ok(())
     }
 
-    pub(crate) fn open(
-        closed: Closed,
-        config: Config,
-        scan: Scan,
-    ) -> Result<(Self, Recovered), OpenError> {
-        let Closed {
-            segments,
-            anchor,
-            lock,
-            ..
-        } = closed;
+    pub(crate) fn open(closed: Closed, config: Config, scan: Scan) -> Result<(Self, Recovered), OpenError> {
+        let Closed { segments, anchor, lock, .. } = closed;
         let end = scan.end;
         let cut = recover::cut_tail(&segments, end)?;
         segments.publish(end);
@@ -146,10 +119,7 @@ impl FileJournal {
     /// The snapshots' files, a cheap handle: write to it from another thread.
     #[must_use]
     pub fn snapshots(&self) -> Snapshots {
-        Snapshots::new(
-            self.segments.volume.clone(),
-            self.segments.form.log_id.clone(),
-        )
+        Snapshots::new(self.segments.volume.clone(), self.segments.form.log_id.clone())
     }
 
     /// A cheap handle for erasing blobs from sealed segments.
@@ -187,10 +157,7 @@ impl FileJournal {
         frame::encode(&self.segments.form, at, meta, blobs, &mut self.frame);
         self.write(at)?;
         let position = at.position.plus(bytes);
-        let next = Mark {
-            position,
-            batch_no: at.batch_no.next(),
-        };
+        let next = Mark { position, batch_no: at.batch_no.next() };
         self.end = next;
         self.segments.publish(next);
         Ok(Appended { mark: at, next })
@@ -249,9 +216,7 @@ impl Journal for FileJournal {
 
 impl fmt::Debug for FileJournal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileJournal")
-            .field("end", &self.end)
-            .finish_non_exhaustive()
+        f.debug_struct("FileJournal").field("end", &self.end).finish_non_exhaustive()
     }
 }
 
@@ -268,11 +233,8 @@ fn current(segments: &Segments, end: Mark) -> Result<Option<Opened>, Fault> {
 /// The segments behind the end are ready; the next to make follows the last of them.
 fn supply(segments: &Arc<Segments>, config: Config, end: Mark) -> Result<Supply, Fault> {
     let first = segments.form.segment_bytes.roll_target(end.position);
-    let mut stock = Stock {
-        ready: std::collections::VecDeque::new(),
-        next: first,
-        wanted: config.ready_segments.max(1),
-    };
+    let mut stock =
+        Stock { ready: std::collections::VecDeque::new(), next: first, wanted: config.ready_segments.max(1) };
     for segment in segments.since(first) {
         if let Some(file) = segments.file(segment)? {
             stock.ready.push_back(Opened { segment, file });

@@ -39,12 +39,10 @@ const ERASED: u32 = 1;
 #[must_use]
 pub fn batch_bytes(meta_bytes: usize, blob_bytes: impl IntoIterator<Item = usize>) -> u64 {
     let start = to_u64(HEAD_BYTES).saturating_add(to_u64(meta_bytes));
-    let sum = blob_bytes.into_iter().fold(start, |sum, blob| {
-        sum.saturating_add(to_u64(ROW_BYTES))
-            .saturating_add(to_u64(blob))
-    });
-    sum.checked_next_multiple_of(ALIGN_BYTES)
-        .unwrap_or(u64::MAX)
+    let sum = blob_bytes
+        .into_iter()
+        .fold(start, |sum, blob| sum.saturating_add(to_u64(ROW_BYTES)).saturating_add(to_u64(blob)));
+    sum.checked_next_multiple_of(ALIGN_BYTES).unwrap_or(u64::MAX)
 }
 
 /// Puts a batch together in `frame`, whose memory is reused. The caller has compared
@@ -117,8 +115,7 @@ impl Head {
         if bytes.len() < HEAD_BYTES || crate::width::is_zero(bytes) {
             return Err(Bad::Blank);
         }
-        let own =
-            u32_at(bytes, HEAD_CRC_AT) == crc(form, position, bytes, HEAD_CRC_FROM..HEAD_BYTES);
+        let own = u32_at(bytes, HEAD_CRC_AT) == crc(form, position, bytes, HEAD_CRC_FROM..HEAD_BYTES);
         let head = Self {
             frame_bytes: u64::from(u32_at(bytes, FRAME_BYTES_AT)),
             batch_no: BatchNo::new(u64_at(bytes, BATCH_NO_AT)),
@@ -131,9 +128,7 @@ impl Head {
 
     fn is_possible(&self, form: &Form, position: Position) -> bool {
         let table = self.blob_count.saturating_mul(ROW_BYTES);
-        let least = HEAD_BYTES
-            .saturating_add(table)
-            .saturating_add(self.meta_bytes);
+        let least = HEAD_BYTES.saturating_add(table).saturating_add(self.meta_bytes);
         position.get().is_multiple_of(ALIGN_BYTES)
             && self.frame_bytes.is_multiple_of(ALIGN_BYTES)
             && self.frame_bytes <= form.frame_bytes_max()
@@ -142,15 +137,8 @@ impl Head {
     }
 
     /// Checks a whole frame, as long as the head says, and gives it as a batch.
-    pub(crate) fn batch(
-        &self,
-        form: &Form,
-        position: Position,
-        frame: Vec<u8>,
-    ) -> Result<Batch, Bad> {
-        let bad = Bad::Body {
-            frame_bytes: self.frame_bytes,
-        };
+    pub(crate) fn batch(&self, form: &Form, position: Position, frame: Vec<u8>) -> Result<Batch, Bad> {
+        let bad = Bad::Body { frame_bytes: self.frame_bytes };
         let own = u32_at(&frame, CRC_AT) == crc(form, position, &frame, CRC_FROM..frame.len());
         if !own || to_u64(frame.len()) != self.frame_bytes {
             return Err(bad);
@@ -159,14 +147,8 @@ impl Head {
         let blobs_at = meta_at + self.meta_bytes;
         let rows = rows(&frame, self.blob_count, blobs_at).ok_or(bad)?;
         Ok(Batch {
-            mark: Mark {
-                position,
-                batch_no: self.batch_no,
-            },
-            next: Mark {
-                position: position.plus(self.frame_bytes),
-                batch_no: self.batch_no.next(),
-            },
+            mark: Mark { position, batch_no: self.batch_no },
+            next: Mark { position: position.plus(self.frame_bytes), batch_no: self.batch_no.next() },
             meta: meta_at..blobs_at,
             rows,
             frame,
@@ -187,10 +169,7 @@ fn rows(frame: &[u8], blob_count: usize, blobs_at: usize) -> Option<Vec<Row>> {
             ERASED => Some(by),
             _ => return None,
         };
-        rows.push(Row {
-            bytes: at..end,
-            erased_by,
-        });
+        rows.push(Row { bytes: at..end, erased_by });
         at = end;
     }
     let padding = frame.get(at..)?;
@@ -207,16 +186,8 @@ pub(crate) fn erase(batch: &mut Batch, index: usize, by: u64) {
         bytes.fill(0);
     }
     let row_at = HEAD_BYTES + index * ROW_BYTES;
-    put(
-        &mut batch.frame,
-        row_at + ROW_FLAGS_AT,
-        &ERASED.to_le_bytes(),
-    );
-    put(
-        &mut batch.frame,
-        row_at + ROW_ERASED_BY_AT,
-        &by.to_le_bytes(),
-    );
+    put(&mut batch.frame, row_at + ROW_FLAGS_AT, &ERASED.to_le_bytes());
+    put(&mut batch.frame, row_at + ROW_ERASED_BY_AT, &by.to_le_bytes());
 }
 
 pub(crate) fn reseal(form: &Form, batch: &mut Batch) {
@@ -229,18 +200,11 @@ mod tests {
     use crate::{LogId, SegmentBytes, batch::Blob};
 
     fn form() -> Form {
-        Form {
-            log_id: LogId::new([5; 16]),
-            segment_bytes: SegmentBytes::MIN,
-        }
+        Form { log_id: LogId::new([5; 16]), segment_bytes: SegmentBytes::MIN }
     }
 
     fn decode(position: Position, frame: &[u8]) -> Result<Batch, Bad> {
-        Head::check(&form(), position, &frame[..HEAD_BYTES])?.batch(
-            &form(),
-            position,
-            frame.to_vec(),
-        )
+        Head::check(&form(), position, &frame[..HEAD_BYTES])?.batch(&form(), position, frame.to_vec())
     }
 
     fn encoded(meta: &[u8], blobs: &[&[u8]]) -> Vec<u8> {
@@ -251,12 +215,8 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        let cases: [(&[u8], &[&[u8]]); 4] = [
-            (b"", &[]),
-            (b"meta", &[]),
-            (b"", &[b"", b"x"]),
-            (b"m", &[b"12345678", b"", b"9"]),
-        ];
+        let cases: [(&[u8], &[&[u8]]); 4] =
+            [(b"", &[]), (b"meta", &[]), (b"", &[b"", b"x"]), (b"m", &[b"12345678", b"", b"9"])];
         for (meta, blobs) in cases {
             let frame = encoded(meta, blobs);
             let batch = decode(Mark::START.position, &frame).unwrap();
@@ -264,10 +224,7 @@ mod tests {
             let read: Vec<_> = batch.blobs().collect();
             let given: Vec<_> = blobs.iter().map(|blob| Blob::Present(blob)).collect();
             assert_eq!(read, given);
-            assert_eq!(
-                to_u64(frame.len()),
-                batch_bytes(meta.len(), blobs.iter().map(|b| b.len()))
-            );
+            assert_eq!(to_u64(frame.len()), batch_bytes(meta.len(), blobs.iter().map(|b| b.len())));
         }
     }
 

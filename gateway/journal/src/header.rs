@@ -22,11 +22,7 @@ pub(crate) fn encode(form: &Form, segment: SegmentNo) -> [u8; LEN] {
     let mut head = [0; LEN];
     put(&mut head, 0, &MAGIC);
     put(&mut head, SEGMENT_AT, &segment.get().to_le_bytes());
-    put(
-        &mut head,
-        SEGMENT_BYTES_AT,
-        &form.segment_bytes.get().to_le_bytes(),
-    );
+    put(&mut head, SEGMENT_BYTES_AT, &form.segment_bytes.get().to_le_bytes());
     put(&mut head, LOG_ID_AT, form.log_id.bytes());
     let crc = crc32c::crc32c(head.get(..CRC_AT).unwrap_or_default());
     put(&mut head, CRC_AT, &crc.to_le_bytes());
@@ -51,10 +47,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_seen() {
-        let form = Form {
-            log_id: LogId::new([9; 16]),
-            segment_bytes: SegmentBytes::MIN,
-        };
+        let form = Form { log_id: LogId::new([9; 16]), segment_bytes: SegmentBytes::MIN };
         let head = encode(&form, SegmentNo::new(3));
         assert_eq!(decode(&head, SegmentNo::new(3)), Some(form));
         assert_eq!(decode(&head, SegmentNo::new(4)), None);

@@ -74,10 +74,7 @@ impl MemoryDisk {
     /// [`MemoryDisk::crash`] a new volume is needed.
     #[must_use]
     pub fn volume(&self) -> Volume {
-        Volume::new(MemoryFolder {
-            disk: self.clone(),
-            life: self.state().life(),
-        })
+        Volume::new(MemoryFolder { disk: self.clone(), life: self.state().life() })
     }
 
     /// Ends the process, and all locks with it.
@@ -146,10 +143,7 @@ impl MemoryDisk {
         if state.life() == life {
             Ok(state)
         } else {
-            Err(Fault::Io {
-                step,
-                kind: io::ErrorKind::BrokenPipe,
-            })
+            Err(Fault::Io { step, kind: io::ErrorKind::BrokenPipe })
         }
     }
 }
@@ -170,12 +164,7 @@ impl fmt::Debug for MemoryDisk {
 fn changes(step: Step) -> bool {
     match step {
         Step::List | Step::Lock | Step::Open | Step::Read | Step::Spawn => false,
-        Step::Create
-        | Step::Write
-        | Step::Sync
-        | Step::Rename
-        | Step::Remove
-        | Step::SyncDirectory => true,
+        Step::Create | Step::Write | Step::Sync | Step::Rename | Step::Remove | Step::SyncDirectory => true,
     }
 }
 
@@ -186,12 +175,7 @@ struct MemoryFolder {
 
 impl MemoryFolder {
     fn file(&self, id: FileId, is_segment: bool) -> Arc<dyn DiskFile> {
-        Arc::new(MemoryFile {
-            disk: self.disk.clone(),
-            life: self.life,
-            id,
-            is_segment,
-        })
+        Arc::new(MemoryFile { disk: self.disk.clone(), life: self.life, id, is_segment })
     }
 }
 
@@ -206,10 +190,7 @@ impl Disk for MemoryFolder {
             return Ok(None);
         }
         state.locked = true;
-        Ok(Some(Box::new(Held {
-            disk: self.disk.clone(),
-            life: self.life,
-        })))
+        Ok(Some(Box::new(Held { disk: self.disk.clone(), life: self.life })))
     }
 
     fn open(&self, name: &str) -> Result<Option<Arc<dyn DiskFile>>, Fault> {
@@ -233,9 +214,7 @@ impl Disk for MemoryFolder {
     }
 
     fn sync_names(&self) -> Result<(), Fault> {
-        self.disk
-            .alive(self.life, Step::SyncDirectory)?
-            .sync_names();
+        self.disk.alive(self.life, Step::SyncDirectory)?.sync_names();
         Ok(())
     }
 
@@ -271,10 +250,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, Fault> {
-        Ok(self
-            .disk
-            .alive(self.life, Step::Read)?
-            .read(self.id, offset, into))
+        Ok(self.disk.alive(self.life, Step::Read)?.read(self.id, offset, into))
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
@@ -295,9 +271,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn set_len(&self, bytes: u64) -> Result<(), Fault> {
-        self.disk
-            .alive(self.life, Step::Write)?
-            .set_len(self.id, bytes);
+        self.disk.alive(self.life, Step::Write)?.set_len(self.id, bytes);
         Ok(())
     }
 

@@ -74,10 +74,7 @@ pub struct Mark {
 
 impl Mark {
     /// Before the first batch.
-    pub const START: Self = Self {
-        position: Position(SEGMENT_HEAD_BYTES),
-        batch_no: BatchNo(0),
-    };
+    pub const START: Self = Self { position: Position(SEGMENT_HEAD_BYTES), batch_no: BatchNo(0) };
 }
 
 /// The number of a segment: consecutive, the first is 0.
@@ -174,21 +171,13 @@ impl SegmentBytes {
     /// The first segment that begins its batches after `position`.
     pub(crate) const fn roll_target(self, position: Position) -> SegmentNo {
         let here = self.segment_of(position);
-        if self.offset_of(position) < SEGMENT_HEAD_BYTES {
-            here
-        } else {
-            here.next()
-        }
+        if self.offset_of(position) < SEGMENT_HEAD_BYTES { here } else { here.next() }
     }
 
     /// Bytes from `position` to the end of its segment, zero if it lies before the first batch.
     pub(crate) const fn left(self, position: Position) -> u64 {
         let offset = self.offset_of(position);
-        if offset < SEGMENT_HEAD_BYTES {
-            0
-        } else {
-            self.0 - offset
-        }
+        if offset < SEGMENT_HEAD_BYTES { 0 } else { self.0 - offset }
     }
 
     /// Whether the segment's last byte still has a position.
@@ -205,16 +194,8 @@ mod tests {
     fn file_names_are_exact() {
         let segment = SegmentNo::new(0x1f);
         assert_eq!(segment.file_name(), "000000000000001f.seg");
-        assert_eq!(
-            SegmentNo::from_file_name("000000000000001f.seg"),
-            Some(segment)
-        );
-        for other in [
-            "1f.seg",
-            "000000000000001F.seg",
-            "000000000000001f.se",
-            "+00000000000001f.seg",
-        ] {
+        assert_eq!(SegmentNo::from_file_name("000000000000001f.seg"), Some(segment));
+        for other in ["1f.seg", "000000000000001F.seg", "000000000000001f.se", "+00000000000001f.seg"] {
             assert_eq!(SegmentNo::from_file_name(other), None, "{other}");
         }
     }
@@ -233,10 +214,7 @@ mod tests {
         let full = Position::new(size.get());
         assert_eq!(size.left(full), 0);
         assert_eq!(size.roll_target(full), SegmentNo::new(1));
-        assert_eq!(
-            size.roll_target(Position::new(size.get() - 8)),
-            SegmentNo::new(1)
-        );
+        assert_eq!(size.roll_target(Position::new(size.get() - 8)), SegmentNo::new(1));
         assert!(!size.can_hold(SegmentNo::new(u64::MAX / 2)));
     }
 }

@@ -24,20 +24,14 @@ pub(crate) fn make(segments: &Segments, segment: SegmentNo) -> Result<Opened, Fa
     disk.sync_names()?;
     tracing::trace!(target: "journal", segment = segment.get(), "segment prepared");
     let file = segments.file(segment)?;
-    let file = file.ok_or(Fault::Io {
-        step: Step::Open,
-        kind: std::io::ErrorKind::NotFound,
-    })?;
+    let file = file.ok_or(Fault::Io { step: Step::Open, kind: std::io::ErrorKind::NotFound })?;
     segments.add(segment);
     Ok(Opened { segment, file })
 }
 
 fn write(segments: &Segments, segment: SegmentNo) -> Result<(), Fault> {
     let form = &segments.form;
-    let file = segments
-        .volume
-        .disk()
-        .create(&temporary(&segment.file_name()))?;
+    let file = segments.volume.disk().create(&temporary(&segment.file_name()))?;
     file.zero(0, form.segment_bytes.get())?;
     file.write_at(0, &header::encode(form, segment))?;
     file.sync()

@@ -36,12 +36,7 @@ impl Reader {
             return Err(ReadError::BeyondEnd { position, end });
         }
         let frame = walk::frame_at(&self.0, position, end)?;
-        frame.map_err(|_| {
-            ReadError::Damaged(Damaged {
-                position,
-                what: What::Record,
-            })
-        })
+        frame.map_err(|_| ReadError::Damaged(Damaged { position, what: What::Record }))
     }
 
     /// All batches from a place on: [`Mark::START`], a snapshot's mark, or [`Batch::next`].
@@ -50,11 +45,7 @@ impl Reader {
     /// a segment ends.
     #[must_use]
     pub fn iter_from(&self, mark: Mark) -> Batches {
-        Batches {
-            segments: Arc::clone(&self.0),
-            cursor: mark,
-            broken: false,
-        }
+        Batches { segments: Arc::clone(&self.0), cursor: mark, broken: false }
     }
 }
 
@@ -80,26 +71,21 @@ impl Batches {
     }
 
     fn step(&mut self, end: Mark) -> Result<Result<Batch, Damaged>, Fault> {
-        Ok(
-            match walk::next(&self.segments, self.cursor, end.position)? {
-                Found::Batch(batch) => {
-                    self.cursor = batch.next;
-                    Ok(batch)
-                }
-                Found::Damaged { damaged, resumes } => {
-                    self.cursor = resumes;
-                    Err(damaged)
-                }
-                Found::Nothing => {
-                    let position = self.cursor.position;
-                    self.cursor = end;
-                    Err(Damaged {
-                        position,
-                        what: What::Records { resumes: end },
-                    })
-                }
-            },
-        )
+        Ok(match walk::next(&self.segments, self.cursor, end.position)? {
+            Found::Batch(batch) => {
+                self.cursor = batch.next;
+                Ok(batch)
+            }
+            Found::Damaged { damaged, resumes } => {
+                self.cursor = resumes;
+                Err(damaged)
+            }
+            Found::Nothing => {
+                let position = self.cursor.position;
+                self.cursor = end;
+                Err(Damaged { position, what: What::Records { resumes: end } })
+            }
+        })
     }
 }
 
@@ -122,8 +108,6 @@ impl Iterator for Batches {
 
 impl fmt::Debug for Batches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batches")
-            .field("cursor", &self.cursor)
-            .finish_non_exhaustive()
+        f.debug_struct("Batches").field("cursor", &self.cursor).finish_non_exhaustive()
     }
 }

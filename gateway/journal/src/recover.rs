@@ -71,13 +71,7 @@ pub(crate) fn scan(closed: &Closed, from: Mark) -> Result<Scan, OpenError> {
     let mut damage = closed.damage.clone();
     let end = walk_to_end(segments, from, &mut damage)?;
     let segment_bytes = segments.form.segment_bytes;
-    Ok(Scan {
-        from,
-        end,
-        anchor,
-        damage,
-        segment_bytes,
-    })
+    Ok(Scan { from, end, anchor, damage, segment_bytes })
 }
 
 impl Scan {
@@ -87,30 +81,14 @@ impl Scan {
         };
         let anchor = anchor.mark;
         if self.end.position < anchor.position || self.end.batch_no < anchor.batch_no {
-            return Err(OpenError::CutBelowAnchor {
-                anchor,
-                end: self.end,
-            });
+            return Err(OpenError::CutBelowAnchor { anchor, end: self.end });
         }
         Ok(())
     }
 
     pub(crate) fn recovered(self, cut: Option<Cut>) -> Recovered {
-        let Self {
-            from,
-            end,
-            anchor,
-            damage,
-            segment_bytes,
-        } = self;
-        Recovered {
-            from,
-            end,
-            anchor,
-            damage,
-            cut,
-            segment_bytes,
-        }
+        let Self { from, end, anchor, damage, segment_bytes } = self;
+        Recovered { from, end, anchor, damage, cut, segment_bytes }
     }
 }
 
@@ -133,11 +111,7 @@ fn segment_before(segments: &Segments, place: Mark) -> SegmentNo {
 
 const NO_LIMIT: Position = Position::new(u64::MAX);
 
-fn walk_to_end(
-    segments: &Segments,
-    from: Mark,
-    damage: &mut Vec<Damaged>,
-) -> Result<Mark, OpenError> {
+fn walk_to_end(segments: &Segments, from: Mark, damage: &mut Vec<Damaged>) -> Result<Mark, OpenError> {
     let mut cursor = first_in_segment(segments, from)?;
     let mut reached = cursor == from;
     loop {
@@ -157,11 +131,7 @@ fn walk_to_end(
         };
         reached |= cursor == from;
     }
-    if reached {
-        Ok(cursor)
-    } else {
-        Err(OpenError::FromNotFound { from })
-    }
+    if reached { Ok(cursor) } else { Err(OpenError::FromNotFound { from }) }
 }
 
 /// Where to begin so that `from` is met as the end of a whole batch: a snapshot of a journal that
@@ -170,14 +140,9 @@ fn first_in_segment(segments: &Segments, from: Mark) -> Result<Mark, OpenError> 
     if from == Mark::START {
         return Ok(from);
     }
-    let first = segments
-        .form
-        .segment_bytes
-        .first_frame(segment_before(segments, from));
+    let first = segments.form.segment_bytes.first_frame(segment_before(segments, from));
     let batch = walk::search(segments, first, BatchNo::new(0), NO_LIMIT)?;
-    batch
-        .map(|batch| batch.mark)
-        .ok_or(OpenError::FromNotFound { from })
+    batch.map(|batch| batch.mark).ok_or(OpenError::FromNotFound { from })
 }
 
 /// Makes all behind the end zeros again, durably, so that stale bytes are never taken for a batch
@@ -204,8 +169,7 @@ pub(crate) fn cut_tail(segments: &Segments, end: Mark) -> Result<Option<Cut>, Op
 
 /// The first position of a segment behind the end.
 fn unused(segments: &Segments, segment: SegmentNo, end: Mark) -> Position {
-    end.position
-        .max(segments.form.segment_bytes.first_frame(segment))
+    end.position.max(segments.form.segment_bytes.first_frame(segment))
 }
 
 /// The first byte from `at` to the end of its segment that is not zero.

@@ -36,13 +36,9 @@ impl Room {
         if longest < LEAST_BYTES {
             Self::Nothing
         } else if ordinary < LEAST_BYTES || !above_reserve {
-            Self::Reserved {
-                batch_bytes_max: longest.min(form.frame_bytes_max()),
-            }
+            Self::Reserved { batch_bytes_max: longest.min(form.frame_bytes_max()) }
         } else {
-            Self::Ordinary {
-                batch_bytes_max: ordinary.min(form.frame_bytes_max()),
-            }
+            Self::Ordinary { batch_bytes_max: ordinary.min(form.frame_bytes_max()) }
         }
     }
 }
@@ -54,70 +50,21 @@ mod tests {
 
     #[test]
     fn ordinary_work_stops_before_reserved_work() {
-        let form = Form {
-            log_id: LogId::new([1; 16]),
-            segment_bytes: SegmentBytes::MIN,
-        };
+        let form = Form { log_id: LogId::new([1; 16]), segment_bytes: SegmentBytes::MIN };
         let usable = SegmentBytes::MIN.usable();
         let kept = SegmentBytes::MIN.get() / 8;
         let cases = [
-            (
-                0,
-                true,
-                true,
-                Room::Ordinary {
-                    batch_bytes_max: usable - kept,
-                },
-            ),
-            (
-                0,
-                true,
-                false,
-                Room::Reserved {
-                    batch_bytes_max: usable,
-                },
-            ),
-            (
-                usable,
-                false,
-                true,
-                Room::Ordinary {
-                    batch_bytes_max: usable - kept,
-                },
-            ),
-            (
-                kept + 4096,
-                false,
-                true,
-                Room::Ordinary {
-                    batch_bytes_max: 4096,
-                },
-            ),
-            (
-                kept + 4095,
-                false,
-                true,
-                Room::Reserved {
-                    batch_bytes_max: kept + 4095,
-                },
-            ),
-            (
-                4096,
-                false,
-                true,
-                Room::Reserved {
-                    batch_bytes_max: 4096,
-                },
-            ),
+            (0, true, true, Room::Ordinary { batch_bytes_max: usable - kept }),
+            (0, true, false, Room::Reserved { batch_bytes_max: usable }),
+            (usable, false, true, Room::Ordinary { batch_bytes_max: usable - kept }),
+            (kept + 4096, false, true, Room::Ordinary { batch_bytes_max: 4096 }),
+            (kept + 4095, false, true, Room::Reserved { batch_bytes_max: kept + 4095 }),
+            (4096, false, true, Room::Reserved { batch_bytes_max: 4096 }),
             (4095, false, true, Room::Nothing),
             (0, false, true, Room::Nothing),
         ];
         for (left, is_ready, above_reserve, room) in cases {
-            assert_eq!(
-                Room::of(&form, left, is_ready, above_reserve),
-                room,
-                "{left}"
-            );
+            assert_eq!(Room::of(&form, left, is_ready, above_reserve), room, "{left}");
         }
     }
 }

@@ -73,10 +73,7 @@ impl Segments {
     }
 
     pub(crate) fn add(&self, segment: SegmentNo) {
-        self.numbers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(segment);
+        self.numbers.write().unwrap_or_else(PoisonError::into_inner).insert(segment);
     }
 
     pub(crate) fn file(&self, segment: SegmentNo) -> Result<Option<Arc<dyn DiskFile>>, Fault> {
@@ -88,10 +85,7 @@ impl Segments {
         let file = self.volume.disk().open(&segment.file_name())?;
         if let Some(file) = &file {
             open.truncate(OPEN_SEGMENTS_MAX - 1);
-            open.push_front(Opened {
-                segment,
-                file: Arc::clone(file),
-            });
+            open.push_front(Opened { segment, file: Arc::clone(file) });
         }
         Ok(file)
     }
@@ -113,10 +107,7 @@ impl Segments {
         let segment = self.form.segment_bytes.segment_of(position);
         if let Some(file) = self.file(segment)? {
             let read = file.read_at(self.form.segment_bytes.offset_of(position), &mut content)?;
-            debug_assert!(
-                to_u64(read) <= bytes,
-                "a read never gives more than asked for"
-            );
+            debug_assert!(to_u64(read) <= bytes, "a read never gives more than asked for");
         }
         Ok(content)
     }

@@ -44,9 +44,7 @@ impl Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot")
-            .field("mark", &self.mark)
-            .finish_non_exhaustive()
+        f.debug_struct("Snapshot").field("mark", &self.mark).finish_non_exhaustive()
     }
 }
 
@@ -79,10 +77,7 @@ impl Snapshots {
     pub fn write(&self, mark: Mark, bytes: &[u8]) -> Result<(), Fault> {
         let length = to_u64(bytes.len());
         if length > SNAPSHOT_BYTES_MAX {
-            return Err(Fault::TooLarge {
-                bytes: length,
-                limit_bytes: SNAPSHOT_BYTES_MAX,
-            });
+            return Err(Fault::TooLarge { bytes: length, limit_bytes: SNAPSHOT_BYTES_MAX });
         }
         let mut head = [0; HEAD_BYTES];
         put(&mut head, 0, &MAGIC);
@@ -91,8 +86,7 @@ impl Snapshots {
         put(&mut head, LENGTH_AT, &length.to_le_bytes());
         let crc = crc32c::crc32c_append(self.crc(&head), bytes);
         put(&mut head, CRC_AT, &crc.to_le_bytes());
-        self.volume
-            .replace(&file_name(mark.position), &[&head, bytes])?;
+        self.volume.replace(&file_name(mark.position), &[&head, bytes])?;
         self.remove_old()
     }
 
@@ -112,25 +106,15 @@ impl Snapshots {
     /// The disk's.
     pub fn newest_until(&self, last: Position) -> Result<Loaded, Fault> {
         let mut damaged = Vec::new();
-        for position in self
-            .positions()?
-            .into_iter()
-            .filter(|position| *position <= last)
-        {
+        for position in self.positions()?.into_iter().filter(|position| *position <= last) {
             if let Some(snapshot) = self.load(position)? {
-                return Ok(Loaded {
-                    snapshot: Some(snapshot),
-                    damaged,
-                });
+                return Ok(Loaded { snapshot: Some(snapshot), damaged });
             }
             tracing::warn!(target: "journal", position = position.get(), "damaged snapshot");
             self.volume.disk().remove(&file_name(position))?;
             damaged.push(position);
         }
-        Ok(Loaded {
-            snapshot: None,
-            damaged,
-        })
+        Ok(Loaded { snapshot: None, damaged })
     }
 
     /// All positions, newest first.
@@ -198,10 +182,7 @@ mod tests {
     use crate::{Crash, MemoryDisk};
 
     fn mark(batch_no: u64) -> Mark {
-        Mark {
-            position: Position::new(batch_no * 1000),
-            batch_no: BatchNo::new(batch_no),
-        }
+        Mark { position: Position::new(batch_no * 1000), batch_no: BatchNo::new(batch_no) }
     }
 
     fn snapshots(disk: &MemoryDisk) -> Snapshots {
@@ -210,10 +191,7 @@ mod tests {
 
     fn newest(disk: &MemoryDisk) -> (Option<u64>, Vec<Position>) {
         let loaded = snapshots(disk).newest().unwrap();
-        (
-            loaded.snapshot.map(|snapshot| snapshot.mark.batch_no.get()),
-            loaded.damaged,
-        )
+        (loaded.snapshot.map(|snapshot| snapshot.mark.batch_no.get()), loaded.damaged)
     }
 
     #[test]
@@ -232,10 +210,7 @@ mod tests {
         snapshots(&disk).write(mark(4), b"state").unwrap();
         disk.set_file(&file_name(mark(4).position), b"");
         disk.set_file(&file_name(mark(2).position), b"RFJSNP\0\x01");
-        assert_eq!(
-            newest(&disk),
-            (None, vec![mark(4).position, mark(2).position])
-        );
+        assert_eq!(newest(&disk), (None, vec![mark(4).position, mark(2).position]));
     }
 
     #[test]
@@ -261,10 +236,7 @@ mod tests {
                 let written = snapshots(&disk).write(mark(3), b"three");
                 disk.crash(crash);
                 let found = newest(&disk);
-                assert!(
-                    found == (Some(3), vec![]) || found == (Some(2), vec![]),
-                    "{steps}"
-                );
+                assert!(found == (Some(3), vec![]) || found == (Some(2), vec![]), "{steps}");
                 assert!(found.0 == Some(3) || written.is_err());
             }
         }

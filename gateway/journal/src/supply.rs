@@ -90,9 +90,7 @@ impl Inline {
     fn take(&mut self) -> Result<Opened, Fault> {
         let taken = self.stock.ready.pop_front();
         self.refill();
-        taken
-            .or_else(|| self.stock.ready.pop_front())
-            .ok_or(Fault::NoRoom)
+        taken.or_else(|| self.stock.ready.pop_front()).ok_or(Fault::NoRoom)
     }
 }
 
@@ -123,10 +121,7 @@ impl Shared {
     }
 
     fn wait<'a>(&self, work: MutexGuard<'a, Work>, longest: Duration) -> MutexGuard<'a, Work> {
-        self.changed
-            .wait_timeout(work, longest)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.changed.wait_timeout(work, longest).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Waits until there is work; `None` when it is time to stop.
@@ -159,15 +154,8 @@ impl Shared {
 
 impl Background {
     pub(crate) fn start(segments: Arc<Segments>, stock: Stock) -> Result<Self, Fault> {
-        let work = Work {
-            stock,
-            failing: false,
-            stop: false,
-        };
-        let shared = Arc::new(Shared {
-            work: Mutex::new(work),
-            changed: Condvar::new(),
-        });
+        let work = Work { stock, failing: false, stop: false };
+        let shared = Arc::new(Shared { work: Mutex::new(work), changed: Condvar::new() });
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("journal-prepare".to_owned())
@@ -177,10 +165,7 @@ impl Background {
                 }
             })
             .map_err(|error| Fault::io(Step::Spawn, &error))?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     fn take(&self) -> Result<Opened, Fault> {
@@ -205,11 +190,7 @@ impl Drop for Background {
         self.shared.lock().stop = true;
         self.shared.changed.notify_all();
         // The directory's lock is given up after this, so nobody prepares the same segment twice.
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::warn!(target: "journal", "the preparing thread had panicked");
         }
     }

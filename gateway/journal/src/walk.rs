@@ -33,10 +33,7 @@ pub(crate) fn frame_at(
     limit: Position,
 ) -> Result<Result<Batch, Bad>, Fault> {
     let form = &segments.form;
-    let left = form
-        .segment_bytes
-        .left(position)
-        .min(limit.get().saturating_sub(position.get()));
+    let left = form.segment_bytes.left(position).min(limit.get().saturating_sub(position.get()));
     if left < to_u64(HEAD_BYTES) {
         return Ok(Err(Bad::Blank));
     }
@@ -74,10 +71,7 @@ pub(crate) fn next(segments: &Segments, cursor: Mark, limit: Position) -> Result
         return Ok(Found::Nothing);
     };
     let resumes = batch.mark;
-    let damaged = Damaged {
-        position: cursor.position,
-        what: What::Records { resumes },
-    };
+    let damaged = Damaged { position: cursor.position, what: What::Records { resumes } };
     Ok(Found::Damaged { damaged, resumes })
 }
 
@@ -89,12 +83,7 @@ fn first_of(
     let Some(segment) = segment else {
         return Ok(None);
     };
-    Ok(frame_at(
-        segments,
-        segments.form.segment_bytes.first_frame(segment),
-        limit,
-    )?
-    .ok())
+    Ok(frame_at(segments, segments.form.segment_bytes.first_frame(segment), limit)?.ok())
 }
 
 /// The first whole batch at or after `from` whose number is at least `least`.
@@ -150,10 +139,6 @@ mod tests {
     #[test]
     fn windows_are_whole_words() {
         assert!(WINDOW_BYTES.is_multiple_of(frame::ALIGN_BYTES));
-        assert!(
-            SegmentBytes::MIN
-                .usable()
-                .is_multiple_of(frame::ALIGN_BYTES)
-        );
+        assert!(SegmentBytes::MIN.usable().is_multiple_of(frame::ALIGN_BYTES));
     }
 }

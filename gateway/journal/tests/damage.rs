@@ -5,8 +5,8 @@
 mod twin;
 
 use journal::{
-    Damaged, FileJournal, Journal, LogId, Mark, MemoryDisk, OpenError, Position, ReadError,
-    SegmentBytes, What,
+    Damaged, FileJournal, Journal, LogId, Mark, MemoryDisk, OpenError, Position, ReadError, SegmentBytes,
+    What,
 };
 use twin::{Known, assert_reads, batches, copy, disk, open, reopen};
 
@@ -20,10 +20,7 @@ fn nine() -> (MemoryDisk, Vec<Known>, Vec<Mark>) {
     let mut known = batches(5, 30);
     known.push(Known::new(b"long", &[&vec![9; 65_050]]));
     known.extend(batches(3, 30));
-    let marks = known
-        .iter()
-        .map(|batch| batch.append(&mut journal).unwrap().mark)
-        .collect();
+    let marks = known.iter().map(|batch| batch.append(&mut journal).unwrap().mark).collect();
     (disk, known, marks)
 }
 
@@ -48,11 +45,8 @@ fn read_after_damage(disk: &MemoryDisk, known: &[Known]) -> (Vec<u64>, Vec<Damag
             Err(other) => panic!("{other}"),
         }
     }
-    let named: Vec<_> = recovered
-        .damage
-        .into_iter()
-        .filter(|damaged| matches!(damaged.what, What::Records { .. }))
-        .collect();
+    let named: Vec<_> =
+        recovered.damage.into_iter().filter(|damaged| matches!(damaged.what, What::Records { .. })).collect();
     assert_eq!(named, seen, "recovery and reading name the same");
     (numbers, named)
 }
@@ -119,9 +113,7 @@ fn damage_before_a_snapshot_is_not_in_the_way() {
     let (_, recovered) = reopen(&disk).unwrap();
     assert_eq!(recovered.damage_to_replay().count(), 1);
     let closed = twin::closed(&disk).unwrap();
-    let (_, recovered) = closed
-        .recover(journal::Config::inline(), Some(marks[4]))
-        .unwrap();
+    let (_, recovered) = closed.recover(journal::Config::inline(), Some(marks[4])).unwrap();
     assert_eq!(recovered.damage.len(), 1);
     assert_eq!(recovered.damage_to_replay().count(), 0);
 }
@@ -135,12 +127,7 @@ fn a_truncated_file_is_named_and_mended_where_batches_go_on() {
             let whole = disk.file(name).unwrap();
             disk.set_file(name, &whole[..len]);
             let (journal, recovered) = reopen(&disk).unwrap();
-            assert!(
-                recovered
-                    .damage
-                    .iter()
-                    .any(|damaged| damaged.what == What::SegmentLength)
-            );
+            assert!(recovered.damage.iter().any(|damaged| damaged.what == What::SegmentLength));
             let end = journal.end();
             drop(journal);
             assert!(end == reopen(&disk).unwrap().0.end());
@@ -163,12 +150,7 @@ fn a_grown_file_is_named_and_loses_nothing() {
         let grown = [disk.file(name).unwrap(), vec![0xff; 5000]].concat();
         disk.set_file(name, &grown);
         let (journal, recovered) = reopen(&disk).unwrap();
-        assert!(
-            recovered
-                .damage
-                .iter()
-                .all(|damaged| damaged.what == What::SegmentLength)
-        );
+        assert!(recovered.damage.iter().all(|damaged| damaged.what == What::SegmentLength));
         assert_eq!(recovered.damage.len(), 1);
         assert_reads(&journal, &known);
     }
@@ -188,20 +170,12 @@ fn a_missing_segment_is_named_and_the_rest_is_read() {
         disk.remove_file(&format!("{missing:016x}.seg"));
         let (journal, recovered) = reopen(&disk).unwrap();
         let position = Position::new(missing * 65_536);
-        let named = Damaged {
-            position,
-            what: What::SegmentMissing,
-        };
+        let named = Damaged { position, what: What::SegmentMissing };
         assert!(recovered.damage.contains(&named));
         assert_eq!(recovered.damage_to_replay().count(), 2);
         drop(journal);
         let (numbers, _) = read_after_damage(&disk, &known);
-        assert_eq!(
-            numbers,
-            (0..6)
-                .filter(|number| *number != missing)
-                .collect::<Vec<_>>()
-        );
+        assert_eq!(numbers, (0..6).filter(|number| *number != missing).collect::<Vec<_>>());
     }
 }
 
@@ -227,18 +201,12 @@ fn a_segment_of_another_journal_is_refused() {
 #[test]
 fn what_no_torn_batch_can_explain_is_not_zeroed() {
     let disk = disk();
-    let config = journal::Config {
-        ready_segments: 3,
-        ..journal::Config::inline()
-    };
+    let config = journal::Config { ready_segments: 3, ..journal::Config::inline() };
     drop(twin::closed(&disk).unwrap().recover(config, None).unwrap());
     let name = "0000000000000003.seg";
     disk.flip_bit(name, 4000);
     let segment = journal::SegmentNo::new(3);
-    assert_eq!(
-        reopen(&disk).unwrap_err(),
-        OpenError::BytesBeyondEnd { segment }
-    );
+    assert_eq!(reopen(&disk).unwrap_err(), OpenError::BytesBeyondEnd { segment });
 }
 
 #[test]
@@ -263,11 +231,7 @@ fn forged_frames_in_blobs_are_never_frames() {
         disk.flip_bit(FIRST, (carrier.mark.position.get() + offset) * 8 + 3);
         let (journal, recovered) = reopen(&disk).unwrap();
         let read: Vec<_> = journal.reader().iter_from(Mark::START).collect();
-        let metas: Vec<_> = read
-            .iter()
-            .flatten()
-            .map(|batch| batch.meta().to_vec())
-            .collect();
+        let metas: Vec<_> = read.iter().flatten().map(|batch| batch.meta().to_vec()).collect();
         assert_eq!(metas, [b"real".to_vec(), b"last".to_vec()]);
         assert_eq!(recovered.damage.len(), 1);
     }
@@ -289,9 +253,7 @@ fn a_torn_tail_full_of_forged_heads_is_cut_quickly() {
     let disk = disk();
     let mut journal = open(&disk);
     // Magic, then words that claim a long frame, as often as they fit.
-    let heads = [&b"RFJB"[..], &[0x40; 4], &[0; 4], &[0xf8, 0xfe, 0, 0]]
-        .concat()
-        .repeat(4000);
+    let heads = [&b"RFJB"[..], &[0x40; 4], &[0; 4], &[0xf8, 0xfe, 0, 0]].concat().repeat(4000);
     disk.fail_append(0, journal::AppendFault::BeforeSync);
     journal.append(b"", &[&heads]).unwrap_err();
     disk.crash(journal::Crash::KeepFirst { bytes: 60_000 });

@@ -6,8 +6,7 @@
 mod twin;
 
 use journal::{
-    Blob, Crash, EraseError, Grain, Journal, Mark, MemoryDisk, Position, ReadError, Reader,
-    SegmentNo,
+    Blob, Crash, EraseError, Grain, Journal, Mark, MemoryDisk, Position, ReadError, Reader, SegmentNo,
 };
 use twin::{Known, assert_reads, copy, disk, open, reopen};
 
@@ -41,18 +40,11 @@ fn all_but_the_second(_: journal::BatchNo, _: Position, blob: usize) -> Option<u
 }
 
 fn marks(reader: &Reader) -> Vec<(Mark, Mark)> {
-    reader
-        .iter_from(Mark::START)
-        .map(Result::unwrap)
-        .map(|batch| (batch.mark(), batch.next()))
-        .collect()
+    reader.iter_from(Mark::START).map(Result::unwrap).map(|batch| (batch.mark(), batch.next())).collect()
 }
 
 fn holds_secret(disk: &MemoryDisk, name: &str) -> bool {
-    disk.file(name)
-        .unwrap()
-        .windows(SECRET.len())
-        .any(|part| part == SECRET)
+    disk.file(name).unwrap().windows(SECRET.len()).any(|part| part == SECRET)
 }
 
 #[test]
@@ -61,17 +53,10 @@ fn bytes_go_and_places_stay() {
     let journal = open(&disk);
     let reader = journal.reader();
     let before = marks(&reader);
-    let done = journal
-        .eraser()
-        .rewrite_segment(SegmentNo::new(0), all_but_the_second)
-        .unwrap();
+    let done = journal.eraser().rewrite_segment(SegmentNo::new(0), all_but_the_second).unwrap();
     assert_eq!((done.blobs, done.damaged.len()), (8, 0));
     assert_eq!(done.bytes, 4 * 501 * u64::try_from(SECRET.len()).unwrap());
-    assert_eq!(
-        marks(&reader),
-        before,
-        "a reader from before sees the new file"
-    );
+    assert_eq!(marks(&reader), before, "a reader from before sees the new file");
     assert_reads(&journal, &erased(&known));
     assert!(!holds_secret(&disk, "0000000000000000.seg"));
     assert!(holds_secret(&disk, "0000000000000001.seg"));
@@ -85,9 +70,7 @@ fn bytes_go_and_places_stay() {
 fn an_erased_blob_is_not_asked_for_again() {
     let (disk, known) = secrets();
     let eraser = open(&disk).eraser();
-    eraser
-        .rewrite_segment(SegmentNo::new(0), all_but_the_second)
-        .unwrap();
+    eraser.rewrite_segment(SegmentNo::new(0), all_but_the_second).unwrap();
     let mut asked = 0;
     let again = eraser.rewrite_segment(SegmentNo::new(0), |_, _, blob| {
         assert_eq!(blob, 1);
@@ -113,9 +96,7 @@ fn only_sealed_segments_that_exist() {
     disk.remove_file("0000000000000000.seg");
     let (journal, _) = reopen(&disk).unwrap();
     let segment = SegmentNo::new(0);
-    let refused = journal
-        .eraser()
-        .rewrite_segment(segment, all_but_the_second);
+    let refused = journal.eraser().rewrite_segment(segment, all_but_the_second);
     assert_eq!(refused, Err(EraseError::Missing { segment }));
 }
 
@@ -125,24 +106,14 @@ fn a_crash_at_any_step_leaves_the_old_or_the_new_segment() {
     let new = erased(&known);
     let mut outcomes = [0, 0];
     for steps in 0..20 {
-        for crash in [
-            Crash::Kill,
-            Crash::LoseUnsynced,
-            Crash::Tear {
-                grain: Grain::Sector,
-                seed: steps,
-            },
-        ] {
+        for crash in [Crash::Kill, Crash::LoseUnsynced, Crash::Tear { grain: Grain::Sector, seed: steps }] {
             let disk = copy(&secret);
             let eraser = open(&disk).eraser();
             disk.crash_after(steps, crash);
             let done = eraser.rewrite_segment(SegmentNo::new(0), all_but_the_second);
             disk.crash(crash);
             let journal = open(&disk);
-            assert!(
-                !disk.names().iter().any(|name| name.ends_with(".tmp")),
-                "cleaned at open"
-            );
+            assert!(!disk.names().iter().any(|name| name.ends_with(".tmp")), "cleaned at open");
             let first = journal.reader().read(Mark::START.position).unwrap();
             let is_new = matches!(first.blob(0), Some(Blob::Erased { .. }));
             assert!(is_new || done.is_err(), "what was acknowledged is erased");
@@ -157,30 +128,14 @@ fn a_crash_at_any_step_leaves_the_old_or_the_new_segment() {
 fn damage_is_copied_as_it_is_and_told() {
     let (disk, _) = secrets();
     let mut journal = open(&disk);
-    let second = journal
-        .reader()
-        .iter_from(Mark::START)
-        .nth(1)
-        .unwrap()
-        .unwrap()
-        .mark();
+    let second = journal.reader().iter_from(Mark::START).nth(1).unwrap().unwrap().mark();
     disk.flip_bit("0000000000000000.seg", (second.position.get() + 1000) * 8);
-    let done = journal
-        .eraser()
-        .rewrite_segment(SegmentNo::new(0), all_but_the_second)
-        .unwrap();
+    let done = journal.eraser().rewrite_segment(SegmentNo::new(0), all_but_the_second).unwrap();
     assert_eq!(done.blobs, 6);
     assert_eq!(done.damaged.len(), 1);
     assert_eq!(done.damaged[0].position, second.position);
-    assert!(matches!(
-        journal.reader().read(second.position),
-        Err(ReadError::Damaged(_))
-    ));
+    assert!(matches!(journal.reader().read(second.position), Err(ReadError::Damaged(_))));
     journal.append(b"goes on", &[]).unwrap();
-    let good = journal
-        .reader()
-        .iter_from(Mark::START)
-        .filter(Result::is_ok)
-        .count();
+    let good = journal.reader().iter_from(Mark::START).filter(Result::is_ok).count();
     assert_eq!(good, 12);
 }

@@ -17,10 +17,7 @@ fn create(directory: &Path) {
 
 fn open(directory: &Path) -> Result<(FileJournal, Recovered), OpenError> {
     let volume = Volume::directory(directory)?;
-    let config = Config {
-        reserve_bytes: 0,
-        ..Config::default()
-    };
+    let config = Config { reserve_bytes: 0, ..Config::default() };
     assert_eq!(config.prepare, Prepare::Background);
     Closed::lock(&volume, &volume)?.recover(config, None)
 }
@@ -37,10 +34,7 @@ fn segments_are_prepared_in_the_background() {
     let end = journal.end();
     drop(journal);
     let (journal, recovered) = open(directory.path()).unwrap();
-    assert_eq!(
-        (recovered.end, recovered.damage, recovered.cut),
-        (end, vec![], None)
-    );
+    assert_eq!((recovered.end, recovered.damage, recovered.cut), (end, vec![], None));
     for (n, batch) in (0_u8..).zip(journal.reader().iter_from(Mark::START)) {
         assert_eq!(batch.unwrap().meta(), [n; 3]);
     }
@@ -98,32 +92,18 @@ fn erasing_gives_space_back_while_appending_goes_on() {
         journal.append(b"", &[&[1; 60_000]]).unwrap();
     }
     let eraser = journal.eraser();
-    let erasing =
-        thread::spawn(move || eraser.rewrite_segment(SegmentNo::new(0), |_, _, _| Some(1)));
+    let erasing = thread::spawn(move || eraser.rewrite_segment(SegmentNo::new(0), |_, _, _| Some(1)));
     for _ in 0..100 {
         journal.append(b"beside", &[]).unwrap();
     }
     assert_eq!(erasing.join().unwrap().unwrap().bytes, 60_000);
-    assert_eq!(
-        journal
-            .reader()
-            .iter_from(Mark::START)
-            .map(Result::unwrap)
-            .count(),
-        104
-    );
+    assert_eq!(journal.reader().iter_from(Mark::START).map(Result::unwrap).count(), 104);
 }
 
 #[test]
 fn a_directory_that_is_not_there_is_a_fault() {
     let missing = Volume::directory(Path::new("/nonexistent/journal")).unwrap_err();
-    assert_eq!(
-        missing,
-        Fault::Io {
-            step: Step::Open,
-            kind: std::io::ErrorKind::NotFound
-        }
-    );
+    assert_eq!(missing, Fault::Io { step: Step::Open, kind: std::io::ErrorKind::NotFound });
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(open(empty.path()).unwrap_err(), OpenError::NoJournal);
 }

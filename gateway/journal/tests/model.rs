@@ -13,33 +13,15 @@ use twin::{Known, assert_reads, disk};
 
 #[derive(Debug, Clone)]
 enum Act {
-    Append {
-        meta: usize,
-        blobs: Vec<usize>,
-    },
-    FailedAppend {
-        fault: journal::AppendFault,
-        bytes: usize,
-        crash: Crash,
-    },
-    CrashDuringAppend {
-        steps: u64,
-        bytes: usize,
-        crash: Crash,
-    },
-    CrashDuringOpen {
-        steps: u64,
-        crash: Crash,
-    },
+    Append { meta: usize, blobs: Vec<usize> },
+    FailedAppend { fault: journal::AppendFault, bytes: usize, crash: Crash },
+    CrashDuringAppend { steps: u64, bytes: usize, crash: Crash },
+    CrashDuringOpen { steps: u64, crash: Crash },
     Crash(Crash),
     Reopen,
     Snapshot,
     Anchor,
-    Erase {
-        segment: u64,
-        steps: Option<u64>,
-        crash: Crash,
-    },
+    Erase { segment: u64, steps: Option<u64>, crash: Crash },
 }
 
 fn crash() -> impl Strategy<Value = Crash> {
@@ -90,22 +72,13 @@ struct History {
 
 impl History {
     fn new() -> Self {
-        Self {
-            disk: disk(),
-            journal: None,
-            known: Vec::new(),
-            unanswered: None,
-            count: 0,
-        }
+        Self { disk: disk(), journal: None, known: Vec::new(), unanswered: None, count: 0 }
     }
 
     fn batch(&mut self, meta: usize, blobs: &[usize]) -> Known {
         self.count = self.count.wrapping_add(1);
         let blobs: Vec<_> = blobs.iter().map(|bytes| vec![self.count; *bytes]).collect();
-        Known::new(
-            &vec![self.count; meta],
-            &blobs.iter().map(|blob| &blob[..]).collect::<Vec<_>>(),
-        )
+        Known::new(&vec![self.count; meta], &blobs.iter().map(|blob| &blob[..]).collect::<Vec<_>>())
     }
 
     /// Opens from the newest snapshot, if that is where the journal still reaches.
@@ -157,11 +130,7 @@ impl History {
             self.disk.crash_after(steps, crash);
         }
         self.erase_in_model(&eraser, segment);
-        self.end(if steps.is_some() {
-            crash
-        } else {
-            Crash::LoseUnsynced
-        });
+        self.end(if steps.is_some() { crash } else { Crash::LoseUnsynced });
     }
 
     fn erase_in_model(&mut self, eraser: &Eraser, segment: u64) {
@@ -195,11 +164,7 @@ impl History {
                 self.append(batch);
                 assert_eq!(self.unanswered, None);
             }
-            Act::FailedAppend {
-                fault,
-                bytes,
-                crash,
-            } => {
+            Act::FailedAppend { fault, bytes, crash } => {
                 self.journal();
                 self.disk.fail_append(0, fault);
                 let batch = self.batch(bytes % 7, &[bytes]);
@@ -207,11 +172,7 @@ impl History {
                 assert!(self.unanswered.is_some());
                 self.end(crash);
             }
-            Act::CrashDuringAppend {
-                steps,
-                bytes,
-                crash,
-            } => {
+            Act::CrashDuringAppend { steps, bytes, crash } => {
                 self.journal();
                 self.disk.crash_after(steps, crash);
                 let batch = self.batch(bytes % 7, &[bytes]);
@@ -237,11 +198,7 @@ impl History {
                 let end = self.journal().end();
                 self.journal().anchor().write(end, b"checkpoint").unwrap();
             }
-            Act::Erase {
-                segment,
-                steps,
-                crash,
-            } => self.erase(segment, steps, crash),
+            Act::Erase { segment, steps, crash } => self.erase(segment, steps, crash),
         }
     }
 }

@@ -6,8 +6,8 @@
 mod twin;
 
 use journal::{
-    AnchorFound, AppendFault, Closed, Config, Crash, Cut, Fault, FileJournal, Grain, Journal,
-    LogId, Mark, MemoryDisk, OpenError, Position, ReadError, Room, SegmentBytes, Step, batch_bytes,
+    AnchorFound, AppendFault, Closed, Config, Crash, Cut, Fault, FileJournal, Grain, Journal, LogId, Mark,
+    MemoryDisk, OpenError, Position, ReadError, Room, SegmentBytes, Step, batch_bytes,
 };
 use twin::{Known, assert_reads, batches, closed, copy, disk, open, reopen};
 
@@ -32,18 +32,8 @@ fn a_failed_append_is_whole_or_absent_and_ends_the_journal() {
     let cases = [
         (AppendFault::BeforeWrite, Crash::Kill, Step::Write, false),
         (AppendFault::BeforeSync, Crash::Kill, Step::Sync, true),
-        (
-            AppendFault::BeforeSync,
-            Crash::LoseUnsynced,
-            Step::Sync,
-            false,
-        ),
-        (
-            AppendFault::AfterSync,
-            Crash::LoseUnsynced,
-            Step::Sync,
-            true,
-        ),
+        (AppendFault::BeforeSync, Crash::LoseUnsynced, Step::Sync, false),
+        (AppendFault::AfterSync, Crash::LoseUnsynced, Step::Sync, true),
     ];
     for (fault, crash, failed_step, is_there) in cases {
         let disk = disk();
@@ -103,10 +93,7 @@ fn a_tail_torn_at_any_byte_is_cut() {
         let (journal, recovered) = reopen(&disk).unwrap();
         let position = Position::new(64 + batch_bytes(5, [40, 5]));
         let whole = recovered.end.batch_no.get() == 2;
-        assert_eq!(
-            recovered.cut,
-            (bytes > 0 && !whole).then_some(Cut { position })
-        );
+        assert_eq!(recovered.cut, (bytes > 0 && !whole).then_some(Cut { position }));
         assert_reads(&journal, &known[..if whole { 2 } else { 1 }]);
         kept.push(whole);
     }
@@ -125,12 +112,7 @@ fn a_batch_torn_in_the_segment_it_rolled_to_is_cut_there() {
     known[1].append(&mut journal).unwrap_err();
     disk.crash(Crash::KeepFirst { bytes: 20_000 });
     let (mut journal, recovered) = reopen(&disk).unwrap();
-    assert_eq!(
-        recovered.cut,
-        Some(Cut {
-            position: Position::new(65_536 + 64)
-        })
-    );
+    assert_eq!(recovered.cut, Some(Cut { position: Position::new(65_536 + 64) }));
     known[1].append(&mut journal).unwrap();
     assert_reads(&journal, &known);
     drop(journal);
@@ -147,13 +129,7 @@ fn recovery_may_crash_at_any_step() {
         disk.fail_append(0, AppendFault::BeforeSync);
         known[1].append(&mut journal).unwrap_err();
         disk.crash(Crash::KeepFirst { bytes: 20_000 });
-        disk.crash_after(
-            steps,
-            Crash::Tear {
-                grain: Grain::Sector,
-                seed: steps,
-            },
-        );
+        disk.crash_after(steps, Crash::Tear { grain: Grain::Sector, seed: steps });
         // Whether it got through or not: what was acknowledged is there afterwards.
         drop(reopen(&disk));
         disk.crash(Crash::LoseUnsynced);
@@ -195,10 +171,7 @@ fn readers_see_nothing_before_its_sync() {
     disk.fail_append(0, AppendFault::BeforeSync);
     journal.append(b"unseen", &[]).unwrap_err();
     let position = appended.next.position;
-    let beyond = ReadError::BeyondEnd {
-        position,
-        end: position,
-    };
+    let beyond = ReadError::BeyondEnd { position, end: position };
     assert_eq!(reader.read(position), Err(beyond));
     assert!(batches.next().is_none());
 }
@@ -225,22 +198,12 @@ fn segments_roll_at_the_exact_boundary() {
         journal.append(b"", &[&vec![1; first]]).unwrap();
         let second = usize::try_from(rest).unwrap() - 32;
         let appended = journal.append(&vec![2; second], &[]).unwrap();
-        assert_eq!(
-            SegmentBytes::MIN.segment_of(appended.mark.position).get(),
-            segment
-        );
+        assert_eq!(SegmentBytes::MIN.segment_of(appended.mark.position).get(), segment);
         let third = journal.append(b"third", &[]).unwrap();
         drop(journal);
         let journal = open(&disk);
         assert_eq!(journal.end(), third.next);
-        assert_eq!(
-            journal
-                .reader()
-                .iter_from(Mark::START)
-                .map(Result::unwrap)
-                .count(),
-            3
-        );
+        assert_eq!(journal.reader().iter_from(Mark::START).map(Result::unwrap).count(), 3);
     }
 }
 
@@ -252,10 +215,7 @@ fn a_segment_filled_to_the_last_byte_reopens() {
     assert_eq!(u64::try_from(max), Ok(USABLE));
     let full = journal.append(&vec![7; max - 32], &[]).unwrap();
     assert_eq!(full.next.position.get(), 65_536);
-    let too_large = Fault::TooLarge {
-        bytes: USABLE + 8,
-        limit_bytes: USABLE,
-    };
+    let too_large = Fault::TooLarge { bytes: USABLE + 8, limit_bytes: USABLE };
     assert_eq!(journal.append(&vec![7; max - 31], &[]), Err(too_large));
     drop(journal);
     let mut journal = open(&disk);
@@ -265,11 +225,7 @@ fn a_segment_filled_to_the_last_byte_reopens() {
     journal.append(&vec![7; max - 32], &[]).unwrap();
     drop(journal);
     let journal = open(&disk);
-    let batches: Vec<_> = journal
-        .reader()
-        .iter_from(full.next)
-        .map(Result::unwrap)
-        .collect();
+    let batches: Vec<_> = journal.reader().iter_from(full.next).map(Result::unwrap).collect();
     assert_eq!(batches[0].mark(), next.mark);
     assert_eq!(batches.len(), 2);
 }
@@ -299,20 +255,13 @@ fn a_full_disk_refuses_ordinary_work_first_and_is_no_fault() {
     disk.set_free_bytes(0);
     journal.append(&[3; 50_000], &[]).unwrap();
     assert_eq!(journal.append(&[3; 50_000], &[]), Err(Fault::NoRoom));
-    assert_eq!(
-        journal.append(b"", &[]),
-        Err(Fault::NoRoom),
-        "what was decided did not fit"
-    );
+    assert_eq!(journal.append(b"", &[]), Err(Fault::NoRoom), "what was decided did not fit");
 }
 
 #[test]
 fn below_the_reserve_only_reserved_work_is_taken() {
     let disk = disk();
-    let config = Config {
-        reserve_bytes: 1 << 30,
-        ..Config::inline()
-    };
+    let config = Config { reserve_bytes: 1 << 30, ..Config::inline() };
     let (mut journal, _) = closed(&disk).unwrap().recover(config, None).unwrap();
     assert!(matches!(journal.room(), Room::Ordinary { .. }));
     disk.set_free_bytes((1 << 30) - 1);
@@ -354,17 +303,11 @@ fn every_place_between_batches_can_be_started_from_and_no_other() {
     let end = journal.end();
     drop(journal);
     for from in marks {
-        let (journal, recovered) = closed(&disk)
-            .unwrap()
-            .recover(Config::inline(), Some(from))
-            .unwrap();
+        let (journal, recovered) = closed(&disk).unwrap().recover(Config::inline(), Some(from)).unwrap();
         assert_eq!(recovered.end, end);
         drop(journal);
         for position in [from.position.get() + 8, from.position.get() + (1 << 20)] {
-            let from = Mark {
-                position: Position::new(position),
-                ..from
-            };
+            let from = Mark { position: Position::new(position), ..from };
             let refused = closed(&disk).unwrap().recover(Config::inline(), Some(from));
             assert_eq!(refused.unwrap_err(), OpenError::FromNotFound { from });
         }
@@ -385,15 +328,10 @@ fn a_cut_below_the_anchor_stops_and_changes_nothing() {
     torn[64 + 40] ^= 1;
     disk.set_file(segment, &torn);
     let end = Mark::START;
-    assert_eq!(
-        reopen(&disk).unwrap_err(),
-        OpenError::CutBelowAnchor { anchor, end }
-    );
+    assert_eq!(reopen(&disk).unwrap_err(), OpenError::CutBelowAnchor { anchor, end });
     assert_eq!(disk.file(segment).unwrap(), torn);
     let closed = closed(&disk).unwrap();
-    let (_, recovered) = closed
-        .recover_below_anchor_dangerously(Config::inline(), None)
-        .unwrap();
+    let (_, recovered) = closed.recover_below_anchor_dangerously(Config::inline(), None).unwrap();
     assert_eq!(recovered.end, end);
     assert!(matches!(recovered.anchor, AnchorFound::Found(found) if found.mark == anchor));
     assert!(recovered.cut.is_some());

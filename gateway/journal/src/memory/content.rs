@@ -76,19 +76,12 @@ impl Content {
     fn zero(&mut self, offset: u64, bytes: u64) {
         let end = offset + bytes;
         let size = to_u64(SECTOR_BYTES);
-        let touched: Vec<u64> = self
-            .sectors
-            .range(offset / size..end.div_ceil(size))
-            .map(|(n, _)| *n)
-            .collect();
+        let touched: Vec<u64> =
+            self.sectors.range(offset / size..end.div_ceil(size)).map(|(n, _)| *n).collect();
         for number in touched {
             let start = number * size;
             let (from, until) = (start.max(offset), end.min(start + size));
-            self.write_within(
-                number,
-                to_usize(from - start),
-                &vec![0; to_usize(until - from)],
-            );
+            self.write_within(number, to_usize(from - start), &vec![0; to_usize(until - from)]);
         }
         self.len = self.len.max(end);
     }
@@ -113,11 +106,7 @@ impl MemoryContent {
     pub(super) fn at_rest(bytes: &[u8]) -> Self {
         let mut content = Content::default();
         content.write(0, bytes);
-        Self {
-            now: content.clone(),
-            durable: content,
-            unsynced: Vec::new(),
-        }
+        Self { now: content.clone(), durable: content, unsynced: Vec::new() }
     }
 
     pub(super) fn now(&self) -> &Content {

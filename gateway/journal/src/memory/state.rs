@@ -134,19 +134,11 @@ impl State {
     }
 
     pub(super) fn read(&self, id: FileId, offset: u64, into: &mut [u8]) -> usize {
-        self.files
-            .get(&id)
-            .map_or(0, |file| file.now().read(offset, into))
+        self.files.get(&id).map_or(0, |file| file.now().read(offset, into))
     }
 
     pub(super) fn write(&mut self, id: FileId, offset: u64, bytes: &[u8]) {
-        self.change(
-            id,
-            Change::Write {
-                offset,
-                bytes: bytes.to_vec(),
-            },
-        );
+        self.change(id, Change::Write { offset, bytes: bytes.to_vec() });
     }
 
     pub(super) fn zero(&mut self, id: FileId, offset: u64, bytes: u64) {
@@ -170,10 +162,7 @@ impl State {
             Some(left) if self.free_bytes < u64::MAX => self.free_bytes = left,
             Some(_) => {}
             None => {
-                return Err(Fault::Io {
-                    step: Step::Write,
-                    kind: io::ErrorKind::StorageFull,
-                });
+                return Err(Fault::Io { step: Step::Write, kind: io::ErrorKind::StorageFull });
             }
         }
         Ok(())
@@ -276,21 +265,14 @@ impl State {
     }
 
     fn forget_nameless(&mut self) {
-        let named: BTreeSet<FileId> = self
-            .names
-            .values()
-            .chain(self.durable_names.values())
-            .copied()
-            .collect();
+        let named: BTreeSet<FileId> =
+            self.names.values().chain(self.durable_names.values()).copied().collect();
         self.files.retain(|id, _| named.contains(id));
     }
 }
 
 fn broken(step: Step) -> Fault {
-    Fault::Io {
-        step,
-        kind: io::ErrorKind::Other,
-    }
+    Fault::Io { step, kind: io::ErrorKind::Other }
 }
 
 fn keep_first(left: &mut u64, change: Change) -> Vec<Change> {
@@ -318,10 +300,7 @@ fn tear(grain: Grain, coins: &mut Coins, change: Change) -> Vec<Change> {
             let mut kept = Vec::new();
             for piece in std::iter::once(head).chain(rest.chunks(to_usize(size))) {
                 if coins.below(2) == 1 {
-                    kept.push(Change::Write {
-                        offset: at,
-                        bytes: piece.to_vec(),
-                    });
+                    kept.push(Change::Write { offset: at, bytes: piece.to_vec() });
                 }
                 at += to_u64(piece.len());
             }

@@ -3,17 +3,11 @@
 
 use std::{error::Error, path::Path};
 
-use journal::{
-    BatchNo, Closed, Config, FileJournal, Journal, LogId, SegmentBytes, SegmentNo, Volume,
-};
+use journal::{BatchNo, Closed, Config, FileJournal, Journal, LogId, SegmentBytes, SegmentNo, Volume};
 
 /// The files of the journal that are compared; the segment that is only ready is not kept.
-pub const FILES: [&str; 4] = [
-    "0000000000000000.seg",
-    "0000000000000001.seg",
-    "anchor",
-    "snapshot-00000000000100f0",
-];
+pub const FILES: [&str; 4] =
+    ["0000000000000000.seg", "0000000000000001.seg", "anchor", "snapshot-00000000000100f0"];
 
 /// In this batch the blob with index 0 is erased.
 pub const ERASED_BATCH: u64 = 1;
@@ -28,18 +22,9 @@ pub const STATE: &[u8] = b"open work, clocks, frontier";
 pub fn batches() -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
     vec![
         (b"first".to_vec(), vec![]),
-        (
-            b"second".to_vec(),
-            vec![b"ciphertext that goes".to_vec(), b"ciphertext".to_vec()],
-        ),
-        (
-            b"third".to_vec(),
-            vec![(0..=255).cycle().take(65_100).collect(), vec![]],
-        ),
-        (
-            b"fourth, in the next segment".to_vec(),
-            vec![vec![0xa5; 100]],
-        ),
+        (b"second".to_vec(), vec![b"ciphertext that goes".to_vec(), b"ciphertext".to_vec()]),
+        (b"third".to_vec(), vec![(0..=255).cycle().take(65_100).collect(), vec![]]),
+        (b"fourth, in the next segment".to_vec(), vec![vec![0xa5; 100]]),
     ]
 }
 
@@ -55,11 +40,9 @@ pub fn write(directory: &Path) -> Result<(), Box<dyn Error>> {
         journal.append(&meta, &blobs)?;
     }
     let erased = BatchNo::new(ERASED_BATCH);
-    journal
-        .eraser()
-        .rewrite_segment(SegmentNo::new(0), |batch_no, _, blob| {
-            (batch_no == erased && blob == 0).then_some(ERASED_BY)
-        })?;
+    journal.eraser().rewrite_segment(SegmentNo::new(0), |batch_no, _, blob| {
+        (batch_no == erased && blob == 0).then_some(ERASED_BY)
+    })?;
     journal.anchor().write(journal.end(), CHECKPOINT)?;
     journal.snapshots().write(journal.end(), STATE)?;
     Ok(())

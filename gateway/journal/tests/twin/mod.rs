@@ -1,14 +1,9 @@
 //! A journal on the twin's disk, as the tests use it. Not here: what is tested.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test file uses its own part"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use journal::{
-    Batch, Blob, Closed, Config, FileJournal, Journal, LogId, MemoryDisk, OpenError, Recovered,
-    SegmentBytes,
+    Batch, Blob, Closed, Config, FileJournal, Journal, LogId, MemoryDisk, OpenError, Recovered, SegmentBytes,
 };
 
 pub const LOG_ID: [u8; 16] = *b"twin-log-id-0001";
@@ -54,24 +49,18 @@ pub struct Known {
 impl Known {
     pub fn new(meta: &[u8], blobs: &[&[u8]]) -> Self {
         let blobs = blobs.iter().map(|blob| (blob.to_vec(), None)).collect();
-        Self {
-            meta: meta.to_vec(),
-            blobs,
-        }
+        Self { meta: meta.to_vec(), blobs }
     }
 
     pub fn matches(&self, batch: &Batch) -> bool {
         batch.meta() == self.meta
             && batch.blob_count() == self.blobs.len()
-            && batch
-                .blobs()
-                .zip(&self.blobs)
-                .all(|(blob, (bytes, erased_by))| match blob {
-                    Blob::Present(read) => erased_by.is_none() && read == bytes,
-                    Blob::Erased { bytes: read, by } => {
-                        *erased_by == Some(by) && usize::try_from(read) == Ok(bytes.len())
-                    }
-                })
+            && batch.blobs().zip(&self.blobs).all(|(blob, (bytes, erased_by))| match blob {
+                Blob::Present(read) => erased_by.is_none() && read == bytes,
+                Blob::Erased { bytes: read, by } => {
+                    *erased_by == Some(by) && usize::try_from(read) == Ok(bytes.len())
+                }
+            })
     }
 
     pub fn append(&self, journal: &mut FileJournal) -> Result<journal::Appended, journal::Fault> {
@@ -82,18 +71,12 @@ impl Known {
 
 /// `count` different batches of about `bytes` each.
 pub fn batches(count: u8, bytes: usize) -> Vec<Known> {
-    (0..count)
-        .map(|n| Known::new(&[n; 5], &[&vec![n; bytes], b"small"]))
-        .collect()
+    (0..count).map(|n| Known::new(&[n; 5], &[&vec![n; bytes], b"small"])).collect()
 }
 
 /// What is read must be the model, batch for batch.
 pub fn assert_reads(journal: &FileJournal, known: &[Known]) {
-    let read: Vec<Batch> = journal
-        .reader()
-        .iter_from(journal::Mark::START)
-        .map(Result::unwrap)
-        .collect();
+    let read: Vec<Batch> = journal.reader().iter_from(journal::Mark::START).map(Result::unwrap).collect();
     assert_eq!(read.len(), known.len());
     for (batch, known) in read.iter().zip(known) {
         assert!(known.matches(batch), "{batch:?}");
