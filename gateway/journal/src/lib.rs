@@ -27,6 +27,7 @@ mod file_journal;
 mod form;
 mod frame;
 mod header;
+mod locate;
 mod log_id;
 mod memory;
 mod position;

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     batch::Batch,
     fault::{Damaged, Fault, ReadError, What},
-    position::{Mark, Position},
+    position::{BatchNo, Mark, Position},
     segments::Segments,
     walk::{self, Found},
 };
@@ -37,6 +37,22 @@ impl Reader {
         }
         let frame = walk::frame_at(&self.0, position, end)?;
         frame.map_err(|_| ReadError::Damaged(Damaged { position, what: What::Record }))
+    }
+
+    /// The batch with this number, wherever it begins.
+    ///
+    /// # Errors
+    /// `Damaged` if the record is; `BeyondEnd` if it is not durable yet.
+    pub fn read_number(&self, batch_no: BatchNo) -> Result<Batch, ReadError> {
+        let end = self.0.end();
+        if batch_no >= end.batch_no {
+            return Err(ReadError::BeyondEnd { position: end.position, end: end.position });
+        }
+        let damaged = |position| ReadError::Damaged(Damaged { position, what: What::Record });
+        let position = self.0.locate(batch_no, end.position)?.ok_or_else(|| damaged(end.position))?;
+        let batch = self.read(position)?;
+        // A segment that was damaged may begin elsewhere than remembered.
+        if batch.mark().batch_no == batch_no { Ok(batch) } else { Err(damaged(position)) }
     }
 
     /// All batches from a place on: [`Mark::START`], a snapshot's mark, or [`Batch::next`].

@@ -9,7 +9,8 @@ use std::{
 use crate::{
     fault::Fault,
     form::Form,
-    position::{Mark, Position, SegmentNo},
+    locate::Located,
+    position::{BatchNo, Mark, Position, SegmentNo},
     volume::{DiskFile, Volume},
     width::{to_u64, to_usize},
 };
@@ -25,6 +26,7 @@ pub(crate) struct Segments {
     end: Mutex<Mark>,
     /// Held while a segment is rewritten: one at a time.
     erasing: Mutex<()>,
+    located: Mutex<Located>,
 }
 
 #[derive(Clone)]
@@ -47,12 +49,18 @@ impl Segments {
             open: Mutex::new(VecDeque::new()),
             end: Mutex::new(Mark::START),
             erasing: Mutex::new(()),
+            located: Mutex::new(Located::default()),
         }
     }
 
     /// The end of what is durable.
     pub(crate) fn end(&self) -> Mark {
         *locked(&self.end)
+    }
+
+    /// Where the batch of that number begins, if it lies before `end`.
+    pub(crate) fn locate(&self, batch_no: BatchNo, end: Position) -> Result<Option<Position>, Fault> {
+        locked(&self.located).find(self, batch_no, end)
     }
 
     /// Shows readers what has been synced; never called before the sync.
