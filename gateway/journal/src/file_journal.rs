@@ -78,7 +78,7 @@ pub struct FileJournal {
     reserve_bytes: u64,
     frame: Vec<u8>,
     fault: Option<Fault>,
-    _lock: Box<dyn Any + Send + Sync>,
+    lock: Arc<dyn Any + Send + Sync>,
 }
 
 impl FileJournal {
@@ -132,7 +132,7 @@ impl FileJournal {
             reserve_bytes: config.reserve_bytes,
             frame: Vec::new(),
             fault: None,
-            _lock: lock,
+            lock,
         };
         Ok((journal, scan.recovered(cut)))
     }
@@ -152,10 +152,11 @@ impl FileJournal {
         )
     }
 
-    /// A cheap handle for erasing blobs from sealed segments.
+    /// A cheap handle for erasing blobs from sealed segments. The directory stays locked while
+    /// there is one.
     #[must_use]
     pub fn eraser(&self) -> Eraser {
-        Eraser::new(Arc::clone(&self.segments))
+        Eraser::new(Arc::clone(&self.segments), Arc::clone(&self.lock))
     }
 
     /// The size of the segments, as the journal was created.

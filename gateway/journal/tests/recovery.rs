@@ -497,7 +497,11 @@ fn a_segment_whose_name_only_the_page_cache_knew_carries_acknowledged_batches() 
         drop(reopen(&disk));
         disk.crash(Crash::Kill);
         // No further segment can be made, whose own sync of the names would hide a missing one.
-        if disk.names().iter().any(|name| name == "0000000000000001.seg") {
+        if disk
+            .names()
+            .iter()
+            .any(|name| name == "0000000000000001.seg")
+        {
             disk.set_free_bytes(0);
         }
         let known = batches(2, 40_000);
