@@ -23,7 +23,7 @@ pub struct Closed {
     pub(crate) segments: Arc<Segments>,
     pub(crate) anchor: AnchorFile,
     pub(crate) damage: Vec<Damaged>,
-    pub(crate) lock: Box<dyn Any + Send + Sync>,
+    pub(crate) lock: Arc<dyn Any + Send + Sync>,
 }
 
 impl Closed {
@@ -50,7 +50,7 @@ impl Closed {
             anchor: AnchorFile::new(anchor.clone(), form.log_id.clone()),
             segments: Arc::new(Segments::new(volume.clone(), form, numbers)),
             damage,
-            lock,
+            lock: Arc::from(lock),
         })
     }
 

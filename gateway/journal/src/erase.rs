@@ -1,7 +1,7 @@
 //! Erasing blobs from sealed segments: a segment is rewritten with the same offsets and put in
 //! the old one's place. Not here: what is to be erased, and by whose authority.
 
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use crate::{
     batch::Batch,
@@ -30,11 +30,15 @@ pub struct Rewritten {
 
 /// A cheap handle; use it from any thread while the writer appends.
 #[derive(Clone)]
-pub struct Eraser(Arc<Segments>);
+pub struct Eraser {
+    segments: Arc<Segments>,
+    // Nobody else may open a journal in which segments are being replaced.
+    _lock: Arc<dyn Any + Send + Sync>,
+}
 
 impl Eraser {
-    pub(crate) fn new(segments: Arc<Segments>) -> Self {
-        Self(segments)
+    pub(crate) fn new(segments: Arc<Segments>, lock: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { segments, _lock: lock }
     }
 
     /// Erases the blobs of one sealed segment for which `erased_by` gives a number, which is
@@ -49,7 +53,7 @@ impl Eraser {
         segment: SegmentNo,
         erased_by: impl FnMut(BatchNo, Position, usize) -> Option<u64>,
     ) -> Result<Rewritten, EraseError> {
-        let segments = &self.0;
+        let segments = &self.segments;
         let _one_at_a_time = segments.erasing();
         if segment >= segments.form.segment_bytes.segment_of(segments.end().position) {
             return Err(EraseError::NotSealed { segment });

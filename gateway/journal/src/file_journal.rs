@@ -70,7 +70,7 @@ pub struct FileJournal {
     reserve_bytes: u64,
     frame: Vec<u8>,
     fault: Option<Fault>,
-    _lock: Box<dyn Any + Send + Sync>,
+    lock: Arc<dyn Any + Send + Sync>,
 }
 
 impl FileJournal {
@@ -105,7 +105,7 @@ impl FileJournal {
             reserve_bytes: config.reserve_bytes,
             frame: Vec::new(),
             fault: None,
-            _lock: lock,
+            lock,
         };
         Ok((journal, scan.recovered(cut)))
     }
@@ -122,10 +122,11 @@ impl FileJournal {
         Snapshots::new(self.segments.volume.clone(), self.segments.form.log_id.clone())
     }
 
-    /// A cheap handle for erasing blobs from sealed segments.
+    /// A cheap handle for erasing blobs from sealed segments. The directory stays locked while
+    /// there is one.
     #[must_use]
     pub fn eraser(&self) -> Eraser {
-        Eraser::new(Arc::clone(&self.segments))
+        Eraser::new(Arc::clone(&self.segments), Arc::clone(&self.lock))
     }
 
     /// The size of the segments, as the journal was created.

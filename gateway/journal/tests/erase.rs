@@ -6,7 +6,12 @@
 mod twin;
 
 use journal::{
+<<<<<<< HEAD
     Blob, Crash, EraseError, Grain, Journal, Mark, MemoryDisk, Position, ReadError, Reader, SegmentNo,
+=======
+    Blob, Crash, EraseError, Grain, Journal, Mark, MemoryDisk, OpenError, Position, ReadError,
+    Reader, SegmentNo,
+>>>>>>> journal
 };
 use twin::{Known, assert_reads, copy, disk, open, reopen};
 
@@ -79,6 +84,8 @@ fn an_erased_blob_is_not_asked_for_again() {
     });
     assert_eq!((again.unwrap().blobs, asked), (0, 4));
     assert!(!disk.names().iter().any(|name| name.ends_with(".tmp")));
+    assert_eq!(reopen(&disk).unwrap_err(), OpenError::Locked);
+    drop(eraser);
     assert_reads(&open(&disk), &erased(&known));
 }
 
@@ -92,7 +99,7 @@ fn only_sealed_segments_that_exist() {
         let refused = eraser.rewrite_segment(segment, all_but_the_second);
         assert_eq!(refused, Err(EraseError::NotSealed { segment }));
     }
-    drop(journal);
+    drop((journal, eraser));
     disk.remove_file("0000000000000000.seg");
     let (journal, _) = reopen(&disk).unwrap();
     let segment = SegmentNo::new(0);
