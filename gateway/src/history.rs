@@ -116,6 +116,7 @@ pub fn leaves(batch: &Batch, log: Log) -> impl Iterator<Item = Vec<u8>> {
     facts.filter_map(move |fact| match (fact, log) {
         (proto::fact::Fact::Evidence(record), Log::Evidence) => Some(record.commitment().leaf().to_vec()),
         (proto::fact::Fact::Directory(fact), Log::Directory) => Some(fact.bytes().to_vec()),
-        (proto::fact::Fact::Evidence(_), Log::Directory) | (proto::fact::Fact::Directory(_), Log::Evidence) => None,
+        (proto::fact::Fact::Evidence(_), Log::Directory)
+        | (proto::fact::Fact::Directory(_), Log::Evidence) => None,
     })
 }

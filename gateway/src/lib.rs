@@ -6,11 +6,9 @@
 //! [`tiles`] follow. What follows is derived: it may be lost at any time, and is built again from
 //! the journal.
 
-pub mod anchoring;
 pub mod fault;
 pub mod history;
 pub mod index;
 pub mod start;
 pub mod tiles;
-pub mod verify;
 pub mod writer;

@@ -6,12 +6,8 @@
 mod twin;
 
 use journal::{
-<<<<<<< HEAD
-    Blob, Crash, EraseError, Grain, Journal, Mark, MemoryDisk, Position, ReadError, Reader, SegmentNo,
-=======
-    Blob, Crash, EraseError, Grain, Journal, Mark, MemoryDisk, OpenError, Position, ReadError,
-    Reader, SegmentNo,
->>>>>>> journal
+    Blob, Crash, EraseError, Grain, Journal, Mark, MemoryDisk, OpenError, Position, ReadError, Reader,
+    SegmentNo,
 };
 use twin::{Known, assert_reads, copy, disk, open, reopen};
 

@@ -1,0 +1,567 @@
+//! The one writer: decides, appends, syncs, answers. A plain synchronous step over the journal and
+//! the time; whatever runs it only feeds it. Not here: rules (`proto`), sockets, threads.
+
+pub mod answer;
+mod receipts;
+mod tally;
+
+use answer::{Answer, Busy};
+use bytes::Bytes;
+use journal::{Journal, Mark, Room};
+use proto::{
+    batch::{Batch, ENTRIES_MAX, Entry, LoggedCheckpoint},
+    caller::Caller,
+    command::Command,
+    decide::{Decision, Load, Refused, refuse_taken_id},
+    digest::Digest,
+    evidence::Salt,
+    fact::{Effect, Fact},
+    ids::{Locator, ReferralKey, TimeMs},
+    log::{
+        checkpoint::{Checkpoint, Origin},
+        merkle::{Frontier, Growth},
+        note::{KeyType, SignatureLine, SignedNote, VerifierKey},
+    },
+    referral::Referral,
+    refusal::Refusal,
+    snapshot::Snapshot,
+    state::{BatchGrowth, Cause, State},
+};
+use tally::Tally;
+
+use crate::{
+    fault::Fault,
+    history::{History, Log, leaves},
+    index::{Index, rows::Rows},
+    tiles::{Tiles, files::Files},
+};
+
+/// What a batch is filled up to, in bytes.
+pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// How many due things one tick does at the most, before others get their turn.
+pub const TICK_EFFECTS_MAX: usize = 1024;
+/// What an entry is counted as beside its signed bytes and ciphertexts: its caller, its records,
+/// their salts.
+const ENTRY_BYTES: u64 = 8 * 1024;
+/// What each envelope of a receipt is counted as.
+const HANDOVER_BYTES: u64 = 4 * 1024;
+
+/// The rules that the writer is handed: it decides nothing by itself.
+pub type Rules = fn(&State, &Caller, &Command) -> Decision;
+
+/// A log's name and key.
+#[derive(Debug, Clone)]
+pub struct LogKey {
+    origin: Origin,
+    key: proto::key::SigningKey,
+    verifier: VerifierKey,
+}
+
+impl LogKey {
+    /// The key of a log.
+    #[must_use]
+    pub fn new(origin: Origin, key: proto::key::SigningKey) -> Self {
+        let verifier = VerifierKey::new(origin.key_name().clone(), KeyType::Ed25519, key.public());
+        Self { origin, key, verifier }
+    }
+
+    /// The log's name.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What others check the log with.
+    #[must_use]
+    pub const fn verifier(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    fn sign(&self, growth: &Growth) -> LoggedCheckpoint {
+        self.sign_root(growth.size(), growth.root())
+    }
+
+    pub(crate) fn sign_frontier(&self, frontier: &Frontier) -> LoggedCheckpoint {
+        self.sign_root(frontier.size(), frontier.root())
+    }
+
+    /// Signs a checkpoint. The signature is the same every time.
+    fn sign_root(&self, size: u64, root: Digest) -> LoggedCheckpoint {
+        let text = Checkpoint { origin: self.origin.clone(), size, root }.to_string();
+        LoggedCheckpoint { size, root, sig: self.key.sign(text.as_bytes()) }
+    }
+
+    /// The note of a checkpoint that was signed before.
+    fn note(&self, logged: &LoggedCheckpoint) -> Result<SignedNote, Fault> {
+        let line = SignatureLine::kept(&self.verifier, &logged.sig);
+        Ok(SignedNote::new(logged.of(&self.origin).to_string(), line)?)
+    }
+}
+
+/// The keys of both logs.
+#[derive(Debug, Clone)]
+pub struct LogKeys {
+    /// Of the evidence log.
+    pub evidence: LogKey,
+    /// Of the directory log.
+    pub directory: LogKey,
+}
+
+/// A command, who asks, and the ciphertexts that came with it, checked against its header.
+#[derive(Clone)]
+pub struct Request {
+    /// Who asks.
+    pub caller: Caller,
+    /// What.
+    pub command: Command,
+    /// Inline ciphertexts, in the header's order.
+    pub parts: Vec<Bytes>,
+}
+
+/// The writer.
+pub struct Writer<J, R, F> {
+    journal: J,
+    history: History,
+    state: State,
+    keys: LogKeys,
+    rules: Rules,
+    index: Index<R>,
+    evidence_tiles: Tiles<F>,
+    directory_tiles: Tiles<F>,
+    last: Last,
+    tally: Tally,
+}
+
+/// The checkpoints signed last.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Last {
+    pub(crate) evidence: Option<LoggedCheckpoint>,
+    pub(crate) directory: Option<LoggedCheckpoint>,
+}
+
+/// What the parts of a writer are when it starts.
+pub(crate) struct Parts<J, R, F> {
+    pub(crate) journal: J,
+    pub(crate) state: State,
+    pub(crate) keys: LogKeys,
+    pub(crate) rules: Rules,
+    pub(crate) index: Index<R>,
+    pub(crate) tiles: (Tiles<F>, Tiles<F>),
+    pub(crate) last: Last,
+}
+
+/// A batch in the making.
+#[derive(Default)]
+struct Draft {
+    entries: Vec<Entry>,
+    blobs: Vec<Bytes>,
+    bytes: u64,
+}
+
+/// What is to be answered once the batch is durable.
+enum Outcome {
+    Entry { place: usize, not_taken: Vec<(Digest, Refusal)> },
+    Done(Locator),
+    Refused { refused: Refused, place: Option<usize> },
+    Busy(Busy),
+    Nothing,
+}
+
+impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
+    pub(crate) fn new(parts: Parts<J, R, F>) -> Self {
+        let history = History::new(parts.journal.reader());
+        Self {
+            journal: parts.journal,
+            history,
+            state: parts.state,
+            keys: parts.keys,
+            rules: parts.rules,
+            index: parts.index,
+            evidence_tiles: parts.tiles.0,
+            directory_tiles: parts.tiles.1,
+            last: parts.last,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Decides requests one after the other, makes what they did durable with one write and one
+    /// sync, and answers each. `wall` is the clock's; `salts` gives independent random values.
+    ///
+    /// # Errors
+    /// [`Fault`]: nothing was answered, and nothing is known of the batch. The process must end.
+    pub fn step(
+        &mut self,
+        wall: TimeMs,
+        requests: Vec<Request>,
+        salts: &mut dyn FnMut() -> Salt,
+    ) -> Result<Vec<Answer>, Fault> {
+        // 1. Space is taken before anything is decided.
+        let room = self.journal.room();
+        self.state.begin_batch(wall);
+        let mut draft = Draft::default();
+        // 2. Each is decided and applied before the next one.
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for request in requests {
+            outcomes.push(self.take(request, room, &mut draft, salts)?);
+        }
+        // 3. One write, one sync: THE COMMIT POINT. What it promises is durable from here on.
+        let batch = self.commit(draft)?;
+        // 4. Only now are there answers.
+        outcomes.into_iter().map(|outcome| self.answer(outcome, batch.as_ref())).collect()
+    }
+
+    /// Does what is due by the clock, as a batch of its own. Nothing is appended when nothing is.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn tick(&mut self, wall: TimeMs, salts: &mut dyn FnMut() -> Salt) -> Result<(), Fault> {
+        let room = self.journal.room();
+        let now = self.state.begin_batch(wall);
+        let mut draft = Draft::default();
+        let counts = self.tally.take(now);
+        let mut commands =
+            std::iter::once(Command::Tick(counts)).filter(|tick| *tick != Command::Tick(Vec::new()));
+        for _ in 0..TICK_EFFECTS_MAX {
+            let command = commands.next().unwrap_or(Command::Tick(Vec::new()));
+            let request = Request { caller: Caller::Gateway, command, parts: Vec::new() };
+            match self.take(request, room, &mut draft, salts)? {
+                Outcome::Entry { .. } => {}
+                Outcome::Done(_) | Outcome::Refused { .. } | Outcome::Busy(_) | Outcome::Nothing => break,
+            }
+        }
+        self.commit(draft).map(|_| ())
+    }
+
+    fn take(
+        &mut self,
+        request: Request,
+        room: Room,
+        draft: &mut Draft,
+        salts: &mut dyn FnMut() -> Salt,
+    ) -> Result<Outcome, Fault> {
+        if let Some(busy) = no_space(&request, room, draft) {
+            return Ok(Outcome::Busy(busy));
+        }
+        let decision = match self.decide(&request)? {
+            Ok(decision) => decision,
+            Err(busy) => return Ok(Outcome::Busy(busy)),
+        };
+        let decision = match decision {
+            Decision::Compare(at) => {
+                let field = self.differing_field(&request.command, at, draft)?;
+                refuse_taken_id(&self.state, &request.caller, &request.command, field)
+            }
+            decision => decision,
+        };
+        Ok(match decision {
+            Decision::Do(effects, not_taken) => {
+                let place = self.enter(request, effects, draft, salts);
+                Outcome::Entry { place, not_taken }
+            }
+            Decision::Done(at) => Outcome::Done(at),
+            Decision::Nothing | Decision::Compare(_) | Decision::Load(_) => Outcome::Nothing,
+            Decision::Refuse(mut refused) => {
+                let Some(effect) = refused.evidence.take() else {
+                    self.tally.count(request.caller.name(), refused.refusal, self.state.now());
+                    return Ok(Outcome::Refused { refused, place: None });
+                };
+                // What was refused is evidence; its ciphertexts are nobody's business.
+                let request = Request { parts: Vec::new(), ..request };
+                let place = self.enter(request, vec![effect], draft, salts);
+                Outcome::Refused { refused, place: Some(place) }
+            }
+        })
+    }
+
+    /// Decides, and loads what memory does not hold.
+    fn decide(&mut self, request: &Request) -> Result<Result<Decision, Busy>, Fault> {
+        loop {
+            let load = match (self.rules)(&self.state, &request.caller, &request.command) {
+                Decision::Load(load) => load,
+                decision => return Ok(Ok(decision)),
+            };
+            match load {
+                Load::Envelope(key) => match self.index.envelope(&key, &self.history) {
+                    Some(known) => self.state.envelope_loaded(key, known),
+                    None => return Ok(Err(Busy::Indexing)),
+                },
+                Load::Referral(key) => match self.index.referral(&key, &self.history) {
+                    Some(places) => {
+                        let referral = self.fold_referral(&key, &places)?;
+                        self.state.referral_loaded(key, referral);
+                    }
+                    None => return Ok(Err(Busy::Indexing)),
+                },
+            }
+        }
+    }
+
+    /// A closed referral, as its own records tell it.
+    fn fold_referral(&self, key: &ReferralKey, places: &[Locator]) -> Result<Option<Referral>, Fault> {
+        let mut referral = None;
+        for at in places {
+            let batch = self.history.batch(at.batch)?;
+            let place = usize::try_from(at.entry).unwrap_or(usize::MAX);
+            let Some(entry) = batch.entries.get(place) else {
+                continue;
+            };
+            for record in entry.facts.iter().filter_map(Fact::record) {
+                if record.what.referral.as_ref() == Some(key) {
+                    Referral::fold(&mut referral, record, entry.command.header(), *at);
+                }
+            }
+        }
+        Ok(referral)
+    }
+
+    /// Settles and applies effects one after the other, and enters them into the batch.
+    fn enter(
+        &mut self,
+        request: Request,
+        effects: Vec<Effect>,
+        draft: &mut Draft,
+        salts: &mut dyn FnMut() -> Salt,
+    ) -> usize {
+        let place = draft.entries.len();
+        let at = Locator {
+            batch: self.journal.end().batch_no.get(),
+            entry: u32::try_from(place).unwrap_or(u32::MAX),
+        };
+        let reopened = self.state.reopened(&request.command);
+        let reopened = reopened.map(|(key, referral)| (key.clone(), referral.clone()));
+        let mut facts = Vec::with_capacity(effects.len());
+        for effect in effects {
+            let fact = self.state.settle(effect, salts());
+            self.state.apply(&fact, Cause { command: &request.command, at });
+            facts.push(fact);
+        }
+        draft.bytes = draft.bytes.saturating_add(entry_bytes(&request));
+        let blobs = u32::try_from(request.parts.len()).unwrap_or(u32::MAX);
+        draft.blobs.extend(request.parts);
+        let Request { caller, command, .. } = request;
+        draft.entries.push(Entry { caller, command, facts, blobs, reopened });
+        place
+    }
+
+    /// The field in which an envelope differs from the one accepted under its id.
+    fn differing_field(&self, command: &Command, at: Locator, draft: &Draft) -> Result<&'static str, Fault> {
+        let place = usize::try_from(at.entry).unwrap_or(usize::MAX);
+        let earlier = if at.batch == self.journal.end().batch_no.get() {
+            draft.entries.get(place).map(|entry| entry.command.clone())
+        } else {
+            let mut batch = self.history.batch(at.batch)?;
+            (place < batch.entries.len()).then(|| batch.entries.swap_remove(place).command)
+        };
+        let headers = earlier.as_ref().and_then(Command::header).zip(command.header());
+        let field = headers.and_then(|(earlier, now)| earlier.first_difference(now));
+        Ok(field.unwrap_or(Refusal::EnvelopeIdTaken.field()))
+    }
+
+    /// Appends the batch and grows both logs. Nothing of it is seen by anybody before the sync.
+    fn commit(&mut self, draft: Draft) -> Result<Option<Committed>, Fault> {
+        if draft.entries.is_empty() {
+            self.state.end_batch();
+            return Ok(None);
+        }
+        self.check_network()?;
+        let batch = Batch {
+            now: self.state.now(),
+            evidence: self.last.evidence.clone(),
+            directory: self.last.directory.clone(),
+            entries: draft.entries,
+        };
+        let blobs: Vec<&[u8]> = draft.blobs.iter().map(AsRef::as_ref).collect();
+        tracing::trace!(target: "writer", entries = batch.entries.len(), "decided");
+        let appended = self.journal.append(&batch.encode(), &blobs)?;
+        tracing::trace!(target: "writer", "committed");
+        let growth = self.state.end_batch();
+        self.sign(&growth);
+        tracing::trace!(target: "writer", "signed");
+        self.publish(&batch, appended.mark, appended.next);
+        tracing::trace!(target: "writer", "published");
+        Ok(Some(Committed { number: appended.mark.batch_no.get(), batch, growth }))
+    }
+
+    /// The first entry of the directory names the logs; these keys must be theirs.
+    fn check_network(&self) -> Result<(), Fault> {
+        let Some(network) = self.state.directory().network() else {
+            return Ok(());
+        };
+        let ours = network.evidence_origin == self.keys.evidence.origin
+            && network.directory_origin == self.keys.directory.origin;
+        if ours { Ok(()) } else { Err(Fault::OtherNetwork) }
+    }
+
+    fn sign(&mut self, growth: &BatchGrowth) {
+        self.last.evidence = Some(self.keys.evidence.sign(&growth.evidence));
+        let size = self.last.directory.as_ref().map_or(0, |directory| directory.size);
+        if growth.directory.size() > size {
+            self.last.directory = Some(self.keys.directory.sign(&growth.directory));
+        }
+    }
+
+    /// Hands the batch to what follows the journal.
+    fn publish(&mut self, batch: &Batch, mark: Mark, next: Mark) {
+        self.index.follow(batch, mark, next);
+        let before = |log| crate::history::size_before(batch, log);
+        self.evidence_tiles.follow(before(Log::Evidence), leaves(batch, Log::Evidence));
+        self.directory_tiles.follow(before(Log::Directory), leaves(batch, Log::Directory));
+    }
+
+    fn answer(&mut self, outcome: Outcome, committed: Option<&Committed>) -> Result<Answer, Fault> {
+        Ok(match outcome {
+            Outcome::Busy(busy) => Answer::Busy(busy),
+            Outcome::Nothing => Answer::Nothing,
+            Outcome::Entry { place, not_taken } => {
+                Answer::Taken { receipts: self.receipts_of(place, committed)?, not_taken }
+            }
+            Outcome::Refused { refused, place } => {
+                let receipts = place.map(|place| self.receipts_of(place, committed)).transpose()?;
+                let receipt = receipts.unwrap_or_default().pop();
+                Answer::Refused {
+                    refusal: refused.refusal,
+                    field: refused.field,
+                    legal_acts: refused.legal_acts,
+                    receipt,
+                }
+            }
+            Outcome::Done(at) => self.answer_again(at, committed)?,
+        })
+    }
+
+    /// Work behind the commit: rows and tiles are written, and what is missing is caught up, a little
+    /// at a time.
+    ///
+    /// # Errors
+    /// [`Fault::Derived`] when tiles cannot be written, [`Fault::Read`] when the journal cannot be
+    /// read: neither touches what was acknowledged, and both may be tried again.
+    pub fn follow_up(&mut self, batches_max: u64) -> Result<(), Fault> {
+        let batches = usize::try_from(batches_max).unwrap_or(usize::MAX);
+        self.index.catch_up(&self.history, batches)?;
+        self.index.flush();
+        let sizes = (self.state.evidence().size(), self.state.directory_log().size());
+        self.evidence_tiles.catch_up(&self.history, sizes.0, batches_max)?;
+        self.directory_tiles.catch_up(&self.history, sizes.1, batches_max)?;
+        self.evidence_tiles.write()?;
+        self.directory_tiles.write()
+    }
+
+    /// Publishes the latest checkpoints with their tiles. Gives the evidence note and the place in
+    /// the journal up to which it speaks, for the anchor; nothing while the tiles are behind.
+    ///
+    /// # Errors
+    /// As [`Self::follow_up`].
+    pub fn publish_checkpoints(&mut self) -> Result<Option<(Mark, SignedNote)>, Fault> {
+        let (Some(evidence), Some(directory)) = (&self.last.evidence, &self.last.directory) else {
+            return Ok(None);
+        };
+        let behind =
+            self.evidence_tiles.size() != evidence.size || self.directory_tiles.size() != directory.size;
+        if behind {
+            return Ok(None);
+        }
+        let note = self.keys.evidence.note(evidence)?;
+        if self.directory_tiles.published() != directory.size {
+            self.directory_tiles.publish(&self.keys.directory.note(directory)?)?;
+        }
+        if self.evidence_tiles.published() != evidence.size {
+            self.evidence_tiles.publish(&note)?;
+        }
+        Ok(Some((self.journal.end(), note)))
+    }
+
+    /// The state as bytes, and the place in the journal up to which it speaks.
+    #[must_use]
+    pub fn snapshot(&self) -> (Mark, Vec<u8>) {
+        let end = self.journal.end();
+        let snapshot = Snapshot {
+            state: self.state.clone(),
+            next_batch: end.batch_no.get(),
+            evidence: self.last.evidence.clone(),
+            directory: self.last.directory.clone(),
+        };
+        (end, snapshot.encode())
+    }
+
+    /// What the rules know.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What the journal tells of the past.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The keys of both logs.
+    #[must_use]
+    pub const fn keys(&self) -> &LogKeys {
+        &self.keys
+    }
+
+    /// The index.
+    #[must_use]
+    pub const fn index(&self) -> &Index<R> {
+        &self.index
+    }
+
+    /// The tiles of a log.
+    #[must_use]
+    pub const fn tiles(&self, log: Log) -> &Tiles<F> {
+        match log {
+            Log::Evidence => &self.evidence_tiles,
+            Log::Directory => &self.directory_tiles,
+        }
+    }
+
+    /// The journal.
+    #[must_use]
+    pub const fn journal(&self) -> &J {
+        &self.journal
+    }
+}
+
+/// A batch that is durable.
+struct Committed {
+    number: u64,
+    batch: Batch,
+    growth: BatchGrowth,
+}
+
+fn no_space(request: &Request, room: Room, draft: &Draft) -> Option<Busy> {
+    let batch_bytes_max = match room {
+        Room::Ordinary { batch_bytes_max } => batch_bytes_max,
+        Room::Reserved { batch_bytes_max } if request.command.is_reserved_work() => batch_bytes_max,
+        Room::Reserved { .. } | Room::Nothing => return Some(Busy::Disk),
+    };
+    let bytes = draft.bytes.saturating_add(entry_bytes(request));
+    let full = bytes > batch_bytes_max.min(BATCH_BYTES.max(entry_bytes(request)));
+    if full && draft.entries.is_empty() {
+        Some(Busy::Disk)
+    } else if full || draft.entries.len() >= ENTRIES_MAX {
+        Some(Busy::BatchFull)
+    } else {
+        None
+    }
+}
+
+/// What an entry may come to in the journal, at the most.
+fn entry_bytes(request: &Request) -> u64 {
+    let length = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    let signed = request.command.signed().map_or(0, |signed| length(signed.payload().len()));
+    let parts = request.parts.iter().fold(0, |sum: u64, part| sum.saturating_add(length(part.len())));
+    let handovers = match &request.command {
+        Command::Handover(handover) => length(handover.received.len()).saturating_mul(HANDOVER_BYTES),
+        Command::Push(_) | Command::Directory(_) | Command::Denial(_) | Command::Tick(_) => 0,
+    };
+    // A directory change stands in the journal twice: as a command and as a leaf.
+    ENTRY_BYTES.saturating_add(signed.saturating_mul(2)).saturating_add(parts).saturating_add(handovers)
+}
+
+impl<J, R, F> std::fmt::Debug for Writer<J, R, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("end", &self.history.reader().end()).finish_non_exhaustive()
+    }
+}
