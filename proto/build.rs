@@ -11,6 +11,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    prost_build::Config::new().skip_debug(["."]).compile_fds(descriptors)?;
+    prost_build::Config::new()
+        .skip_debug(["."])
+        // Ciphertext is shared with the buffer that it came in, not copied.
+        .bytes([".referral.v1.InlinePart.ciphertext"])
+        .compile_fds(descriptors)?;
     Ok(())
 }

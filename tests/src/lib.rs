@@ -1,1 +1,5 @@
-//! The trials: whole networks, simulation, crashes, benchmarks; ships nothing.
+//! The trials: what tests, simulation and benchmarks share. Ships nothing.
+
+pub mod network;
+pub mod random;
+pub mod simulation;

@@ -1,0 +1,72 @@
+//! The writer over the twin's disk: the first steps of a network, by hand.
+
+use gateway::{
+    index::rows::MemoryRows,
+    start::{Derived, start},
+    tiles::files::MemoryFiles,
+    writer::{Writer, answer::Answer},
+};
+use journal::{Closed, Config, FileJournal, LogId, MemoryDisk, SegmentBytes};
+use proto::{dsse::Signed, ids::Release, referral::digests_released};
+use trials::{
+    network::{BEGINNING, Network},
+    random::Random,
+};
+
+type Twin = Writer<FileJournal, MemoryRows, MemoryFiles>;
+
+fn open(disk: &MemoryDisk, network: &Network, derived: Derived<MemoryRows, MemoryFiles>) -> Twin {
+    let closed = Closed::lock(&disk.volume(), &disk.volume()).unwrap();
+    let rules = proto::decide::decide;
+    start(closed, Config::inline(), network.keys.clone(), rules, derived, |journal| journal).unwrap().0
+}
+
+fn empty() -> Derived<MemoryRows, MemoryFiles> {
+    Derived {
+        rows: MemoryRows::default(),
+        evidence: MemoryFiles::default(),
+        directory: MemoryFiles::default(),
+    }
+}
+
+#[test]
+fn a_network_is_founded_and_a_referral_goes_through() {
+    let disk = MemoryDisk::new();
+    FileJournal::create(&disk.volume(), &LogId::new([7; 16]), SegmentBytes::MIN).unwrap();
+    let mut network = Network::new();
+    let mut writer = open(&disk, &network, empty());
+    let mut random = Random::new(1);
+    let mut salts = Random::new(2);
+    for request in network.founding() {
+        Network::verify(&request, writer.state().directory()).unwrap();
+        let answers = writer.step(BEGINNING, vec![request], &mut || salts.salt()).unwrap();
+        assert!(matches!(&answers[0], Answer::Taken { receipts, .. } if receipts.len() == 1), "{answers:?}");
+    }
+
+    let (from, to) = (network.at(1).clone(), network.at(3).clone());
+    let (header, parts) = network.opening(&from.id, &to.id, BEGINNING, &mut random);
+    let push = network.push(&header, parts);
+    Network::verify(&push, writer.state().directory()).unwrap();
+    let answers = writer.step(BEGINNING, vec![push.clone(), push.clone()], &mut || salts.salt()).unwrap();
+    let Answer::Taken { receipts, .. } = &answers[0] else { panic!("{answers:?}") };
+    assert_eq!(answers[0], answers[1], "the same envelope twice in one batch");
+    for receipt in receipts {
+        receipt.verify(&network.policy()).unwrap();
+    }
+
+    let again = writer.step(BEGINNING, vec![push.clone()], &mut || salts.salt()).unwrap();
+    assert_eq!(again[0], answers[0], "the same receipts later");
+
+    let digest = push.command.signed().map(Signed::digest).unwrap();
+    let parts = digests_released(&header.parts, Release::AtOnce);
+    let handover = network.handover(&to, &[(digest, parts)]);
+    let handed = writer.step(BEGINNING, vec![handover.clone()], &mut || salts.salt()).unwrap();
+    assert!(matches!(&handed[0], Answer::Taken { receipts, .. } if receipts.len() == 1), "{handed:?}");
+    assert_eq!(writer.state().mailboxes().waiting(&to.id), 0);
+
+    drop(writer);
+    let mut writer = open(&disk, &network, empty());
+    writer.follow_up(1000).unwrap();
+    let again = writer.step(BEGINNING, vec![push], &mut || salts.salt()).unwrap();
+    assert_eq!(again[0], answers[0], "the same receipts after a restart that lost all that is derived");
+}
