@@ -11,4 +11,5 @@ pub mod history;
 pub mod index;
 pub mod start;
 pub mod tiles;
+pub mod verify;
 pub mod writer;

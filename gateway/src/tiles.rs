@@ -47,15 +47,7 @@ impl<F: Files> Tiles<F> {
     /// # Errors
     /// [`Fault::BehindPublished`] when the checkpoint is of a longer log than the journal holds.
     pub fn open(files: F, log: Log, key: &VerifierKey, size: u64) -> Result<Self, Fault> {
-        let mut tiles = Self {
-            files,
-            log,
-            size: 0,
-            edge: Vec::new(),
-            entries: Vec::new(),
-            unwritten: BTreeMap::new(),
-            published: 0,
-        };
+        let mut tiles = Self::empty(files, log);
         let Some(checkpoint) = tiles.published_checkpoint(key) else {
             return Ok(tiles);
         };
@@ -67,6 +59,12 @@ impl<F: Files> Tiles<F> {
             tiles.forget();
         }
         Ok(tiles)
+    }
+
+    /// Tiles of no leaf yet.
+    pub fn empty(files: F, log: Log) -> Self {
+        let (edge, entries, unwritten) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { files, log, size: 0, edge, entries, unwritten, published: 0 }
     }
 
     /// Leaves in the tiles.

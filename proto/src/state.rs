@@ -229,7 +229,9 @@ impl State {
         }
     }
 
-    fn place(&self, what: &Happening) -> Place {
+    /// Where a happening would stand, were it the next.
+    #[must_use]
+    pub fn place(&self, what: &Happening) -> Place {
         let link = |party: &AgencyId| {
             let head = self.heads.get(party);
             PartyLink {

@@ -1,9 +1,11 @@
 //! The writer over the twin's disk: the first steps of a network, by hand.
 
 use gateway::{
+    history::Log,
     index::rows::MemoryRows,
     start::{Derived, start},
     tiles::files::MemoryFiles,
+    verify::{Folders, Verifiers, verify},
     writer::{Writer, answer::Answer},
 };
 use journal::{Closed, Config, FileJournal, LogId, MemoryDisk, SegmentBytes};
@@ -69,4 +71,13 @@ fn a_network_is_founded_and_a_referral_goes_through() {
     writer.follow_up(1000).unwrap();
     let again = writer.step(BEGINNING, vec![push], &mut || salts.salt()).unwrap();
     assert_eq!(again[0], answers[0], "the same receipts after a restart that lost all that is derived");
+
+    writer.publish_checkpoints().unwrap().unwrap();
+    let (evidence, directory) = (writer.tiles(Log::Evidence).files(), writer.tiles(Log::Directory).files());
+    let folders = Folders { evidence, directory };
+    let verifiers = Verifiers::from(&network.keys);
+    let verified = verify(writer.history().reader(), &verifiers, Some(&folders), |_| {}).unwrap();
+    assert_eq!(verified.evidence, writer.state().evidence().size());
+    assert_eq!(verified.ciphertexts, 2);
+    assert!(verified.files >= 6, "{verified:?}");
 }
