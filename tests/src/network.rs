@@ -60,6 +60,12 @@ fn seed(name: &str) -> [u8; 32] {
     Digest::of_all(&[b"a test's key, known to everybody: ", name.as_bytes()]).0
 }
 
+/// The evidence log's signing key, for bugs that sign anew.
+#[must_use]
+pub fn log_key() -> SigningKey {
+    SigningKey::from_seed(&seed("evidence log"))
+}
+
 /// An agency's id.
 #[must_use]
 pub fn agency(text: &str) -> AgencyId {

@@ -1,0 +1,223 @@
+//! The reference model: what each agent has sent, what it was answered, and what it has a right to
+//! expect. It knows nothing of the writer's own state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gateway::writer::{Request, answer::Answer};
+use proto::{
+    digest::Digest,
+    dsse::Signed,
+    header::Header,
+    ids::{AgencyId, Code, ReferralKey, Release, TimeMs},
+    lifecycle::Act,
+    receipt::Receipt,
+    refusal::Refusal,
+};
+
+use crate::{
+    network::{ActOf, Network},
+    random::Random,
+};
+
+/// An envelope that an agent has made.
+pub(super) struct Sent {
+    pub(super) request: Request,
+    pub(super) header: Header,
+    pub(super) digest: Digest,
+    pub(super) answer: Heard,
+    referral: usize,
+    /// Sent again on purpose with other content under an id that was accepted.
+    pub(super) conflicts: bool,
+    pub(super) verified: bool,
+}
+
+/// What the agent has heard of it.
+#[derive(Clone, PartialEq)]
+pub(super) enum Heard {
+    Nothing,
+    Taken(Vec<Receipt>),
+    Refused(Refusal),
+}
+
+/// A referral as its two agencies know it.
+struct Known {
+    key: ReferralKey,
+    sides: [AgencyId; 2],
+    /// Sequence and digest of each side's last accepted envelope.
+    chains: [Option<(u64, Digest)>; 2],
+    /// An envelope of it that has no answer yet: the next is made after it.
+    unanswered: bool,
+    opened: bool,
+}
+
+/// All agents.
+pub(super) struct Agents {
+    pub(super) network: Network,
+    pub(super) sent: Vec<Sent>,
+    referrals: Vec<Known>,
+    by_digest: BTreeMap<Digest, usize>,
+    /// Handovers that were sent, heard of or not.
+    pub(super) signed_for: BTreeSet<(Digest, Release)>,
+    /// Handovers that were acknowledged.
+    pub(super) handed_over: BTreeSet<(Digest, Release)>,
+}
+
+const ACTS: [(usize, Act); 10] = [
+    (1, Act::See),
+    (1, Act::Accept),
+    (1, Act::Accept),
+    (1, Act::Decline),
+    (1, Act::Start),
+    (1, Act::DeliverService),
+    (1, Act::Complete),
+    (0, Act::Recall),
+    (0, Act::Note),
+    (0, Act::WithdrawConsent),
+];
+
+impl Agents {
+    pub(super) fn new(network: Network) -> Self {
+        Self {
+            network,
+            sent: Vec::new(),
+            referrals: Vec::new(),
+            by_digest: BTreeMap::new(),
+            signed_for: BTreeSet::new(),
+            handed_over: BTreeSet::new(),
+        }
+    }
+
+    /// An agent opens a referral.
+    pub(super) fn open(&mut self, now: TimeMs, random: &mut Random) -> usize {
+        let from = usize::try_from(random.below(5)).unwrap();
+        let to = from + 1 + usize::try_from(random.below(4)).unwrap();
+        let sides = [self.network.at(from).id.clone(), self.network.at(to).id.clone()];
+        let (header, parts) = self.network.opening(&sides[0], &sides[1], now, random);
+        let key = header.referral.clone();
+        self.referrals.push(Known { key, sides, chains: [None, None], unanswered: true, opened: false });
+        let request = self.network.push(&header, parts);
+        self.keep(request, header, self.referrals.len() - 1, false)
+    }
+
+    /// An agent acts in a referral, if one is waiting for nothing.
+    pub(super) fn act(&mut self, now: TimeMs, random: &mut Random) -> Option<usize> {
+        let ready: Vec<_> = (0..self.referrals.len())
+            .filter(|place| self.referrals[*place].opened && !self.referrals[*place].unanswered)
+            .collect();
+        if ready.is_empty() {
+            return None;
+        }
+        let place = *random.pick(&ready);
+        let (side, act) = *random.pick(&ACTS);
+        let referral = &mut self.referrals[place];
+        referral.unanswered = true;
+        let of = ActOf {
+            referral: &referral.key,
+            attempt: 1,
+            from: &referral.sides[side],
+            to: &referral.sides[1 - side],
+            previous: referral.chains[side],
+        };
+        let (header, parts) = self.network.act(&of, act, now, random);
+        let request = self.network.push(&header, parts);
+        Some(self.keep(request, header, place, false))
+    }
+
+    /// An agent with a bug sends other content under an id that was accepted.
+    pub(super) fn conflict(&mut self, random: &mut Random) -> Option<usize> {
+        let taken: Vec<_> = (0..self.sent.len())
+            .filter(|place| matches!(self.sent[*place].answer, Heard::Taken(_)))
+            .collect();
+        if taken.is_empty() {
+            return None;
+        }
+        let earlier = &self.sent[*random.pick(&taken)];
+        let mut header = earlier.header.clone();
+        header.category = Code::parse("domestic_violence", "category").unwrap();
+        let (referral, parts) = (earlier.referral, earlier.request.parts.clone());
+        let request = self.network.push(&header, parts);
+        Some(self.keep(request, header, referral, true))
+    }
+
+    /// An envelope that has no answer, or one that has, to be sent again.
+    pub(super) fn again(&self, random: &mut Random) -> Option<usize> {
+        let unanswered: Vec<_> =
+            (0..self.sent.len()).filter(|place| self.sent[*place].answer == Heard::Nothing).collect();
+        if !unanswered.is_empty() && !random.once_in(4) {
+            return Some(*random.pick(&unanswered));
+        }
+        (!self.sent.is_empty())
+            .then(|| usize::try_from(random.below(self.sent.len().try_into().unwrap())).unwrap())
+    }
+
+    fn keep(&mut self, request: Request, header: Header, referral: usize, conflicts: bool) -> usize {
+        let digest = request.command.signed().map(Signed::digest).unwrap();
+        let place = self.sent.len();
+        self.by_digest.insert(digest, place);
+        let answer = Heard::Nothing;
+        self.sent.push(Sent { request, header, digest, answer, referral, conflicts, verified: false });
+        place
+    }
+
+    pub(super) fn find(&self, digest: &Digest) -> Option<&Sent> {
+        self.by_digest.get(digest).map(|place| &self.sent[*place])
+    }
+
+    /// The agent hears an answer. What it is told must agree with all that it was told before.
+    pub(super) fn hear(&mut self, place: usize, answer: Answer) -> Result<(), String> {
+        let sent = &mut self.sent[place];
+        let heard = match answer {
+            Answer::Busy(_) => return Ok(()),
+            Answer::Nothing => return Err("an envelope got no answer".to_owned()),
+            Answer::Taken { receipts, .. } => Heard::Taken(receipts),
+            Answer::Refused { refusal, field, .. } => {
+                if sent.conflicts && (refusal, field) != (Refusal::EnvelopeIdTaken, "category") {
+                    return Err(format!("other content under a taken id was answered {refusal:?} ({field})"));
+                }
+                Heard::Refused(refusal)
+            }
+        };
+        match (&sent.answer, &heard) {
+            (Heard::Taken(before), Heard::Taken(now)) if before != now => {
+                return Err("a repeat got another receipt".to_owned());
+            }
+            (Heard::Taken(_), Heard::Refused(refusal)) => {
+                return Err(format!("what was accepted is refused: {refusal:?}"));
+            }
+            (_, Heard::Taken(_)) if sent.conflicts => {
+                return Err("other content was accepted under a taken id".to_owned());
+            }
+            _ => {}
+        }
+        let first = sent.answer == Heard::Nothing;
+        let opens = sent.header.opens();
+        if let (true, true, Heard::Refused(refusal)) = (opens, !sent.conflicts, &heard)
+            && !matches!(refusal, Refusal::Expired | Refusal::SenderSuspended | Refusal::RecipientSuspended)
+        {
+            return Err(format!("a referral that the agreement allows was refused: {refusal:?}"));
+        }
+        // A refusal is of one attempt; acceptance may follow it, never the reverse.
+        sent.answer = heard.clone();
+        let (referral, header, digest, conflicts) =
+            (sent.referral, sent.header.clone(), sent.digest, sent.conflicts);
+        if !conflicts {
+            self.advance(referral, &header, digest, &heard, first);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, referral: usize, header: &Header, digest: Digest, heard: &Heard, first: bool) {
+        let referral = &mut self.referrals[referral];
+        if first {
+            referral.unanswered = false;
+        }
+        if matches!(heard, Heard::Taken(_)) {
+            let side = usize::from(header.from != referral.sides[0]);
+            let chain = referral.chains[side].get_or_insert((header.sequence, digest));
+            if header.sequence >= chain.0 {
+                *chain = (header.sequence, digest);
+            }
+            referral.opened |= header.opens();
+        }
+    }
+}

@@ -1,0 +1,677 @@
+//! A run's world: disk, process, clock, network, and the faults that befall them. After every step
+//! what was promised is held against what is there.
+
+use std::collections::BTreeMap;
+
+use gateway::{
+    fault::Fault,
+    history::{Log, leaves},
+    start::{Derived, start},
+    tiles::files::Files as _,
+    verify::{Folders, Verifiers, verify},
+    writer::{Request, Writer, answer::Answer},
+};
+use journal::{
+    AppendFault, Closed, Config, Crash, FileJournal, Grain, Journal as _, LogId, Mark, MemoryDisk,
+    SegmentBytes,
+};
+use proto::{
+    decide::decide,
+    digest::Digest,
+    ids::{Release, TimeMs},
+    log::{
+        checkpoint::Checkpoint,
+        merkle::{Frontier, inclusion_proof, leaf_hash, verify_inclusion},
+        policy::Policy,
+        tlog_proof::TlogProof,
+    },
+    receipt::Receipt,
+    referral::digests_released,
+    wire,
+};
+
+use super::{
+    Done,
+    agents::{Agents, Heard},
+    planted::{BEFORE, Bug, PlantedJournal, SharedFiles, SharedRows, decide_on_the_state_before},
+};
+use crate::{
+    network::{BEGINNING, Network},
+    random::Random,
+};
+
+type Twin = Writer<PlantedJournal, SharedRows, SharedFiles>;
+
+const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+/// Below this much free space only reserved work is done.
+const RESERVE_BYTES: u64 = 1024 * 1024;
+
+pub(super) struct World {
+    random: Random,
+    salts: Random,
+    bug: Option<Bug>,
+    disk: MemoryDisk,
+    evidence: SharedFiles,
+    directory: SharedFiles,
+    rows: SharedRows,
+    writer: Option<Twin>,
+    agents: Agents,
+    policy: Policy,
+    wall: TimeMs,
+    /// Every checkpoint that anybody has seen, by its size.
+    seen: BTreeMap<u64, Digest>,
+    /// Notes that were verified before.
+    opened: BTreeMap<String, Checkpoint>,
+    /// The end of the journal as the last good step left it.
+    durable: Mark,
+    disk_is_full: bool,
+    done: Done,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, bug: Option<Bug>) -> Self {
+        let network = Network::new();
+        let files = SharedFiles { skips_tile: bug == Some(Bug::SkippedTile), ..SharedFiles::default() };
+        let disk = MemoryDisk::new();
+        let log_id = LogId::new(Random::new(seed).bytes());
+        FileJournal::create(&disk.volume(), &log_id, SegmentBytes::MIN).unwrap();
+        let mut world = Self {
+            random: Random::new(seed ^ 0x5eed),
+            salts: Random::new(seed ^ 0x5a17),
+            bug,
+            policy: network.policy(),
+            evidence: files,
+            directory: SharedFiles::default(),
+            rows: SharedRows::default(),
+            writer: None,
+            agents: Agents::new(network),
+            disk,
+            wall: BEGINNING,
+            seen: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            durable: Mark::START,
+            disk_is_full: false,
+            done: Done::default(),
+        };
+        world.writer = world.open().ok();
+        let founding = world.agents.network.founding();
+        let answers = world.ask(founding).unwrap().unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Answer::Taken { .. })), "{answers:?}");
+        if bug == Some(Bug::AnswerBeforeSync) {
+            world.disk.lie_about_syncs();
+        }
+        world
+    }
+
+    // The process: its start, its end, what it is asked.
+
+    fn open(&self) -> Result<Twin, Fault> {
+        let closed = Closed::lock(&self.disk.volume(), &self.disk.volume())?;
+        let config = Config { reserve_bytes: RESERVE_BYTES, ..Config::inline() };
+        let derived = Derived {
+            rows: self.rows.clone(),
+            evidence: self.evidence.clone(),
+            directory: self.directory.clone(),
+        };
+        let rules = if self.bug == Some(Bug::DuplicateInBatch) { decide_on_the_state_before } else { decide };
+        let keys = self.agents.network.keys.clone();
+        let (writer, _) =
+            start(closed, config, keys, rules, derived, |journal| PlantedJournal::new(journal, self.bug))?;
+        Ok(writer)
+    }
+
+    /// Starts the process again, through whatever befalls it while it starts.
+    fn restart(&mut self) -> Result<(), String> {
+        self.writer = None;
+        self.done.lives += 1;
+        for _ in 0..self.random.below(3) {
+            // The machine fails again while it recovers.
+            let crash = self.crash_kind();
+            self.disk.crash_after(self.random.below(6), crash);
+            if let Ok(writer) = self.open() {
+                drop(writer);
+            }
+            self.disk.crash(crash);
+            self.lose_derived(crash);
+        }
+        match self.open() {
+            Ok(writer) => self.writer = Some(writer),
+            Err(fault) => return Err(format!("the journal does not open again: {fault}")),
+        }
+        let end = self.writer().journal().end();
+        if end.position < self.durable.position {
+            return Err(format!("the journal ends at {:?}, but {:?} was acknowledged", end, self.durable));
+        }
+        self.durable = end;
+        self.check_promises()
+    }
+
+    fn writer(&mut self) -> &mut Twin {
+        self.writer.as_mut().unwrap()
+    }
+
+    /// One step of the writer. `None` when the process ended in it.
+    fn ask(&mut self, requests: Vec<Request>) -> Result<Option<Vec<Answer>>, String> {
+        let wall = self.wall;
+        let writer = self.writer.as_mut().unwrap();
+        if self.bug == Some(Bug::DuplicateInBatch) {
+            BEFORE.set(writer.state().clone());
+        }
+        let salts = &mut self.salts;
+        match writer.step(wall, requests, &mut || salts.salt()) {
+            Ok(answers) => {
+                self.durable = self.writer().journal().end();
+                for answer in &answers {
+                    self.check_answer(answer)?;
+                }
+                Ok(Some(answers))
+            }
+            Err(_) => self.ended().map(|()| None),
+        }
+    }
+
+    /// The process ended by a fault of the disk; what it wrote may still be there.
+    fn ended(&mut self) -> Result<(), String> {
+        let crash = if self.random.once_in(2) { Crash::Kill } else { self.crash_kind() };
+        self.disk.crash(crash);
+        self.lose_derived(crash);
+        self.restart()
+    }
+
+    fn crash_kind(&mut self) -> Crash {
+        let seed = self.random.next();
+        match self.random.below(5) {
+            0 => Crash::Kill,
+            1 => Crash::LoseUnsynced,
+            2 => Crash::KeepFirst { bytes: self.random.below(6000) },
+            3 => Crash::Tear { grain: Grain::Sector, seed },
+            _ => Crash::Tear { grain: Grain::Word, seed },
+        }
+    }
+
+    /// Derived files after a power cut: what was not synced may be gone.
+    fn lose_derived(&mut self, crash: Crash) {
+        if crash == Crash::Kill {
+            return;
+        }
+        if self.random.once_in(2) {
+            self.evidence.files.borrow_mut().lose_unsynced();
+            self.directory.files.borrow_mut().lose_unsynced();
+        }
+        if self.random.once_in(3) {
+            self.rows.0.take();
+        }
+    }
+
+    // What happens by itself.
+
+    pub(super) fn step(&mut self) -> Result<(), String> {
+        self.done.steps += 1;
+        self.pass_time();
+        match self.random.below(20) {
+            0..=11 => self.push(),
+            12..=15 => self.hand_over(),
+            16 => self.tick(),
+            17 => self.follow_up(),
+            18 => self.change_directory(),
+            _ => self.keep_house(),
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let passes = match self.random.below(100) {
+            0 => 9 * DAY_MS,
+            1..=5 => 60 * MINUTE_MS,
+            _ => self.random.below(2 * MINUTE_MS),
+        };
+        self.wall = self.wall.plus_ms(passes);
+        if self.random.once_in(50) {
+            self.wall = self.wall.minus_ms(self.random.below(MINUTE_MS));
+        }
+    }
+
+    fn push(&mut self) -> Result<(), String> {
+        let mut places = Vec::new();
+        for _ in 0..=self.random.below(4) {
+            let (wall, random) = (self.wall, &mut self.random);
+            let place = match random.below(10) {
+                0..=3 => Some(self.agents.open(wall, random)),
+                4..=6 => self.agents.act(wall, random),
+                7..=8 => self.agents.again(random),
+                _ => self.agents.conflict(random),
+            };
+            places.extend(place);
+        }
+        // The network doubles and reorders.
+        if self.random.once_in(3) && !places.is_empty() {
+            places.push(*self.random.pick(&places));
+        }
+        if self.random.once_in(4) {
+            places.reverse();
+        }
+        self.send(places)
+    }
+
+    fn send(&mut self, places: Vec<usize>) -> Result<(), String> {
+        let mut requests = Vec::new();
+        for place in &places {
+            let directory = self.writer.as_ref().unwrap().state().directory();
+            let sent = &mut self.agents.sent[*place];
+            // Verified once by its bytes, as the service verifies them; never skipped.
+            if !sent.verified {
+                Network::verify(&sent.request, directory).map_err(|error| error.to_string())?;
+                sent.verified = true;
+            }
+            requests.push(sent.request.clone());
+        }
+        let Some(answers) = self.ask(requests)? else {
+            return Ok(());
+        };
+        for (place, mut answer) in places.into_iter().zip(answers) {
+            if self.random.once_in(12) {
+                // The answer is lost on its way.
+                self.done.faults += 1;
+                continue;
+            }
+            if self.bug == Some(Bug::NewReceiptOnRetry) {
+                answer = self.prove_again(place, answer);
+            }
+            if matches!(self.agents.sent[place].answer, Heard::Taken(_)) {
+                self.done.repeated += 1;
+            }
+            self.agents.hear(place, answer)?;
+        }
+        Ok(())
+    }
+
+    /// The planted bug: the same record, proven at the present size.
+    fn prove_again(&mut self, place: usize, answer: Answer) -> Answer {
+        let Answer::Taken { receipts, not_taken } = answer else {
+            return answer;
+        };
+        if !matches!(self.agents.sent[place].answer, Heard::Taken(_)) {
+            return Answer::Taken { receipts, not_taken };
+        }
+        let key = self.agents.network.keys.evidence.clone();
+        let writer = self.writer.as_ref().unwrap();
+        let size = writer.tiles(Log::Evidence).size();
+        let frontier = writer.state().evidence().frontier();
+        let checkpoint = Checkpoint { origin: key.origin().clone(), size, root: frontier.root() };
+        let reader = writer.tiles(Log::Evidence).reader(size);
+        let again = |receipt: &Receipt| {
+            let path = inclusion_proof(receipt.record().place.index, size, &reader).ok()?;
+            let note = checkpoint.sign(&crate::network::log_key());
+            Receipt::new(receipt.record().clone(), path, note).ok()
+        };
+        let proven: Option<Vec<_>> = receipts.iter().map(again).collect();
+        Answer::Taken { receipts: proven.unwrap_or(receipts), not_taken }
+    }
+
+    /// A recipient fetches what may be handed over, checks it, and signs for it.
+    fn hand_over(&mut self) -> Result<(), String> {
+        let agency = self.agents.network.at(usize::try_from(self.random.below(5)).unwrap()).clone();
+        let most = usize::try_from(1 + self.random.below(4)).unwrap();
+        let writer = self.writer.as_ref().unwrap();
+        let heads = writer.state().mailboxes().of(&agency.id);
+        let mails: Vec<_> =
+            heads.into_iter().flat_map(|mailbox| mailbox.heads().take(most).cloned()).collect();
+        let mut taken = Vec::new();
+        for mail in &mails {
+            let sent = self.agents.find(&mail.envelope).ok_or("a mailbox holds what nobody sent")?;
+            if sent.header.to != agency.id {
+                return Err("mail is in the wrong mailbox".to_owned());
+            }
+            if self.agents.handed_over.contains(&(mail.envelope, mail.release)) {
+                return Err("what was handed over is handed over again".to_owned());
+            }
+            let ciphertexts = writer.history().ciphertexts(mail.at).map_err(|fault| fault.to_string())?;
+            let whole = ciphertexts.iter().map(Option::as_deref).eq(sent
+                .request
+                .parts
+                .iter()
+                .map(|part| Some(&part[..])));
+            if !whole {
+                return Err("what is handed over is not what was sent".to_owned());
+            }
+            taken.push((mail.envelope, mail.release, digests_released(&sent.header.parts, mail.release)));
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        self.agents.signed_for.extend(taken.iter().map(|(digest, release, _)| (*digest, *release)));
+        let envelopes: Vec<_> = taken.iter().map(|(digest, _, parts)| (*digest, parts.clone())).collect();
+        let request = self.agents.network.handover(&agency, &envelopes);
+        let directory = self.writer.as_ref().unwrap().state().directory();
+        Network::verify(&request, directory).map_err(|error| error.to_string())?;
+        let Some(answers) = self.ask(vec![request])? else {
+            return Ok(());
+        };
+        if matches!(answers.first(), Some(Answer::Taken { .. })) && !self.random.once_in(10) {
+            self.done.handed_over += u64::try_from(taken.len()).unwrap();
+            self.agents.handed_over.extend(taken.into_iter().map(|(digest, release, _)| (digest, release)));
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), String> {
+        let (wall, salts) = (self.wall, &mut self.salts);
+        match self.writer.as_mut().unwrap().tick(wall, &mut || salts.salt()) {
+            Ok(()) => {
+                self.durable = self.writer().journal().end();
+                Ok(())
+            }
+            Err(_) => self.ended(),
+        }
+    }
+
+    fn follow_up(&mut self) -> Result<(), String> {
+        let batches = 1 + self.random.below(40);
+        self.writer().follow_up(batches).map_err(|fault| format!("following failed: {fault}"))
+    }
+
+    /// An administrator stops an agency or an agreement for a while, or lets it go on.
+    fn change_directory(&mut self) -> Result<(), String> {
+        use wire::{directory_change::Change, subject::Subject};
+        let agency = self.agents.network.at(usize::try_from(self.random.below(5)).unwrap()).id.to_string();
+        let subject = Some(wire::Subject { subject: Some(Subject::Agency(agency)) });
+        // Most of the time it goes on, so that the network does not stand still.
+        let change = if self.random.once_in(4) {
+            Change::Suspend(wire::Suspend { subject, reason: wire::SuspensionReason::Security.into() })
+        } else {
+            Change::Resume(wire::Resume { subject })
+        };
+        let request = self.agents.network.change_by_two(change, self.wall);
+        let directory = self.writer.as_ref().unwrap().state().directory();
+        Network::verify(&request, directory).map_err(|error| error.to_string())?;
+        self.ask(vec![request]).map(|_| ())
+    }
+
+    /// Publishing, anchoring, snapshots, clean restarts.
+    fn keep_house(&mut self) -> Result<(), String> {
+        match self.random.below(4) {
+            0 => {
+                self.writer = None;
+                self.restart()
+            }
+            1 => self.take_snapshot(),
+            _ => self.publish(),
+        }
+    }
+
+    fn publish(&mut self) -> Result<(), String> {
+        let published =
+            self.writer().publish_checkpoints().map_err(|fault| format!("publishing failed: {fault}"))?;
+        let Some((mark, note)) = published else {
+            return Ok(());
+        };
+        let checkpoint = self.policy.open(&note).map_err(|error| error.to_string())?;
+        self.see(&checkpoint)?;
+        // The anchor is another file of the same disk; a failure to write it stops nobody.
+        let _written = self.anchor().write(mark, note.to_string().as_bytes()).is_ok();
+        Ok(())
+    }
+
+    fn anchor(&self) -> journal::AnchorFile {
+        self.writer.as_ref().unwrap().journal().anchor()
+    }
+
+    fn take_snapshot(&mut self) -> Result<(), String> {
+        let (mark, bytes) = self.writer().snapshot();
+        let snapshots = self.writer.as_ref().unwrap().journal().snapshots();
+        if snapshots.write(mark, &bytes).is_err() {
+            return self.ended();
+        }
+        Ok(())
+    }
+
+    // What befalls it.
+
+    pub(super) fn fault(&mut self) -> Result<(), String> {
+        self.done.faults += 1;
+        match self.random.below(11) {
+            0..=2 => {
+                // The process or the machine ends now.
+                let crash = self.crash_kind();
+                self.disk.crash(crash);
+                self.lose_derived(crash);
+                self.restart()
+            }
+            3..=5 => {
+                // It ends in the middle of something, at any change of the disk.
+                let crash = self.crash_kind();
+                self.disk.crash_after(self.random.below(12), crash);
+                Ok(())
+            }
+            6 => {
+                let fault = [AppendFault::BeforeWrite, AppendFault::BeforeSync, AppendFault::AfterSync];
+                let fault = *self.random.pick(&fault);
+                self.disk.fail_append(self.random.below(3), fault);
+                Ok(())
+            }
+            7 => {
+                self.disk_is_full = !self.disk_is_full;
+                let free = if self.disk_is_full { self.random.below(2 * RESERVE_BYTES) } else { u64::MAX };
+                self.disk.set_free_bytes(free);
+                Ok(())
+            }
+            8 => {
+                self.damage_index();
+                Ok(())
+            }
+            9 => {
+                self.damage_tiles();
+                Ok(())
+            }
+            _ => {
+                self.damage_snapshot();
+                Ok(())
+            }
+        }
+    }
+
+    fn damage_index(&mut self) {
+        match self.random.below(2) {
+            0 => self.rows.0.borrow_mut().broken = true,
+            _ => {
+                self.rows.0.take();
+            }
+        }
+    }
+
+    fn damage_tiles(&mut self) {
+        let mut files = self.evidence.files.borrow_mut();
+        let tiles: Vec<_> = files.files.keys().filter(|path| path.starts_with("tile/")).cloned().collect();
+        if tiles.is_empty() {
+            return;
+        }
+        let path = self.random.pick(&tiles).clone();
+        match self.random.below(2) {
+            0 => {
+                files.files.remove(&path);
+            }
+            _ => {
+                let mut bytes = files.read(&path).unwrap().unwrap();
+                let place = usize::try_from(self.random.below(bytes.len().try_into().unwrap())).unwrap();
+                bytes[place] ^= 1;
+                files.files.insert(path, bytes);
+            }
+        }
+    }
+
+    fn damage_snapshot(&mut self) {
+        let names = self.disk.names();
+        let snapshots: Vec<_> = names.iter().filter(|name| name.starts_with("snapshot-")).collect();
+        if !snapshots.is_empty() {
+            let name = self.random.pick(&snapshots);
+            self.disk.flip_bit(name, self.random.below(2000));
+        }
+    }
+
+    // What must hold.
+
+    fn check_answer(&mut self, answer: &Answer) -> Result<(), String> {
+        let receipts = match answer {
+            Answer::Taken { receipts, .. } => receipts.clone(),
+            Answer::Refused { receipt, .. } => receipt.iter().cloned().collect(),
+            Answer::Busy(_) | Answer::Nothing => Vec::new(),
+        };
+        receipts.iter().try_for_each(|receipt| self.check_receipt(receipt))
+    }
+
+    /// As an outsider checks it; the note's signature once for each note.
+    fn check_receipt(&mut self, receipt: &Receipt) -> Result<(), String> {
+        let proof = TlogProof::parse(&receipt.to_file()).map_err(|error| error.to_string())?;
+        let text = proof.note().to_string();
+        if !self.opened.contains_key(&text) {
+            let checkpoint = self.policy.open(proof.note()).map_err(|error| error.to_string())?;
+            self.see(&checkpoint)?;
+            self.opened.insert(text.clone(), checkpoint);
+        }
+        let checkpoint = &self.opened[&text];
+        let leaf = leaf_hash(&receipt.record().commitment().leaf());
+        verify_inclusion(proof.index(), checkpoint.size, leaf, proof.path(), checkpoint.root)
+            .map_err(|error| format!("a receipt does not prove its record: {error}"))
+    }
+
+    fn see(&mut self, checkpoint: &Checkpoint) -> Result<(), String> {
+        let root = *self.seen.entry(checkpoint.size).or_insert(checkpoint.root);
+        if root == checkpoint.root { Ok(()) } else { Err(format!("two roots at size {}", checkpoint.size)) }
+    }
+
+    /// Everything that was acknowledged and not signed for waits for its recipient.
+    fn check_promises(&self) -> Result<(), String> {
+        let state = self.writer.as_ref().unwrap().state();
+        for sent in &self.agents.sent {
+            let Heard::Taken(_) = sent.answer else {
+                continue;
+            };
+            let waits = state.mailboxes().of(&sent.header.to).and_then(|mailbox| mailbox.find(&sent.digest));
+            let signed_for = self.agents.signed_for.contains(&(sent.digest, Release::AtOnce));
+            let expired = sent.header.expires_at <= state.now();
+            if waits.is_none() && !signed_for && !expired {
+                return Err(format!("envelope {} was acknowledged and is gone", sent.header.envelope_id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of a run: all is mended, and all is checked again from the first byte.
+    pub(super) fn end(mut self) -> Result<Done, String> {
+        self.disk.set_free_bytes(u64::MAX);
+        self.disk.crash(Crash::LoseUnsynced);
+        self.lose_derived(Crash::LoseUnsynced);
+        self.restart()?;
+        self.ask_for_everything_again()?;
+        self.publish_all()?;
+        self.check_seen()?;
+        self.check_from_the_beginning()?;
+        self.check_replay()?;
+        self.done.acknowledged = u64::try_from(
+            self.agents.sent.iter().filter(|sent| matches!(sent.answer, Heard::Taken(_))).count(),
+        )
+        .unwrap();
+        self.done.leaves = self.writer().state().evidence().size();
+        Ok(self.done)
+    }
+
+    /// Every agent sends again everything it ever sent; everything that was accepted gets its receipt.
+    fn ask_for_everything_again(&mut self) -> Result<(), String> {
+        for _ in 0..1000 {
+            self.follow_up()?;
+            let sizes = (self.writer().state().evidence().size(), self.writer().history().batches());
+            let writer = self.writer.as_ref().unwrap();
+            if writer.tiles(Log::Evidence).size() == sizes.0 && writer.index().batches() == sizes.1 {
+                break;
+            }
+        }
+        for place in 0..self.agents.sent.len() {
+            let before = self.agents.sent[place].answer.clone();
+            self.send_and_hear(place)?;
+            let after = &self.agents.sent[place].answer;
+            if matches!(before, Heard::Taken(_)) && before != *after {
+                return Err("a receipt is gone".to_owned());
+            }
+        }
+        self.check_promises()
+    }
+
+    fn send_and_hear(&mut self, place: usize) -> Result<(), String> {
+        let request = self.agents.sent[place].request.clone();
+        for _ in 0..100 {
+            let Some(mut answers) = self.ask(vec![request.clone()])? else {
+                continue;
+            };
+            let mut answer = answers.pop().ok_or("no answer")?;
+            if let Answer::Busy(_) = answer {
+                self.follow_up()?;
+                continue;
+            }
+            if self.bug == Some(Bug::NewReceiptOnRetry) {
+                answer = self.prove_again(place, answer);
+            }
+            return self.agents.hear(place, answer);
+        }
+        Err("an envelope finds no hearing".to_owned())
+    }
+
+    fn publish_all(&mut self) -> Result<(), String> {
+        for _ in 0..1000 {
+            self.follow_up()?;
+            self.publish()?;
+            let size = self.writer().state().evidence().size();
+            if self.writer().tiles(Log::Evidence).published() == size {
+                return Ok(());
+            }
+        }
+        Err("the checkpoint is never published".to_owned())
+    }
+
+    /// Every checkpoint that anybody saw is of this one log.
+    fn check_seen(&mut self) -> Result<(), String> {
+        let history = self.writer().history().clone();
+        let mut frontier = Frontier::default();
+        let mut seen = std::mem::take(&mut self.seen);
+        for number in 0..history.batches() {
+            let batch = history.batch(number).map_err(|fault| fault.to_string())?;
+            for leaf in leaves(&batch, Log::Evidence) {
+                frontier.append(leaf_hash(&leaf));
+                if let Some(root) = seen.remove(&frontier.size())
+                    && root != frontier.root()
+                {
+                    return Err(format!("the log forked at size {}", frontier.size()));
+                }
+            }
+        }
+        match seen.keys().next() {
+            None => Ok(()),
+            Some(size) => {
+                Err(format!("a checkpoint of size {size} was seen, but the log ends at {}", frontier.size()))
+            }
+        }
+    }
+
+    fn check_from_the_beginning(&mut self) -> Result<(), String> {
+        let verifiers = Verifiers::from(&self.agents.network.keys);
+        let writer = self.writer.as_ref().unwrap();
+        let folders = Folders { evidence: &self.evidence, directory: &self.directory };
+        verify(writer.history().reader(), &verifiers, Some(&folders), |_| {})
+            .map(|_| ())
+            .map_err(|wrong| wrong.to_string())
+    }
+
+    /// Replay from a snapshot and replay from the first byte lead to the same state.
+    fn check_replay(&mut self) -> Result<(), String> {
+        self.writer = None;
+        let from_snapshot = self.open().map_err(|fault| fault.to_string())?.state().clone();
+        for name in self.disk.names().iter().filter(|name| name.starts_with("snapshot-")) {
+            self.disk.remove_file(name);
+        }
+        self.writer = Some(self.open().map_err(|fault| fault.to_string())?);
+        if *self.writer().state() == from_snapshot {
+            Ok(())
+        } else {
+            Err("replay differs from the snapshot".to_owned())
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Many seeds of the simulation, and the bugs that it must see.
+
+use std::{
+    env,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use trials::simulation::{Done, FAULTS, STEPS, planted::Bug, run};
+
+/// Seeds of the test command. Long runs are the same test with more: `TRIAL_SEEDS=1000000`.
+const SEEDS: u64 = 5_000;
+/// Among so many seeds each planted bug must be seen.
+const SEEDS_TO_SEE_A_BUG: u64 = 300;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// All seeds below a number, on all cores.
+fn run_all(seeds: u64) -> Done {
+    let next = AtomicU64::new(number("TRIAL_FIRST_SEED").unwrap_or(0));
+    let end = next.load(Ordering::Relaxed) + seeds;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let worker = || {
+            let mut done = Done::default();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= end {
+                    return done;
+                }
+                match run(seed, None) {
+                    Ok(one) => {
+                        assert!(one.steps >= STEPS && one.faults >= FAULTS, "seed {seed}: {one:?}");
+                        done += one;
+                    }
+                    Err(failure) => panic!("{failure}"),
+                }
+            }
+        };
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        let mut all = Done::default();
+        for worker in workers {
+            all += worker.join().unwrap();
+        }
+        all
+    })
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
+    let done = run_all(number("TRIAL_SEEDS").unwrap_or(SEEDS));
+    println!("{done:?}");
+    // A simulation in which nothing happens proves nothing.
+    assert!(done.acknowledged > 0 && done.repeated > 0 && done.handed_over > 0 && done.lives > 0, "{done:?}");
+}
+
+fn is_seen(bug: Bug) {
+    let seen = (0..SEEDS_TO_SEE_A_BUG).find_map(|seed| run(seed, Some(bug)).err());
+    match seen {
+        Some(failure) => println!("{bug:?}: {failure}"),
+        None => panic!("{bug:?} was not seen in {SEEDS_TO_SEE_A_BUG} seeds"),
+    }
+}
+
+#[test]
+fn an_answer_before_the_sync_is_seen() {
+    is_seen(Bug::AnswerBeforeSync);
+}
+
+#[test]
+fn an_ignored_append_error_is_seen() {
+    is_seen(Bug::IgnoredAppendError);
+}
+
+#[test]
+fn a_new_receipt_on_retry_is_seen() {
+    is_seen(Bug::NewReceiptOnRetry);
+}
+
+#[test]
+fn a_skipped_tile_is_seen() {
+    is_seen(Bug::SkippedTile);
+}
+
+#[test]
+fn a_duplicate_within_a_batch_is_seen() {
+    is_seen(Bug::DuplicateInBatch);
+}
