@@ -470,6 +470,13 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         Ok(Some((self.journal.end(), note)))
     }
 
+    /// Makes the published folders again from the journal, from their first tile: for folders in which
+    /// [`crate::verify`] found damage. It takes effect as [`Self::follow_up`] goes on.
+    pub fn remake_tiles(&mut self) {
+        self.evidence_tiles.forget();
+        self.directory_tiles.forget();
+    }
+
     /// The state as bytes, and the place in the journal up to which it speaks.
     #[must_use]
     pub fn snapshot(&self) -> (Mark, Vec<u8>) {

@@ -11,7 +11,7 @@ use crate::{
 
 /// A receipt. As a file it is a C2SP `tlog-proof` whose extra data are `salt || record`, so that
 /// tools that are not ours can check it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Receipt {
     record: Record,
     proof: TlogProof,
@@ -85,5 +85,11 @@ impl Receipt {
             return Err(Unproven::OutsideTree);
         }
         self.proof.verify(&self.record.commitment().leaf(), policy)
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receipt({:?})", self.record)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use trials::simulation::{Done, FAULTS, STEPS, planted::Bug, run};
+use trials::simulation::{Done, FAULTS, Failure, STEPS, planted::Bug, run};
 
 /// Seeds of the test command. Long runs are the same test with more: `TRIAL_SEEDS=1000000`.
 const SEEDS: u64 = 5_000;
@@ -17,8 +17,8 @@ fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// All seeds below a number, on all cores.
-fn run_all(seeds: u64) -> Done {
+/// So many seeds, on all cores; the first that fails ends it.
+fn run_all(seeds: u64) -> Result<Done, Failure> {
     let next = AtomicU64::new(number("TRIAL_FIRST_SEED").unwrap_or(0));
     let end = next.load(Ordering::Relaxed) + seeds;
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -28,29 +28,28 @@ fn run_all(seeds: u64) -> Done {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= end {
-                    return done;
+                    return Ok(done);
                 }
-                match run(seed, None) {
-                    Ok(one) => {
-                        assert!(one.steps >= STEPS && one.faults >= FAULTS, "seed {seed}: {one:?}");
-                        done += one;
-                    }
-                    Err(failure) => panic!("{failure}"),
-                }
+                let one = run(seed, None).inspect_err(|_| next.store(end, Ordering::Relaxed))?;
+                assert!(one.steps >= STEPS && one.faults >= FAULTS, "seed {seed}: {one:?}");
+                done += one;
             }
         };
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
         let mut all = Done::default();
         for worker in workers {
-            all += worker.join().unwrap();
+            all += worker.join().unwrap()?;
         }
-        all
+        Ok(all)
     })
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
-    let done = run_all(number("TRIAL_SEEDS").unwrap_or(SEEDS));
+    let done = match run_all(number("TRIAL_SEEDS").unwrap_or(SEEDS)) {
+        Ok(done) => done,
+        Err(failure) => panic!("{failure}"),
+    };
     println!("{done:?}");
     // A simulation in which nothing happens proves nothing.
     assert!(done.acknowledged > 0 && done.repeated > 0 && done.handed_over > 0 && done.lives > 0, "{done:?}");

@@ -179,7 +179,7 @@ impl Agents {
         };
         match (&sent.answer, &heard) {
             (Heard::Taken(before), Heard::Taken(now)) if before != now => {
-                return Err("a repeat got another receipt".to_owned());
+                return Err(format!("a repeat got another receipt: {before:?}, now {now:?}"));
             }
             (Heard::Taken(_), Heard::Refused(refusal)) => {
                 return Err(format!("what was accepted is refused: {refusal:?}"));

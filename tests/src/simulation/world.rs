@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use gateway::{
     fault::Fault,
     history::{Log, leaves},
+    index::rows::MemoryRows,
     start::{Derived, start},
     tiles::files::Files as _,
-    verify::{Folders, Verifiers, verify},
+    verify::{Folders, Verifiers, What, Wrong, verify},
     writer::{Request, Writer, answer::Answer},
 };
 use journal::{
@@ -55,6 +56,8 @@ pub(super) struct World {
     evidence: SharedFiles,
     directory: SharedFiles,
     rows: SharedRows,
+    /// The rows as they were a while ago.
+    old_rows: MemoryRows,
     writer: Option<Twin>,
     agents: Agents,
     policy: Policy,
@@ -66,6 +69,7 @@ pub(super) struct World {
     /// The end of the journal as the last good step left it.
     durable: Mark,
     disk_is_full: bool,
+    tiles_damaged: bool,
     done: Done,
 }
 
@@ -84,6 +88,7 @@ impl World {
             evidence: files,
             directory: SharedFiles::default(),
             rows: SharedRows::default(),
+            old_rows: MemoryRows::default(),
             writer: None,
             agents: Agents::new(network),
             disk,
@@ -92,12 +97,14 @@ impl World {
             opened: BTreeMap::new(),
             durable: Mark::START,
             disk_is_full: false,
+            tiles_damaged: false,
             done: Done::default(),
         };
         world.writer = world.open().ok();
-        let founding = world.agents.network.founding();
-        let answers = world.ask(founding).unwrap().unwrap();
-        assert!(answers.iter().all(|answer| matches!(answer, Answer::Taken { .. })), "{answers:?}");
+        for some in world.agents.network.founding().chunks(4) {
+            let answers = world.ask(some.to_vec()).unwrap().unwrap();
+            assert!(answers.iter().all(|answer| matches!(answer, Answer::Taken { .. })), "{answers:?}");
+        }
         if bug == Some(Bug::AnswerBeforeSync) {
             world.disk.lie_about_syncs();
         }
@@ -135,10 +142,15 @@ impl World {
             self.disk.crash(crash);
             self.lose_derived(crash);
         }
-        match self.open() {
-            Ok(writer) => self.writer = Some(writer),
-            Err(fault) => return Err(format!("the journal does not open again: {fault}")),
+        // A crash that was due before may come while it starts.
+        self.writer = match self.open() {
+            Err(fault) if is_dead_disk(&fault) => {
+                self.disk.crash(Crash::LoseUnsynced);
+                self.open().map(Some)
+            }
+            opened => opened.map(Some),
         }
+        .map_err(|fault| format!("the journal does not open again: {fault}"))?;
         let end = self.writer().journal().end();
         if end.position < self.durable.position {
             return Err(format!("the journal ends at {:?}, but {:?} was acknowledged", end, self.durable));
@@ -168,6 +180,16 @@ impl World {
                 Ok(Some(answers))
             }
             Err(_) => self.ended().map(|()| None),
+        }
+    }
+
+    /// What a disk fault does to the process outside the writer's step: it ends. Any other fault is a
+    /// failure of the run.
+    fn survive<T>(&mut self, done: Result<T, Fault>) -> Result<Option<T>, String> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(fault) if is_dead_disk(&fault) => self.ended().map(|()| None),
+            Err(fault) => Err(fault.to_string()),
         }
     }
 
@@ -312,12 +334,15 @@ impl World {
     fn hand_over(&mut self) -> Result<(), String> {
         let agency = self.agents.network.at(usize::try_from(self.random.below(5)).unwrap()).clone();
         let most = usize::try_from(1 + self.random.below(4)).unwrap();
-        let writer = self.writer.as_ref().unwrap();
-        let heads = writer.state().mailboxes().of(&agency.id);
+        let heads = self.writer().state().mailboxes().of(&agency.id);
         let mails: Vec<_> =
             heads.into_iter().flat_map(|mailbox| mailbox.heads().take(most).cloned()).collect();
         let mut taken = Vec::new();
         for mail in &mails {
+            let read = self.writer().history().ciphertexts(mail.at);
+            let Some(ciphertexts) = self.survive(read)? else {
+                return Ok(());
+            };
             let sent = self.agents.find(&mail.envelope).ok_or("a mailbox holds what nobody sent")?;
             if sent.header.to != agency.id {
                 return Err("mail is in the wrong mailbox".to_owned());
@@ -325,7 +350,6 @@ impl World {
             if self.agents.handed_over.contains(&(mail.envelope, mail.release)) {
                 return Err("what was handed over is handed over again".to_owned());
             }
-            let ciphertexts = writer.history().ciphertexts(mail.at).map_err(|fault| fault.to_string())?;
             let whole = ciphertexts.iter().map(Option::as_deref).eq(sent
                 .request
                 .parts
@@ -367,7 +391,8 @@ impl World {
 
     fn follow_up(&mut self) -> Result<(), String> {
         let batches = 1 + self.random.below(40);
-        self.writer().follow_up(batches).map_err(|fault| format!("following failed: {fault}"))
+        let followed = self.writer().follow_up(batches);
+        self.survive(followed).map(|_| ())
     }
 
     /// An administrator stops an agency or an agreement for a while, or lets it go on.
@@ -417,6 +442,7 @@ impl World {
     }
 
     fn take_snapshot(&mut self) -> Result<(), String> {
+        self.old_rows = self.rows.0.borrow().clone();
         let (mark, bytes) = self.writer().snapshot();
         let snapshots = self.writer.as_ref().unwrap().journal().snapshots();
         if snapshots.write(mark, &bytes).is_err() {
@@ -455,10 +481,7 @@ impl World {
                 self.disk.set_free_bytes(free);
                 Ok(())
             }
-            8 => {
-                self.damage_index();
-                Ok(())
-            }
+            8 => self.damage_index(),
             9 => {
                 self.damage_tiles();
                 Ok(())
@@ -470,16 +493,26 @@ impl World {
         }
     }
 
-    fn damage_index(&mut self) {
-        match self.random.below(2) {
-            0 => self.rows.0.borrow_mut().broken = true,
-            _ => {
-                self.rows.0.take();
-            }
+    /// The store fails while it is used; or it is found empty, or as it was a while ago, at a start.
+    fn damage_index(&mut self) -> Result<(), String> {
+        if self.random.once_in(2) {
+            self.rows.0.borrow_mut().broken = true;
+            return Ok(());
         }
+        self.disk.crash(Crash::Kill);
+        if self.random.once_in(2) {
+            self.rows.0.take();
+        } else {
+            self.rows.0.replace(self.old_rows.clone());
+        }
+        self.restart()
     }
 
     fn damage_tiles(&mut self) {
+        if self.bug == Some(Bug::SkippedTile) {
+            return;
+        }
+        self.tiles_damaged = true;
         let mut files = self.evidence.files.borrow_mut();
         let tiles: Vec<_> = files.files.keys().filter(|path| path.starts_with("tile/")).cloned().collect();
         if tiles.is_empty() {
@@ -652,12 +685,22 @@ impl World {
     }
 
     fn check_from_the_beginning(&mut self) -> Result<(), String> {
+        match self.verify() {
+            // A file that was damaged at rest is found, and made again from the journal.
+            Err(Wrong { what: What::File { .. }, .. }) if self.tiles_damaged => {
+                self.writer().remake_tiles();
+                self.publish_all()?;
+                self.verify().map_err(|wrong| wrong.to_string())
+            }
+            verified => verified.map_err(|wrong| wrong.to_string()),
+        }
+    }
+
+    fn verify(&self) -> Result<(), Wrong> {
         let verifiers = Verifiers::from(&self.agents.network.keys);
-        let writer = self.writer.as_ref().unwrap();
         let folders = Folders { evidence: &self.evidence, directory: &self.directory };
-        verify(writer.history().reader(), &verifiers, Some(&folders), |_| {})
-            .map(|_| ())
-            .map_err(|wrong| wrong.to_string())
+        let reader = self.writer.as_ref().unwrap().history().reader();
+        verify(reader, &verifiers, Some(&folders), |_| {}).map(|_| ())
     }
 
     /// Replay from a snapshot and replay from the first byte lead to the same state.
@@ -674,4 +717,9 @@ impl World {
             Err("replay differs from the snapshot".to_owned())
         }
     }
+}
+
+/// Whether a fault is that of a disk whose machine has just failed.
+fn is_dead_disk(fault: &Fault) -> bool {
+    fault.to_string().contains("broken pipe")
 }
