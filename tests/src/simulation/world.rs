@@ -103,8 +103,8 @@ impl World {
             done: Done::default(),
         };
         world.writer = world.open().ok();
-        for some in world.agents.network.founding().chunks(4) {
-            let answers = world.ask(some.to_vec()).unwrap().unwrap();
+        for request in world.agents.network.founding() {
+            let answers = world.ask(vec![request]).unwrap().unwrap();
             assert!(answers.iter().all(|answer| matches!(answer, Answer::Taken { .. })), "{answers:?}");
         }
         if bug == Some(Bug::AnswerBeforeSync) {
@@ -170,7 +170,9 @@ impl World {
         let wall = self.wall;
         let writer = self.writer.as_mut().unwrap();
         if self.bug == Some(Bug::DuplicateInBatch) {
-            BEFORE.set(writer.state().clone());
+            let mut before = writer.state().clone();
+            before.begin_batch(wall);
+            BEFORE.set(before);
         }
         let salts = &mut self.salts;
         match writer.step(wall, requests, &mut || salts.salt()) {
