@@ -77,7 +77,7 @@ pub fn decide(state: &State, caller: &Caller, command: &Command) -> Decision {
 /// Why deciding stopped before effects were found.
 enum Stop {
     Refused { refusal: Refusal, field: &'static str, legal_acts: Vec<Act> },
-    Decided(Decision),
+    Decided(Box<Decision>),
 }
 
 impl From<Refusal> for Stop {
@@ -88,14 +88,14 @@ impl From<Refusal> for Stop {
 
 impl From<Decision> for Stop {
     fn from(decision: Decision) -> Self {
-        Self::Decided(decision)
+        Self::Decided(Box::new(decision))
     }
 }
 
 impl Stop {
     fn into_decision(self, state: &State, caller: &Caller, command: &Command) -> Decision {
         let (refusal, field, legal_acts) = match self {
-            Self::Decided(decision) => return decision,
+            Self::Decided(decision) => return *decision,
             Self::Refused { refusal, field, legal_acts } => (refusal, field, legal_acts),
         };
         let digest = command.signed().map(|signed| signed.digest());

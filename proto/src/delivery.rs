@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     digest::Digest,
+    evidence::{Event, Happening},
     ids::{AgencyId, Locator, ReferralKey, Release, TimeMs, Urgency},
     lifecycle::Act,
 };
@@ -32,6 +33,40 @@ pub struct Mail {
     /// The recipient could not open it: it waits for its sender, and what follows in its referral
     /// waits with it.
     pub blocked: bool,
+}
+
+/// What a record does to mail. The mailboxes and each referral's own count of what waits both
+/// follow it, so they cannot come apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Movement {
+    /// An envelope enters its recipient's mailbox.
+    Consigned,
+    /// Parked parts enter it.
+    Released,
+    /// Mail leaves: handed over, expired, or back to its sender.
+    Gone,
+    /// Mail stays, and waits for its sender.
+    Blocked,
+}
+
+impl Movement {
+    pub(crate) fn of(what: &Happening) -> Option<Self> {
+        // A recall's own record names the recall; that of what it takes back names what it was.
+        let taken_back = what.event == Event::Recalled && what.act != Some(Act::Recall);
+        let gone =
+            matches!(what.event, Event::ContentHandover | Event::Expired | Event::ReturnedForResealing);
+        if what.event == Event::ContentConsignment {
+            Some(Self::Consigned)
+        } else if what.event == Event::DisclosureReleased {
+            Some(Self::Released)
+        } else if gone || taken_back {
+            Some(Self::Gone)
+        } else if what.event == Event::ContentHandoverFailure {
+            Some(Self::Blocked)
+        } else {
+            None
+        }
+    }
 }
 
 /// The digest of a list of part digests.
@@ -133,6 +168,12 @@ impl Mailbox {
         self.items.get(order)
     }
 
+    /// Everything of one referral that waits here, oldest first.
+    pub fn of_referral(&self, referral: &ReferralKey) -> impl Iterator<Item = &Mail> {
+        let orders = self.by_referral.get(referral);
+        orders.into_iter().flatten().filter_map(|order| self.items.get(order))
+    }
+
     fn put(&mut self, mail: Mail) {
         self.unlist(&mail.referral);
         self.by_envelope.entry(mail.envelope).or_default().insert(mail.order);
@@ -220,7 +261,7 @@ mod tests {
             attempt: 1,
             act: Act::Submit,
             urgency,
-            expires_at: TimeMs(1000 + order),
+            expires_at: TimeMs(1000).plus_ms(order),
             at: Locator { batch: order, entry: 0 },
             release: Release::AtOnce,
             parts: digest_of_parts(&[]),

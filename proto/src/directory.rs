@@ -497,6 +497,7 @@ pub(crate) struct Applied {
 
 /// A signed object that changes the directory, read.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, behind the box of its command")]
 pub enum DirectoryObject {
     /// A change of one entry.
     Change(Change),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    delivery::Movement,
     digest::Digest,
     evidence::{Commitment, Event, Record},
     header::{Header, Part},
@@ -105,14 +106,14 @@ impl Referral {
         if let (Event::SubmissionAcceptance, Some(header)) = (record.what.event, header) {
             referral.submitted(record, header, at);
         }
-        match record.what.event {
-            Event::ContentConsignment => referral.waiting = referral.waiting.saturating_add(1),
-            Event::DisclosureReleased => {
+        match Movement::of(&record.what) {
+            Some(Movement::Consigned) => referral.waiting = referral.waiting.saturating_add(1),
+            Some(Movement::Released) => {
                 referral.waiting = referral.waiting.saturating_add(1);
                 referral.parked = None;
             }
-            Event::ContentHandover | Event::Expired => referral.waiting = referral.waiting.saturating_sub(1),
-            _ => {}
+            Some(Movement::Gone) => referral.waiting = referral.waiting.saturating_sub(1),
+            Some(Movement::Blocked) | None => {}
         }
         if let Some(status) = record.what.status {
             referral.go(status);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     caller::Caller,
     command::Command,
-    delivery::{Mail, Mailboxes, digest_of_parts},
+    delivery::{Mail, Mailboxes, Movement, digest_of_parts},
     digest::Digest,
     directory::{Applied, Directory, DirectoryObject, Subject},
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
@@ -303,20 +303,20 @@ impl State {
         let (Some(recipient), Some(envelope)) = (&what.recipient, what.envelope) else {
             return;
         };
-        match what.event {
-            Event::ContentConsignment => self.consign(record, cause),
-            Event::DisclosureReleased => self.disclose(record),
-            Event::ContentHandover | Event::Expired => {
+        match Movement::of(what) {
+            Some(Movement::Consigned) => self.consign(record, cause),
+            Some(Movement::Released) => self.disclose(record),
+            Some(Movement::Gone) => {
                 if let Some(order) = self.waiting_order(recipient, &envelope) {
                     self.mailboxes.take(recipient, order);
                 }
             }
-            Event::ContentHandoverFailure => {
+            Some(Movement::Blocked) => {
                 if let Some(order) = self.waiting_order(recipient, &envelope) {
                     self.mailboxes.block(recipient, order);
                 }
             }
-            _ => {}
+            None => {}
         }
     }
 

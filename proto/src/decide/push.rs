@@ -271,9 +271,9 @@ fn accepted(push: &Push, clause: Option<Code>) -> Effect {
     .into()
 }
 
-fn consigned(push: &Push) -> Effect {
+fn consigned(push: &Push) -> Happening {
     let header = &push.header;
-    of_push(Event::ContentConsignment, push, vec![header.from.clone(), header.to.clone()]).into()
+    of_push(Event::ContentConsignment, push, vec![header.from.clone(), header.to.clone()])
 }
 
 fn submission(push: &Push, clause: Option<Code>) -> Vec<Effect> {
@@ -282,13 +282,10 @@ fn submission(push: &Push, clause: Option<Code>) -> Vec<Effect> {
         let routed = of_push(Event::Routed, push, vec![header.from.clone()]);
         Effect::from(Happening { rule: Some(rule.clone()), ..routed })
     });
-    let submitted = match consigned(push) {
-        Effect::Evidence(happening) if header.attempt > 1 => {
-            Happening { status: Some(Status::Submitted), ..*happening }.into()
-        }
-        effect => effect,
-    };
-    [accepted(push, clause)].into_iter().chain(routed).chain([submitted]).collect()
+    // The first attempt begins as its referral does; each one after it begins anew.
+    let again = (header.attempt > 1).then_some(Status::Submitted);
+    let submitted = Happening { status: again, ..consigned(push) };
+    [accepted(push, clause)].into_iter().chain(routed).chain([submitted.into()]).collect()
 }
 
 fn act(push: &Push, referral: &Referral, transition: Transition) -> Vec<Effect> {
@@ -312,5 +309,5 @@ fn act(push: &Push, referral: &Referral, transition: Transition) -> Vec<Effect> 
             ..of_push(Event::DisclosureReleased, push, both)
         })
     });
-    [accepted(push, None), acted.into(), consigned(push)].into_iter().chain(released).collect()
+    [accepted(push, None), acted.into(), consigned(push).into()].into_iter().chain(released).collect()
 }

@@ -35,6 +35,7 @@ pub struct Change {
 /// What changes. See `directory.proto` for who must sign each.
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs, reason = "each change is described in directory.proto, once")]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, behind the box of its command")]
 pub enum ChangeBody {
     Genesis { network: Network, administrators: Vec<Administrator> },
     AdmitAgency { agency: AgencyId, entry: Agency, signing_key: PublicKey },
