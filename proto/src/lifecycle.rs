@@ -391,6 +391,12 @@ impl Status {
         !OPEN.contains(&self)
     }
 
+    /// Whether the recipient has accepted, and the attempt goes on: identity may travel.
+    #[must_use]
+    pub fn is_taken(self) -> bool {
+        TAKEN.contains(&self)
+    }
+
     /// Whether the referrer may ask another agency now.
     #[must_use]
     pub fn allows_new_attempt(self) -> bool {
