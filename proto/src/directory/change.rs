@@ -211,7 +211,12 @@ fn genesis(wire: &wire::Genesis) -> Result<ChangeBody, Malformed> {
     let mut pseudonyms: Vec<_> = administrators.iter().map(|one| &one.pseudonym).collect();
     pseudonyms.sort();
     pseudonyms.dedup();
-    if administrators.len() < 2 || pseudonyms.len() != administrators.len() {
+    let mut keys: Vec<_> = administrators.iter().map(|one| one.key.to_bytes()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    // Two names for one key would be one person who counts as two.
+    let all_differ = pseudonyms.len() == administrators.len() && keys.len() == administrators.len();
+    if administrators.len() < 2 || !all_differ {
         return Err(Malformed::Form { field: "genesis.administrators" });
     }
     let network = Network {
