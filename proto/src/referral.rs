@@ -118,6 +118,11 @@ impl Referral {
         if let Some(status) = record.what.status {
             referral.go(status);
         }
+        let present = record.what.attempt == referral.attempt();
+        if record.what.event == Event::ConsentWithdrawn && present {
+            // The recipient may accept before it has read of the withdrawal.
+            referral.parked = None;
+        }
     }
 
     fn opened(header: &Header, record: &Record) -> Self {
@@ -149,6 +154,9 @@ impl Referral {
         }
         self.recipients.push(header.to.clone());
         self.resumes_to = None;
+        self.kind = header.kind;
+        self.category = header.category.clone();
+        self.service = header.service.clone();
         self.urgency = header.urgency;
         self.agreement = header.agreement;
         self.identity_allowed = header.identity_allowed;

@@ -201,6 +201,11 @@ impl State {
     /// Begins a batch at a moment, which is never before the last one's.
     pub fn begin_batch(&mut self, wall: TimeMs) -> TimeMs {
         self.now = self.now.max(wall);
+        let now = self.now;
+        if self.denials.len() >= DENIAL_WINDOWS_MAX {
+            // Else those that are over would keep every new caller's denials out of the evidence.
+            self.denials.retain(|_, window| !window.is_over(now));
+        }
         self.now
     }
 
@@ -293,9 +298,6 @@ impl State {
             *window = DenialWindow { start: now, recorded: 0 };
         }
         window.recorded = window.recorded.saturating_add(1);
-        if self.denials.len() >= DENIAL_WINDOWS_MAX {
-            self.denials.retain(|_, window| !window.is_over(now));
-        }
     }
 
     fn apply_mail(&mut self, record: &Record, cause: Cause<'_>) {
