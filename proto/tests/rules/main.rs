@@ -4,4 +4,5 @@
 mod authority;
 mod delivery;
 mod network;
+mod random;
 mod writer;

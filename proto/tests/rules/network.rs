@@ -70,6 +70,14 @@ pub(crate) fn sign(payload_type: PayloadType, payload: Vec<u8>, signers: &[&str]
     dsse::sign(payload_type, payload, &keys.iter().collect::<Vec<_>>())
 }
 
+/// An object whose signatures nobody will verify.
+pub(crate) fn unsigned(payload_type: PayloadType, payload: Vec<u8>, signers: &[&str]) -> wire::SignedObject {
+    let signature =
+        |name: &&str| wire::Signature { sig: vec![0; 64], key_id: key(name).public().id().to_string() };
+    let signatures = signers.iter().map(signature).collect();
+    wire::SignedObject { payload, payload_type: payload_type.as_str().into(), signatures }
+}
+
 /// A clause that allows everything that these tests do, from one agency to another.
 pub(crate) fn clause(id: &str, from: &str, to: &str) -> wire::Clause {
     wire::Clause {
@@ -207,6 +215,7 @@ pub(crate) fn identity(to: &str) -> Part {
 }
 
 /// A network, its writer, and a clock that a test moves.
+#[derive(Clone)]
 pub(crate) struct Network {
     pub(crate) writer: Writer,
     pub(crate) now: u64,
@@ -377,6 +386,13 @@ impl Network {
     pub(crate) fn command_by(&self, header: &Header, signer: &str) -> Command {
         let object = sign(PayloadType::Envelope, header.to_wire().encode_to_vec(), &[signer]);
         Command::verify(object, self.writer.state.directory()).unwrap()
+    }
+
+    /// As [`Self::command`], without the work of signing: for the many steps of random runs.
+    pub(crate) fn unsigned(&self, header: &Header) -> Command {
+        let payload = header.to_wire().encode_to_vec();
+        Command::from_our_own_journal(unsigned(PayloadType::Envelope, payload, &[header.from.as_str()]))
+            .unwrap()
     }
 
     /// Pushes an envelope as its sender.

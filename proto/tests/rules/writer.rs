@@ -22,6 +22,7 @@ use proto::{
 };
 
 /// What became of a command.
+#[derive(Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) decision: Decision,
     pub(crate) facts: Vec<Fact>,
@@ -60,7 +61,7 @@ impl Answer {
 }
 
 /// What the index can tell: folded from the records of the batches that have ended.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Index {
     known: BTreeMap<EnvelopeKey, Known>,
     referrals: BTreeMap<ReferralKey, Referral>,
@@ -86,7 +87,7 @@ impl Index {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Writer {
     pub(crate) state: State,
     pub(crate) batches: Vec<Batch>,
@@ -174,6 +175,11 @@ impl Writer {
     /// A referral, closed or not.
     pub(crate) fn referral(&self, key: &ReferralKey) -> Option<&Referral> {
         self.index.referrals.get(key)
+    }
+
+    /// Every referral that ever was.
+    pub(crate) fn referrals(&self) -> impl Iterator<Item = (&ReferralKey, &Referral)> {
+        self.index.referrals.iter()
     }
 
     /// What an agency is offered.
