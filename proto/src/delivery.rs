@@ -88,9 +88,17 @@ pub struct Mailboxes {
 pub struct Mailbox {
     items: BTreeMap<u64, Mail>,
     by_envelope: BTreeMap<Digest, BTreeSet<u64>>,
-    by_referral: BTreeMap<ReferralKey, BTreeSet<u64>>,
+    by_referral: BTreeMap<ReferralKey, Line>,
     /// The referrals that have something to hand over now: by urgency, then by age.
     heads: BTreeSet<(Urgency, u64)>,
+}
+
+/// What waits of one referral, by age and by urgency. Looking for the most urgent must not walk the
+/// line: a sender can make it as long as the mailbox.
+#[derive(Clone, Default, PartialEq, Debug)]
+struct Line {
+    orders: BTreeSet<u64>,
+    urgencies: BTreeSet<(Urgency, u64)>,
 }
 
 impl Mailboxes {
@@ -170,14 +178,16 @@ impl Mailbox {
 
     /// Everything of one referral that waits here, oldest first.
     pub fn of_referral(&self, referral: &ReferralKey) -> impl Iterator<Item = &Mail> {
-        let orders = self.by_referral.get(referral);
-        orders.into_iter().flatten().filter_map(|order| self.items.get(order))
+        let line = self.by_referral.get(referral);
+        line.into_iter().flat_map(|line| &line.orders).filter_map(|order| self.items.get(order))
     }
 
     fn put(&mut self, mail: Mail) {
         self.unlist(&mail.referral);
         self.by_envelope.entry(mail.envelope).or_default().insert(mail.order);
-        self.by_referral.entry(mail.referral.clone()).or_default().insert(mail.order);
+        let line = self.by_referral.entry(mail.referral.clone()).or_default();
+        line.orders.insert(mail.order);
+        line.urgencies.insert((mail.urgency, mail.order));
         let referral = mail.referral.clone();
         self.items.insert(mail.order, mail);
         self.list(&referral);
@@ -187,8 +197,19 @@ impl Mailbox {
         let referral = self.items.get(&order)?.referral.clone();
         self.unlist(&referral);
         let mail = self.items.remove(&order)?;
-        forget(&mut self.by_envelope, &mail.envelope, order);
-        forget(&mut self.by_referral, &referral, order);
+        if let Some(orders) = self.by_envelope.get_mut(&mail.envelope) {
+            orders.remove(&order);
+            if orders.is_empty() {
+                self.by_envelope.remove(&mail.envelope);
+            }
+        }
+        if let Some(line) = self.by_referral.get_mut(&referral) {
+            line.orders.remove(&order);
+            line.urgencies.remove(&(mail.urgency, order));
+            if line.orders.is_empty() {
+                self.by_referral.remove(&referral);
+            }
+        }
         self.list(&referral);
         Some(mail)
     }
@@ -207,14 +228,10 @@ impl Mailbox {
     /// The place of a referral among the heads: its most urgent envelope lends its urgency to the
     /// ones before it, which must go first.
     fn head(&self, referral: &ReferralKey) -> Option<(Urgency, u64)> {
-        let orders = self.by_referral.get(referral)?;
-        let first = self.items.get(orders.first()?)?;
-        if first.blocked {
-            return None;
-        }
-        let urgency =
-            orders.iter().filter_map(|order| self.items.get(order)).map(|mail| mail.urgency).min()?;
-        Some((urgency, first.order))
+        let line = self.by_referral.get(referral)?;
+        let first = self.items.get(line.orders.first()?)?;
+        let (urgency, _) = line.urgencies.first()?;
+        if first.blocked { None } else { Some((*urgency, first.order)) }
     }
 
     fn unlist(&mut self, referral: &ReferralKey) {
@@ -226,15 +243,6 @@ impl Mailbox {
     fn list(&mut self, referral: &ReferralKey) {
         if let Some(head) = self.head(referral) {
             self.heads.insert(head);
-        }
-    }
-}
-
-fn forget<K: Ord>(orders: &mut BTreeMap<K, BTreeSet<u64>>, key: &K, order: u64) {
-    if let Some(set) = orders.get_mut(key) {
-        set.remove(&order);
-        if set.is_empty() {
-            orders.remove(key);
         }
     }
 }
