@@ -5,4 +5,5 @@ mod authority;
 mod delivery;
 mod network;
 mod random;
+mod refusals;
 mod writer;

@@ -94,7 +94,7 @@ pub(crate) fn clause(id: &str, from: &str, to: &str) -> wire::Clause {
     }
 }
 
-/// An agreement of two, both directions.
+/// An agreement of two, both directions; the same whoever is named first.
 pub(crate) fn agreement(one: &str, two: &str) -> wire::Agreement {
     let mut parties = [one, two];
     parties.sort_unstable();
@@ -106,7 +106,7 @@ pub(crate) fn agreement(one: &str, two: &str) -> wire::Agreement {
         title_en: "Memorandum".into(),
         title_ar: "مذكرة تفاهم".into(),
         parties: parties.map(party).into(),
-        clauses: vec![clause("there", one, two), clause("back", two, one)],
+        clauses: vec![clause("there", parties[0], parties[1]), clause("back", parties[1], parties[0])],
         valid_from_ms: T0 - DAY,
         valid_until_ms: T0 + 365 * DAY,
         retention_days: 90,

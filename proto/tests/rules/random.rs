@@ -404,7 +404,7 @@ impl Run {
         if self.dice.one_in(4) {
             commands.push(commands[0].clone());
         }
-        let before = rest_of(&self.net.writer);
+        let before = self.net.writer.rest();
         let wall = TimeMs(self.net.now);
         let answers = self.net.writer.batch(wall, commands.clone());
         assert!(answers == self.twin.batch(wall, commands.clone()), "a restart changes no answer");
@@ -418,7 +418,7 @@ impl Run {
         }
         let done = answers.iter().filter(|answer| matches!(answer.decision, Decision::Do(..))).count();
         if done == 0 {
-            assert!(before == rest_of(&self.net.writer), "a refusal changes nothing but its evidence");
+            assert!(before == self.net.writer.rest(), "a refusal changes nothing but its evidence");
         }
         self.done += u64::try_from(done).unwrap();
         self.model.check(&self.net.writer);
@@ -434,19 +434,6 @@ impl Run {
             // A clock that steps back moves nothing.
             self.net.now -= MINUTE;
         }
-    }
-}
-
-/// The state without its evidence and its moment.
-fn rest_of(writer: &Writer) -> wire::Snapshot {
-    let snapshot = wire::Snapshot::decode(writer.snapshot().encode().as_slice()).unwrap();
-    wire::Snapshot {
-        now_ms: 0,
-        next_batch: 0,
-        evidence: None,
-        heads: Vec::new(),
-        denials: Vec::new(),
-        ..snapshot
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
 use proto::{
     batch::{Batch, Entry},
     caller::Caller,
@@ -19,6 +20,7 @@ use proto::{
     refusal::Refusal,
     snapshot::Snapshot,
     state::{Cause, State},
+    wire,
 };
 
 /// What became of a command.
@@ -205,6 +207,26 @@ impl Writer {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.state.clone();
         Snapshot { state, next_batch: self.next_batch(), evidence: None, directory: None }
+    }
+
+    /// The state without its evidence and its moment: what a refusal must not change.
+    pub(crate) fn rest(&self) -> wire::Snapshot {
+        let snapshot = wire::Snapshot::decode(self.snapshot().encode().as_slice()).unwrap();
+        wire::Snapshot {
+            now_ms: 0,
+            next_batch: 0,
+            evidence: None,
+            heads: Vec::new(),
+            denials: Vec::new(),
+            ..snapshot
+        }
+    }
+
+    /// Reads the state from a snapshot that a test has changed.
+    pub(crate) fn rewrite(&mut self, change: impl FnOnce(&mut wire::Snapshot)) {
+        let mut snapshot = wire::Snapshot::decode(self.snapshot().encode().as_slice()).unwrap();
+        change(&mut snapshot);
+        self.state = Snapshot::parse(&snapshot.encode_to_vec()).unwrap().state;
     }
 
     /// All records, in the order of the log.
