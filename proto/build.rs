@@ -1,4 +1,8 @@
 //! Compiles the message definitions with a compiler written in Rust, so that no `protoc` is needed.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a build script reads Cargo's variables and writes a file; what it builds does not"
+)]
 
 use std::{env, error::Error, fs, path::PathBuf};
 

@@ -1,6 +1,8 @@
 //! Agreements: a memorandum as data, and whether it allows an envelope. Not here: who has signed it
 //! and whether it is suspended (`directory`).
 
+use std::collections::BTreeSet;
+
 use crate::{
     Malformed, canonical,
     digest::Digest,
@@ -9,6 +11,7 @@ use crate::{
         Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, Release, TimeMs, Urgency,
         closed_list,
     },
+    lifecycle::Act,
     refusal::Refusal,
     wire,
 };
@@ -174,7 +177,9 @@ impl Clause {
             if part.recipient.is_some() {
                 return Err(Refusal::IdentityNotAllowed);
             }
-            if self.disclosure == Disclosure::OnAcceptance && part.release != Release::OnAcceptance {
+            // Only a submission can park. Of an act, `decide` knows whether an acceptance came before.
+            let unparked = header.act == Act::Submit && part.release != Release::OnAcceptance;
+            if self.disclosure == Disclosure::OnAcceptance && unparked {
                 return Err(Refusal::IdentityTooEarly);
             }
         }
@@ -219,7 +224,14 @@ fn clauses(wire: &[wire::Clause], parties: &[AgencyId]) -> Result<Vec<Clause>, M
         return Err(Malformed::Missing { field: "clauses" });
     }
     canonical::limit(wire.len(), canonical::count(CLAUSES_MAX), "clauses")?;
-    wire.iter().map(|wire| clause(wire, parties)).collect()
+    let clauses = wire.iter().map(|wire| clause(wire, parties)).collect::<Result<Vec<_>, _>>()?;
+    // Evidence names the clause that matched: one name, one clause.
+    let names: BTreeSet<_> = clauses.iter().map(|clause| &clause.clause_id).collect();
+    if names.len() == clauses.len() {
+        Ok(clauses)
+    } else {
+        Err(Malformed::Form { field: "clauses.clause_id" })
+    }
 }
 
 fn clause(wire: &wire::Clause, parties: &[AgencyId]) -> Result<Clause, Malformed> {

@@ -33,7 +33,7 @@ pub(crate) fn text(value: &str, bytes_max: u64, field: &'static str) -> Result<(
     limit(value.len(), bytes_max, field)?;
     let unreadable = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
     if value.chars().any(unreadable) { Err(Malformed::Form { field }) } else { Ok(()) }
 }

@@ -2,16 +2,18 @@
 //! applying them (`state`) cannot fail. Not here: signatures (`command`), IO of any kind.
 
 pub mod push;
+mod recall;
 
 use crate::{
     caller::{Caller, StaffRole},
     command::{Command, Denial, DenialCount, DirectoryCommand, Handover, HandoverResult, Received},
     delivery::{Mail, digest_of_parts},
     digest::Digest,
-    directory::{DirectoryObject, authority::Verdict},
+    directory::{ChangeBody, DirectoryObject, authority::Verdict},
     evidence::{Event, Happening},
     fact::Effect,
-    ids::{AgencyId, EnvelopeKey, Locator, ReasonClass, ReferralKey, TimeMs},
+    header::Header,
+    ids::{AgencyId, EnvelopeKey, Locator, Pseudonym, ReasonClass, ReferralKey, TimeMs},
     lifecycle::{Act, Status},
     refusal::Refusal,
     state::State,
@@ -77,7 +79,7 @@ pub fn decide(state: &State, caller: &Caller, command: &Command) -> Decision {
 /// Why deciding stopped before effects were found.
 enum Stop {
     Refused { refusal: Refusal, field: &'static str, legal_acts: Vec<Act> },
-    Decided(Decision),
+    Decided(Box<Decision>),
 }
 
 impl From<Refusal> for Stop {
@@ -88,18 +90,18 @@ impl From<Refusal> for Stop {
 
 impl From<Decision> for Stop {
     fn from(decision: Decision) -> Self {
-        Self::Decided(decision)
+        Self::Decided(Box::new(decision))
     }
 }
 
 impl Stop {
     fn into_decision(self, state: &State, caller: &Caller, command: &Command) -> Decision {
         let (refusal, field, legal_acts) = match self {
-            Self::Decided(decision) => return decision,
+            Self::Decided(decision) => return *decision,
             Self::Refused { refusal, field, legal_acts } => (refusal, field, legal_acts),
         };
         let digest = command.signed().map(|signed| signed.digest());
-        let evidence = refusal_evidence(state, caller, command, (refusal, field), digest);
+        let evidence = refusal_evidence(state, caller, command.header(), (refusal, field), digest);
         Decision::Refuse(Refused { refusal, field, legal_acts, evidence })
     }
 }
@@ -117,7 +119,7 @@ pub fn refuse_taken_id(state: &State, caller: &Caller, command: &Command, field:
 fn refusal_evidence(
     state: &State,
     caller: &Caller,
-    command: &Command,
+    header: Option<&Header>,
     refusal: (Refusal, &'static str),
     digest: Option<Digest>,
 ) -> Option<Effect> {
@@ -125,7 +127,6 @@ fn refusal_evidence(
         return None;
     }
     let agency = caller.agency().filter(|agency| state.directory().agency(agency).is_some());
-    let header = command.header();
     Some(
         Happening {
             sender: caller.agency().cloned(),
@@ -143,8 +144,7 @@ fn refusal_evidence(
 
 fn denial(state: &State, caller: &Caller, denial: &Denial) -> Decision {
     let refusal = (denial.refusal, denial.field);
-    let command = Command::Denial(denial.clone());
-    let evidence = refusal_evidence(state, caller, &command, refusal, denial.digest);
+    let evidence = refusal_evidence(state, caller, None, refusal, denial.digest);
     Decision::Refuse(Refused {
         refusal: denial.refusal,
         field: denial.field,
@@ -183,11 +183,17 @@ fn handover(state: &State, caller: &Caller, handover: &Handover) -> Result<Decis
     }
     let mut effects = Vec::new();
     let mut not_taken = Vec::new();
+    // Each envelope has its own answer: one that cannot be taken holds up no other.
     for received in &handover.received {
-        match state.mailboxes().of(agency).and_then(|mailbox| mailbox.find(&received.envelope)) {
-            Some(mail) => effects.push(received_effect(state, agency, handover, (received, mail))?),
-            None => not_taken.push((received.envelope, Refusal::NotWaiting)),
+        let mail = state.mailboxes().of(agency).and_then(|mailbox| mailbox.find(&received.envelope));
+        match mail.ok_or(Refusal::NotWaiting).and_then(|mail| check_received(received, mail).map(|()| mail)) {
+            Ok(mail) => effects.push(received_effect(state, agency, handover, (received, mail))),
+            Err(refusal) => not_taken.push((received.envelope, refusal)),
         }
+    }
+    let differs = not_taken.iter().any(|(_, refusal)| *refusal == Refusal::DigestsDiffer);
+    if effects.is_empty() && differs {
+        return Err(Refusal::DigestsDiffer.into());
     }
     if effects.is_empty() {
         // A repeat after a lost answer. There is nothing to record, and nothing to tell apart.
@@ -198,7 +204,23 @@ fn handover(state: &State, caller: &Caller, handover: &Handover) -> Result<Decis
             evidence: None,
         }));
     }
+    if differs {
+        // After the handovers, so that what was taken keeps the receipt's order.
+        let refusal = (Refusal::DigestsDiffer, Refusal::DigestsDiffer.field());
+        let digest = Some(handover.signed.digest());
+        effects.extend(refusal_evidence(state, caller, None, refusal, digest));
+    }
     Ok(Decision::Do(effects, not_taken))
+}
+
+fn check_received(received: &Received, mail: &Mail) -> Result<(), Refusal> {
+    match received.result {
+        HandoverResult::Received if digest_of_parts(&received.part_digests) == mail.parts => Ok(()),
+        HandoverResult::Received => Err(Refusal::DigestsDiffer),
+        // Said again, it is nothing new: it waits for its sender already.
+        HandoverResult::CannotOpen | HandoverResult::WrongContent if mail.blocked => Err(Refusal::NotWaiting),
+        HandoverResult::CannotOpen | HandoverResult::WrongContent => Ok(()),
+    }
 }
 
 fn received_effect(
@@ -206,14 +228,11 @@ fn received_effect(
     agency: &AgencyId,
     handover: &Handover,
     (received, mail): (&Received, &Mail),
-) -> Result<Effect, Refusal> {
+) -> Effect {
     let event = match received.result {
         HandoverResult::Received => Event::ContentHandover,
         HandoverResult::CannotOpen | HandoverResult::WrongContent => Event::ContentHandoverFailure,
     };
-    if event == Event::ContentHandover && digest_of_parts(&received.part_digests) != mail.parts {
-        return Err(Refusal::DigestsDiffer);
-    }
     let referral = state.referral(&mail.referral);
     let present = referral.filter(|referral| referral.attempt() == mail.attempt && mail.act == Act::Submit);
     let status = present.filter(|_| event == Event::ContentHandover).and_then(|referral| {
@@ -221,7 +240,7 @@ fn received_effect(
         (referral.status == Status::Submitted).then_some(delivered)
     });
     let failed = event == Event::ContentHandoverFailure;
-    Ok(Happening {
+    Happening {
         part_digests: received.part_digests.clone(),
         object: Some(handover.signed.digest()),
         count: received.result.number().unsigned_abs().into(),
@@ -229,7 +248,7 @@ fn received_effect(
         status,
         ..of_mail(event, agency, mail)
     }
-    .into())
+    .into()
 }
 
 /// What happened to mail: both sides' records count it.
@@ -261,7 +280,9 @@ fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Resu
     let DirectoryCommand { signed, object } = command;
     let now = state.now();
     let verdict = match object {
-        DirectoryObject::Change(change) => state.directory().judge_change(signed, change, now)?,
+        DirectoryObject::Change(change) => {
+            state.directory().judge_change(signed, change, now).map_err(of_change)?
+        }
         DirectoryObject::Agreement(agreement) => state.directory().judge_agreement(signed, agreement, now)?,
         DirectoryObject::Mechanism(mechanism) => state.directory().judge_mechanism(signed, mechanism, now)?,
     };
@@ -281,6 +302,30 @@ fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Resu
     Ok(Decision::Do(vec![Effect::Directory { effective_at, what }, changed.into()], Vec::new()))
 }
 
+/// A change has no expiry: what is too old about it is its creation.
+fn of_change(refusal: Refusal) -> Stop {
+    let field = if refusal == Refusal::Expired { "created_at_ms" } else { refusal.field() };
+    Stop::Refused { refusal, field, legal_acts: Vec::new() }
+}
+
+/// The agencies that a change is about, whoever signed it: it belongs into their timelines too.
+fn concerned(state: &State, change: &ChangeBody) -> Vec<AgencyId> {
+    match change {
+        ChangeBody::AdmitAgency { agency, .. }
+        | ChangeBody::PublishKey { agency, .. }
+        | ChangeBody::RevokeKey { agency, .. }
+        | ChangeBody::Profile { agency, .. } => vec![agency.clone()],
+        ChangeBody::Suspend { subject } | ChangeBody::Resume { subject } => {
+            state.directory().concerned_by(subject)
+        }
+        ChangeBody::Genesis { .. }
+        | ChangeBody::AddAdministrator(_)
+        | ChangeBody::RemoveAdministrator(_)
+        | ChangeBody::Calendar(_)
+        | ChangeBody::RestoreOverride => Vec::new(),
+    }
+}
+
 /// The directory record, and the agencies whom it concerns.
 fn directory_record(
     state: &State,
@@ -290,7 +335,13 @@ fn directory_record(
     use wire::directory_record::What;
     let object = command.signed.object().clone();
     match &command.object {
-        DirectoryObject::Change(_) => (What::Change(object), by),
+        DirectoryObject::Change(change) => {
+            let mut parties = by;
+            parties.extend(concerned(state, &change.body));
+            parties.sort();
+            parties.dedup();
+            (What::Change(object), parties)
+        }
         DirectoryObject::Mechanism(_) => (What::Mechanism(object), by),
         DirectoryObject::Agreement(agreement) => {
             let digest = command.signed.digest();
@@ -324,7 +375,8 @@ fn tick(state: &State, caller: &Caller, counts: &[DenialCount]) -> Result<Decisi
     if let Some(subject) = state.directory().lapsed(now) {
         let lapse = wire::Lapse { subject: Some(subject.to_wire()) };
         let what = wire::directory_record::What::Lapse(lapse);
-        let changed = Happening::new(Event::DirectoryChanged);
+        let parties = state.directory().concerned_by(subject);
+        let changed = Happening { parties, ..Happening::new(Event::DirectoryChanged) };
         return Ok(Decision::Do(
             vec![Effect::Directory { effective_at: now, what }, changed.into()],
             Vec::new(),
@@ -353,10 +405,11 @@ fn expiry(state: &State, recipient: &AgencyId, mail: &Mail) -> Effect {
 
 fn counted(state: &State, count: &DenialCount) -> Effect {
     let agency = AgencyId::parse(&count.caller, "caller").ok();
-    let known = agency.filter(|agency| state.directory().agency(agency).is_some());
+    let known = agency.clone().filter(|agency| state.directory().agency(agency).is_some());
     Happening {
-        sender: known.clone(),
-        refusal: Some((count.refusal, "")),
+        sender: agency,
+        actor: Pseudonym::parse(&count.caller, "caller").ok(),
+        refusal: Some((count.refusal, count.refusal.field())),
         count: count.count,
         due_at: count.window_start,
         parties: known.into_iter().collect(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     digest::Digest,
+    evidence::{Event, Happening},
     ids::{AgencyId, Locator, ReferralKey, Release, TimeMs, Urgency},
     lifecycle::Act,
 };
@@ -34,6 +35,40 @@ pub struct Mail {
     pub blocked: bool,
 }
 
+/// What a record does to mail. The mailboxes and each referral's own count of what waits both
+/// follow it, so they cannot come apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Movement {
+    /// An envelope enters its recipient's mailbox.
+    Consigned,
+    /// Parked parts enter it.
+    Released,
+    /// Mail leaves: handed over, expired, or back to its sender.
+    Gone,
+    /// Mail stays, and waits for its sender.
+    Blocked,
+}
+
+impl Movement {
+    pub(crate) fn of(what: &Happening) -> Option<Self> {
+        // A recall's own record names the recall; that of what it takes back names what it was.
+        let taken_back = what.event == Event::Recalled && what.act != Some(Act::Recall);
+        let gone =
+            matches!(what.event, Event::ContentHandover | Event::Expired | Event::ReturnedForResealing);
+        if what.event == Event::ContentConsignment {
+            Some(Self::Consigned)
+        } else if what.event == Event::DisclosureReleased {
+            Some(Self::Released)
+        } else if gone || taken_back {
+            Some(Self::Gone)
+        } else if what.event == Event::ContentHandoverFailure {
+            Some(Self::Blocked)
+        } else {
+            None
+        }
+    }
+}
+
 /// The digest of a list of part digests.
 #[must_use]
 pub fn digest_of_parts(part_digests: &[Digest]) -> Digest {
@@ -53,9 +88,17 @@ pub struct Mailboxes {
 pub struct Mailbox {
     items: BTreeMap<u64, Mail>,
     by_envelope: BTreeMap<Digest, BTreeSet<u64>>,
-    by_referral: BTreeMap<ReferralKey, BTreeSet<u64>>,
+    by_referral: BTreeMap<ReferralKey, Line>,
     /// The referrals that have something to hand over now: by urgency, then by age.
     heads: BTreeSet<(Urgency, u64)>,
+}
+
+/// What waits of one referral, by age and by urgency. Looking for the most urgent must not walk the
+/// line: a sender can make it as long as the mailbox.
+#[derive(Clone, Default, PartialEq, Debug)]
+struct Line {
+    orders: BTreeSet<u64>,
+    urgencies: BTreeSet<(Urgency, u64)>,
 }
 
 impl Mailboxes {
@@ -133,10 +176,18 @@ impl Mailbox {
         self.items.get(order)
     }
 
+    /// Everything of one referral that waits here, oldest first.
+    pub fn of_referral(&self, referral: &ReferralKey) -> impl Iterator<Item = &Mail> {
+        let line = self.by_referral.get(referral);
+        line.into_iter().flat_map(|line| &line.orders).filter_map(|order| self.items.get(order))
+    }
+
     fn put(&mut self, mail: Mail) {
         self.unlist(&mail.referral);
         self.by_envelope.entry(mail.envelope).or_default().insert(mail.order);
-        self.by_referral.entry(mail.referral.clone()).or_default().insert(mail.order);
+        let line = self.by_referral.entry(mail.referral.clone()).or_default();
+        line.orders.insert(mail.order);
+        line.urgencies.insert((mail.urgency, mail.order));
         let referral = mail.referral.clone();
         self.items.insert(mail.order, mail);
         self.list(&referral);
@@ -146,8 +197,19 @@ impl Mailbox {
         let referral = self.items.get(&order)?.referral.clone();
         self.unlist(&referral);
         let mail = self.items.remove(&order)?;
-        forget(&mut self.by_envelope, &mail.envelope, order);
-        forget(&mut self.by_referral, &referral, order);
+        if let Some(orders) = self.by_envelope.get_mut(&mail.envelope) {
+            orders.remove(&order);
+            if orders.is_empty() {
+                self.by_envelope.remove(&mail.envelope);
+            }
+        }
+        if let Some(line) = self.by_referral.get_mut(&referral) {
+            line.orders.remove(&order);
+            line.urgencies.remove(&(mail.urgency, order));
+            if line.orders.is_empty() {
+                self.by_referral.remove(&referral);
+            }
+        }
         self.list(&referral);
         Some(mail)
     }
@@ -166,14 +228,10 @@ impl Mailbox {
     /// The place of a referral among the heads: its most urgent envelope lends its urgency to the
     /// ones before it, which must go first.
     fn head(&self, referral: &ReferralKey) -> Option<(Urgency, u64)> {
-        let orders = self.by_referral.get(referral)?;
-        let first = self.items.get(orders.first()?)?;
-        if first.blocked {
-            return None;
-        }
-        let urgency =
-            orders.iter().filter_map(|order| self.items.get(order)).map(|mail| mail.urgency).min()?;
-        Some((urgency, first.order))
+        let line = self.by_referral.get(referral)?;
+        let first = self.items.get(line.orders.first()?)?;
+        let (urgency, _) = line.urgencies.first()?;
+        if first.blocked { None } else { Some((*urgency, first.order)) }
     }
 
     fn unlist(&mut self, referral: &ReferralKey) {
@@ -185,15 +243,6 @@ impl Mailbox {
     fn list(&mut self, referral: &ReferralKey) {
         if let Some(head) = self.head(referral) {
             self.heads.insert(head);
-        }
-    }
-}
-
-fn forget<K: Ord>(orders: &mut BTreeMap<K, BTreeSet<u64>>, key: &K, order: u64) {
-    if let Some(set) = orders.get_mut(key) {
-        set.remove(&order);
-        if set.is_empty() {
-            orders.remove(key);
         }
     }
 }
@@ -220,7 +269,7 @@ mod tests {
             attempt: 1,
             act: Act::Submit,
             urgency,
-            expires_at: TimeMs(1000 + order),
+            expires_at: TimeMs(1000).plus_ms(order),
             at: Locator { batch: order, entry: 0 },
             release: Release::AtOnce,
             parts: digest_of_parts(&[]),

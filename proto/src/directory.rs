@@ -14,7 +14,7 @@ use crate::{
     digest::Digest,
     dsse::{PayloadType, Signed},
     header::Header,
-    ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Locator, Pseudonym, TimeMs, closed_list},
+    ids::{Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Locator, Pseudonym, TimeMs, closed_list},
     key::{KeyId, PublicKey},
     log::checkpoint::Origin,
     mechanism::Mechanism,
@@ -141,6 +141,18 @@ pub struct Suspension {
 }
 
 impl Suspension {
+    /// A stop by one lapses; one that two ask for together does not.
+    fn new(by: Vec<String>, now: TimeMs) -> Self {
+        let lapses_at = (by.len() < 2).then(|| now.plus_ms(SUSPENSION_LAPSE_MS));
+        Self { by, since: now, lapses_at }
+    }
+
+    fn confirmed_by(mut self, by: Vec<String>) -> Self {
+        let others: Vec<_> = by.into_iter().filter(|who| !self.by.contains(who)).collect();
+        self.by.extend(others);
+        Self { lapses_at: None, ..self }
+    }
+
     fn holds(&self, now: TimeMs) -> bool {
         self.lapses_at.is_none_or(|lapses_at| now < lapses_at)
     }
@@ -157,7 +169,7 @@ pub struct Memorandum {
     pub signed_by: BTreeMap<AgencyId, Locator>,
     /// Set while it is suspended.
     pub suspension: Option<Suspension>,
-    /// Whether a later revision is in force instead.
+    /// Whether every party has signed a later revision, which replaces it from its own first day.
     pub superseded: bool,
 }
 
@@ -235,13 +247,46 @@ impl Directory {
         if !memorandum.all_signed() {
             return Err(Refusal::AgreementNotSigned);
         }
-        if memorandum.superseded {
+        if now < memorandum.agreement.valid_from {
+            return Err(Refusal::AgreementNotYet);
+        }
+        if now >= memorandum.agreement.valid_until {
+            return Err(Refusal::AgreementEnded);
+        }
+        if memorandum.superseded && self.successor_began(digest, now) {
             return Err(Refusal::AgreementSuperseded);
         }
         if memorandum.suspension.as_ref().is_some_and(|suspension| suspension.holds(now)) {
             return Err(Refusal::AgreementSuspended);
         }
         Ok(&memorandum.agreement)
+    }
+
+    /// A revision that is signed before its first day replaces nothing before that day: else nobody
+    /// could refer to anybody in between.
+    fn successor_began(&self, digest: &Digest, now: TimeMs) -> bool {
+        self.agreements.values().any(|held| {
+            let agreement = &held.agreement;
+            agreement.supersedes == Some(*digest) && held.all_signed() && agreement.valid_from <= now
+        })
+    }
+
+    /// Whether an agreement, or a later revision of it, is in force between two agencies.
+    #[must_use]
+    pub fn is_continued(&self, digest: &Digest, between: (&AgencyId, &AgencyId), now: TimeMs) -> bool {
+        let in_force = |digest| self.agreement_in_force(digest, between, now).is_ok();
+        let mut later = self.agreements.keys().filter(|later| self.is_later_revision(later, digest));
+        in_force(digest) || later.any(in_force)
+    }
+
+    /// Whether an agreement that every party has signed is a later revision of another.
+    #[must_use]
+    pub fn is_later_revision(&self, later: &Digest, of: &Digest) -> bool {
+        let (Some(later), Some(of)) = (self.agreements.get(later), self.agreements.get(of)) else {
+            return false;
+        };
+        let newer = later.agreement.revision > of.agreement.revision;
+        later.agreement.id == of.agreement.id && newer && later.all_signed()
     }
 
     /// The key for verifying a signature, with no word on whether it is in force.
@@ -289,6 +334,16 @@ impl Directory {
         self.mechanism.as_ref()
     }
 
+    /// The agencies that a stop of this subject touches.
+    pub(crate) fn concerned_by(&self, subject: &Subject) -> Vec<AgencyId> {
+        match subject {
+            Subject::Agency(agency) => vec![agency.clone()],
+            Subject::Agreement(digest) => {
+                self.agreements.get(digest).map_or_else(Vec::new, |held| held.agreement.parties.clone())
+            }
+        }
+    }
+
     /// The first stop that has lapsed by a moment.
     #[must_use]
     pub(crate) fn lapsed(&self, now: TimeMs) -> Option<&Subject> {
@@ -307,7 +362,9 @@ impl Directory {
     #[must_use]
     pub fn may_refer(&self, from: &AgencyId, to: &AgencyId, header: &Header, now: TimeMs) -> bool {
         let between = self.directions.get(&(from.clone(), to.clone()));
-        let like = Header { to: to.clone(), parts: Vec::new(), ..header.clone() };
+        // A fallback is not asked by name, whatever the first recipient was.
+        let addressing = Addressing::ByNeed;
+        let like = Header { to: to.clone(), parts: Vec::new(), addressing, ..header.clone() };
         between.into_iter().flatten().any(|digest| {
             let agreement = self.agreement_in_force(digest, (from, to), now);
             agreement.is_ok_and(|agreement| agreement.permits(&like, now).is_ok())
@@ -319,7 +376,6 @@ impl Directory {
     /// Applies a signed change.
     pub(crate) fn apply_change(&mut self, signed: &Signed, change: &Change, place: Applied) {
         let Change { id, created_at, body } = change;
-        let by = self.signed_by(signed, place.time);
         let oldest = place.time.minus_ms(CHANGE_AGE_MS_MAX);
         self.changes.retain(|_, made| made.created_at >= oldest);
         self.changes
@@ -342,7 +398,10 @@ impl Directory {
                     entry.profile = Some(profile.clone());
                 }
             }
-            ChangeBody::Suspend { subject } => self.suspend(subject, by, place.time),
+            ChangeBody::Suspend { subject } => {
+                let by = self.stopped_by(signed, subject, place.time);
+                self.suspend(subject, by, place.time);
+            }
             ChangeBody::Resume { subject } => self.release(subject),
             ChangeBody::AddAdministrator(administrator) => self.add_administrator(administrator),
             ChangeBody::RemoveAdministrator(pseudonym) => self.remove_administrator(pseudonym),
@@ -408,20 +467,19 @@ impl Directory {
         let Some(slot) = self.suspension_mut(subject) else {
             return;
         };
-        let running = slot.take().filter(|suspension| suspension.holds(now));
-        let Some(mut suspension) = running else {
-            let alone = by.len() < 2;
-            let lapses_at = alone.then(|| now.plus_ms(SUSPENSION_LAPSE_MS));
-            *slot = Some(Suspension { by, since: now, lapses_at });
-            if let Some(lapses_at) = lapses_at {
-                self.lapses.entry(lapses_at).or_default().insert(subject.clone());
-            }
-            return;
+        let before = slot.take();
+        let lapse = before.as_ref().and_then(|suspension| suspension.lapses_at);
+        let suspension = match before.filter(|suspension| suspension.holds(now)) {
+            Some(running) => running.confirmed_by(by),
+            None => Suspension::new(by, now),
         };
-        let lapse = suspension.lapses_at.take();
-        suspension.by.extend(by);
+        let lapses_at = suspension.lapses_at;
         *slot = Some(suspension);
+        // Also that of a stop which has lapsed and was not cleared away yet: it would end this one.
         self.forget_lapse(subject, lapse);
+        if let Some(lapses_at) = lapses_at {
+            self.lapses.entry(lapses_at).or_default().insert(subject.clone());
+        }
     }
 
     fn forget_lapse(&mut self, subject: &Subject, lapses_at: Option<TimeMs>) {
@@ -497,6 +555,7 @@ pub(crate) struct Applied {
 
 /// A signed object that changes the directory, read.
 #[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, behind the box of its command")]
 pub enum DirectoryObject {
     /// A change of one entry.
     Change(Change),

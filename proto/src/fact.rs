@@ -35,6 +35,7 @@ impl From<Happening> for Effect {
 
 /// Something decided, in its place, with the bytes that are committed.
 #[derive(Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly every fact is a record: its place is rarely wasted")]
 pub enum Fact {
     /// An evidence record.
     Evidence(Record),

@@ -139,7 +139,28 @@ impl Header {
         if self.inline_bytes() > INLINE_BYTES_MAX {
             return Err(Malformed::TooLarge { field: "parts.length_bytes", limit: INLINE_BYTES_MAX });
         }
+        self.check_releases()?;
         Ok(self)
+    }
+
+    /// A part that waits for something that will never happen would be taken and never delivered.
+    fn check_releases(&self) -> Result<(), Malformed> {
+        let submits = self.act == Act::Submit;
+        for part in &self.parts {
+            let comes = match part.release {
+                Release::AtOnce => true,
+                Release::OnAcceptance => submits && self.kind.expects_answer(),
+                Release::OnTurn => submits,
+            };
+            if !comes {
+                return Err(Malformed::Form { field: "parts.release" });
+            }
+            // What is sealed for a fallback waits for its turn, and nothing else does.
+            if part.recipient.is_some() != (part.release == Release::OnTurn) {
+                return Err(Malformed::Form { field: "parts.recipient" });
+            }
+        }
+        Ok(())
     }
 
     /// Unique name of the envelope.

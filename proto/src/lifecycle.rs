@@ -391,6 +391,12 @@ impl Status {
         !OPEN.contains(&self)
     }
 
+    /// Whether the recipient has accepted, and the attempt goes on: identity may travel.
+    #[must_use]
+    pub fn is_taken(self) -> bool {
+        TAKEN.contains(&self)
+    }
+
     /// Whether the referrer may ask another agency now.
     #[must_use]
     pub fn allows_new_attempt(self) -> bool {
@@ -450,10 +456,16 @@ mod tests {
             }
         }
         let golden = include_str!("../tests/golden/lifecycle.txt");
-        for (ours, agreed) in listed.lines().zip(golden.lines()) {
-            assert_eq!(ours, agreed);
+        for (place, (ours, agreed)) in (1..).zip(listed.lines().zip(golden.lines())) {
+            assert_eq!(ours, agreed, "line {place} of tests/golden/lifecycle.txt");
         }
-        assert_eq!(listed.len(), golden.len());
+        let (ours, agreed) = (listed.lines().count(), golden.lines().count());
+        assert_eq!(
+            ours,
+            agreed,
+            "the table has {ours} rows, tests/golden/lifecycle.txt {agreed}: the first {} are the same",
+            ours.min(agreed)
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The agreed referral mechanism: versioned, ordered rules by which a need finds its recipient, as
 //! far as the coarse header can test them. Not here: the detail that only the sender's agent knows.
 
+use std::collections::BTreeSet;
+
 use crate::{
     Malformed, canonical,
     header::Header,
@@ -52,7 +54,12 @@ impl Mechanism {
             return Err(Malformed::Missing { field: "revision" });
         }
         canonical::limit(wire.rules.len(), RULES_MAX, "rules")?;
-        let rules = wire.rules.iter().map(Rule::parse).collect::<Result<_, _>>()?;
+        let rules = wire.rules.iter().map(Rule::parse).collect::<Result<Vec<_>, _>>()?;
+        // Evidence names the rule that matched: one name, one rule.
+        let names: BTreeSet<_> = rules.iter().map(|rule| &rule.rule_id).collect();
+        if names.len() != rules.len() {
+            return Err(Malformed::Form { field: "rules.rule_id" });
+        }
         Ok(Self { revision: wire.revision, rules })
     }
 

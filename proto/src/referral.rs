@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    delivery::Movement,
     digest::Digest,
     evidence::{Commitment, Event, Record},
     header::{Header, Part},
@@ -105,17 +106,22 @@ impl Referral {
         if let (Event::SubmissionAcceptance, Some(header)) = (record.what.event, header) {
             referral.submitted(record, header, at);
         }
-        match record.what.event {
-            Event::ContentConsignment => referral.waiting = referral.waiting.saturating_add(1),
-            Event::DisclosureReleased => {
+        match Movement::of(&record.what) {
+            Some(Movement::Consigned) => referral.waiting = referral.waiting.saturating_add(1),
+            Some(Movement::Released) => {
                 referral.waiting = referral.waiting.saturating_add(1);
                 referral.parked = None;
             }
-            Event::ContentHandover | Event::Expired => referral.waiting = referral.waiting.saturating_sub(1),
-            _ => {}
+            Some(Movement::Gone) => referral.waiting = referral.waiting.saturating_sub(1),
+            Some(Movement::Blocked) | None => {}
         }
         if let Some(status) = record.what.status {
             referral.go(status);
+        }
+        let present = record.what.attempt == referral.attempt();
+        if record.what.event == Event::ConsentWithdrawn && present {
+            // The recipient may accept before it has read of the withdrawal.
+            referral.parked = None;
         }
     }
 
@@ -148,6 +154,9 @@ impl Referral {
         }
         self.recipients.push(header.to.clone());
         self.resumes_to = None;
+        self.kind = header.kind;
+        self.category = header.category.clone();
+        self.service = header.service.clone();
         self.urgency = header.urgency;
         self.agreement = header.agreement;
         self.identity_allowed = header.identity_allowed;

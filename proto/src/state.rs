@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     caller::Caller,
     command::Command,
-    delivery::{Mail, Mailboxes, digest_of_parts},
+    delivery::{Mail, Mailboxes, Movement, digest_of_parts},
     digest::Digest,
     directory::{Applied, Directory, DirectoryObject, Subject},
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
@@ -201,6 +201,11 @@ impl State {
     /// Begins a batch at a moment, which is never before the last one's.
     pub fn begin_batch(&mut self, wall: TimeMs) -> TimeMs {
         self.now = self.now.max(wall);
+        let now = self.now;
+        if self.denials.len() >= DENIAL_WINDOWS_MAX {
+            // Else those that are over would keep every new caller's denials out of the evidence.
+            self.denials.retain(|_, window| !window.is_over(now));
+        }
         self.now
     }
 
@@ -295,9 +300,6 @@ impl State {
             *window = DenialWindow { start: now, recorded: 0 };
         }
         window.recorded = window.recorded.saturating_add(1);
-        if self.denials.len() >= DENIAL_WINDOWS_MAX {
-            self.denials.retain(|_, window| !window.is_over(now));
-        }
     }
 
     fn apply_mail(&mut self, record: &Record, cause: Cause<'_>) {
@@ -305,20 +307,20 @@ impl State {
         let (Some(recipient), Some(envelope)) = (&what.recipient, what.envelope) else {
             return;
         };
-        match what.event {
-            Event::ContentConsignment => self.consign(record, cause),
-            Event::DisclosureReleased => self.disclose(record),
-            Event::ContentHandover | Event::Expired => {
+        match Movement::of(what) {
+            Some(Movement::Consigned) => self.consign(record, cause),
+            Some(Movement::Released) => self.disclose(record),
+            Some(Movement::Gone) => {
                 if let Some(order) = self.waiting_order(recipient, &envelope) {
                     self.mailboxes.take(recipient, order);
                 }
             }
-            Event::ContentHandoverFailure => {
+            Some(Movement::Blocked) => {
                 if let Some(order) = self.waiting_order(recipient, &envelope) {
                     self.mailboxes.block(recipient, order);
                 }
             }
-            _ => {}
+            None => {}
         }
     }
 

@@ -1,9 +1,9 @@
 //! Deciding an envelope: every rule in order of precedence. Not here: the lifecycle's table
 //! (`lifecycle`) and the agreement's clauses (`agreement`).
 
-use super::{Decision, Load, Stop, acting_agency};
+use super::{Decision, Load, Stop, acting_agency, recall};
 use crate::{
-    agreement::Clause,
+    agreement::{Clause, Disclosure},
     caller::Caller,
     command::Push,
     delivery::MAILBOX_ITEMS_MAX,
@@ -14,7 +14,7 @@ use crate::{
     ids::{AgencyId, Code, PartClass},
     known::Lookup,
     lifecycle::{Act, Status, Transition, Who, legal_acts, transition},
-    referral::{ATTEMPTS_MAX, Referral},
+    referral::{ATTEMPTS_MAX, Parked, Referral},
     refusal::Refusal,
     state::State,
 };
@@ -41,23 +41,22 @@ pub(super) fn decide(state: &State, caller: &Caller, push: &Push) -> Result<Deci
     }
     check_sender(state, caller, push)?;
     check_times(state, header)?;
-    let referral = find_referral(state, header)?;
-    let clause = check_route(state, header, referral)?;
-    let clause = clause.map(|clause| clause.clause_id.clone());
+    let found = find_referral(state, header)?;
+    let clause = check_route(state, header, found)?.map(|clause| clause.clause_id.clone());
     check_keys(state, header)?;
     check_addressing(state, header)?;
-    let Some(referral) = referral else {
-        return open(state, push, clause);
-    };
-    check_chain(header, referral)?;
-    if header.act == Act::Submit {
-        check_new_attempt(header, referral)?;
-        check_room(state, &header.to)?;
-        return Ok(Decision::Do(submission(push, clause), Vec::new()));
+    match found {
+        Found::Opening => open(state, push, clause),
+        Found::Nothing => Err(Refusal::UnknownReferral.into()),
+        Found::Referral(referral) => {
+            check_chain(header, referral)?;
+            if header.act == Act::Submit {
+                new_attempt(state, push, clause, referral)
+            } else {
+                act(state, push, referral)
+            }
+        }
     }
-    let transition = check_act(header, referral)?;
-    check_room(state, &header.to)?;
-    Ok(Decision::Do(act(push, referral, transition), Vec::new()))
 }
 
 fn check_sender(state: &State, caller: &Caller, push: &Push) -> Result<(), Stop> {
@@ -89,28 +88,41 @@ fn check_times(state: &State, header: &Header) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The referral that an envelope belongs to; none when it opens one. Who is no party of it learns
-/// no more than who made its name up.
-fn find_referral<'a>(state: &'a State, header: &Header) -> Result<Option<&'a Referral>, Stop> {
-    if header.opens() {
-        return Ok(None);
-    }
-    let Some(referral) = state.referral(&header.referral) else {
-        return if state.is_absent(&header.referral) {
-            Err(Refusal::UnknownReferral.into())
-        } else {
-            Err(Decision::Load(Load::Referral(header.referral.clone())).into())
-        };
-    };
-    if is_party(referral, header) { Ok(Some(referral)) } else { Err(Refusal::UnknownReferral.into()) }
+/// The referral that an envelope belongs to.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    /// It opens one.
+    Opening,
+    /// None, or none that the sender may know of in this way: there is one answer for both.
+    Nothing,
+    /// This one.
+    Referral(&'a Referral),
 }
 
+fn find_referral<'a>(state: &'a State, header: &Header) -> Result<Found<'a>, Stop> {
+    if header.opens() {
+        return Ok(Found::Opening);
+    }
+    match state.referral(&header.referral) {
+        Some(referral) if is_party(referral, header) => Ok(Found::Referral(referral)),
+        Some(_) => Ok(Found::Nothing),
+        None if state.is_absent(&header.referral) => Ok(Found::Nothing),
+        None => Err(Decision::Load(Load::Referral(header.referral.clone())).into()),
+    }
+}
+
+/// Whether the envelope goes between the agency that opened the referral and the one that it asks in
+/// the attempt. Who was asked before does not learn how often others were asked since.
 fn is_party(referral: &Referral, header: &Header) -> bool {
     let opened_by = &header.referral.opened_by;
-    if header.from != *opened_by {
-        return header.to == *opened_by && referral.recipients.contains(&header.from);
+    let opener_sends = header.from == *opened_by;
+    let asked = if opener_sends { &header.to } else { &header.from };
+    if header.act == Act::Submit {
+        return opener_sends || (header.to == *opened_by && referral.recipients.contains(asked));
     }
-    header.act == Act::Submit || referral.recipients.contains(&header.to)
+    let of_attempt = referral.recipient_of(header.attempt) == Some(asked);
+    let too_far = opener_sends && header.attempt > referral.attempt() && referral.recipients.contains(asked);
+    (opener_sends || header.to == *opened_by) && (of_attempt || too_far)
 }
 
 /// A submission needs an agreement in force and a clause that allows it. An act goes on under the
@@ -119,40 +131,60 @@ fn is_party(referral: &Referral, header: &Header) -> bool {
 fn check_route<'a>(
     state: &'a State,
     header: &Header,
-    referral: Option<&Referral>,
+    found: Found<'_>,
 ) -> Result<Option<&'a Clause>, Refusal> {
     let now = state.now();
-    if header.act != Act::Submit {
-        if referral.is_some_and(|referral| referral.agreement != header.agreement) {
-            return Err(Refusal::NoAgreement);
-        }
-        let identity = header.parts.iter().any(|part| part.class == PartClass::Identity);
-        if !identity {
-            return Ok(None);
-        }
+    let answers = match found {
+        Found::Referral(referral) if header.act != Act::Submit => Some(referral),
+        Found::Referral(_) | Found::Opening | Found::Nothing => None,
+    };
+    if answers.is_some_and(|referral| !is_its_agreement(state, header, referral)) {
+        return Err(Refusal::NoAgreement);
+    }
+    if header.act != Act::Submit && !carries_identity(header) {
+        return Ok(None);
     }
     let between = (&header.from, &header.to);
     let agreement = state.directory().agreement_in_force(&header.agreement, between, now)?;
     if state.directory().is_suspended(&header.to, now) {
         return Err(Refusal::RecipientSuspended);
     }
-    agreement.permits(header, now).map(Some)
+    let clause = agreement.permits(header, now)?;
+    if answers.is_some_and(|referral| is_too_early(header, clause, referral)) {
+        return Err(Refusal::IdentityTooEarly);
+    }
+    Ok(Some(clause))
+}
+
+fn carries_identity(header: &Header) -> bool {
+    header.parts.iter().any(|part| part.class == PartClass::Identity)
+}
+
+/// Whether an act names the agreement of its referral, or a later revision of it. Of an attempt that
+/// is over, the referral holds no agreement any more: any that binds the two will do.
+fn is_its_agreement(state: &State, header: &Header, referral: &Referral) -> bool {
+    let directory = state.directory();
+    if header.attempt < referral.attempt() {
+        let held = directory.agreement(&header.agreement, &header.from);
+        return held.is_some_and(|held| held.agreement.parties.contains(&header.to));
+    }
+    header.agreement == referral.agreement
+        || directory.is_later_revision(&header.agreement, &referral.agreement)
+}
+
+fn is_too_early(header: &Header, clause: &Clause, referral: &Referral) -> bool {
+    let taken = header.attempt == referral.attempt() && referral.status.is_taken();
+    clause.disclosure == Disclosure::OnAcceptance && !taken
 }
 
 fn check_keys(state: &State, header: &Header) -> Result<(), Refusal> {
     let now = state.now();
-    for part in &header.parts {
-        // What is sealed for a fallback names it; everything else is for the recipient.
-        if part.recipient.as_ref().is_some_and(|fallback| !header.fallbacks.contains(fallback)) {
-            return Err(Refusal::FallbackNotAgreed);
-        }
+    let in_force = |owner, id| state.directory().key_in_force(owner, id, KeyPurpose::Sealing, now);
+    let all = header.parts.iter().all(|part| {
         let owner = part.recipient.as_ref().unwrap_or(&header.to);
-        let in_force = |id| state.directory().key_in_force(owner, id, KeyPurpose::Sealing, now);
-        if !part.key_ids.iter().all(in_force) {
-            return Err(Refusal::SealingKeyNotInForce);
-        }
-    }
-    Ok(())
+        part.key_ids.iter().all(|id| in_force(owner, id))
+    });
+    if all { Ok(()) } else { Err(Refusal::SealingKeyNotInForce) }
 }
 
 fn check_addressing(state: &State, header: &Header) -> Result<(), Refusal> {
@@ -164,7 +196,9 @@ fn check_addressing(state: &State, header: &Header) -> Result<(), Refusal> {
         }
     }
     let agreed = |fallback| state.directory().may_refer(&header.from, fallback, header, state.now());
-    if header.fallbacks.iter().all(agreed) { Ok(()) } else { Err(Refusal::FallbackNotAgreed) }
+    let named = header.parts.iter().filter_map(|part| part.recipient.as_ref());
+    let all = header.fallbacks.iter().all(agreed) && named.clone().all(|one| header.fallbacks.contains(one));
+    if all { Ok(()) } else { Err(Refusal::FallbackNotAgreed) }
 }
 
 fn check_chain(header: &Header, referral: &Referral) -> Result<(), Refusal> {
@@ -177,39 +211,47 @@ fn check_chain(header: &Header, referral: &Referral) -> Result<(), Refusal> {
     if follows { Ok(()) } else { Err(Refusal::PreviousDiffers) }
 }
 
-fn check_new_attempt(header: &Header, referral: &Referral) -> Result<(), Refusal> {
+fn new_attempt(
+    state: &State,
+    push: &Push,
+    clause: Option<Code>,
+    referral: &Referral,
+) -> Result<Decision, Stop> {
+    let header = &push.header;
     if header.from != header.referral.opened_by {
-        return Err(Refusal::ActNotLegal);
+        return Err(not_legal(referral.status, Who::Recipient));
     }
-    if !referral.status.allows_new_attempt() {
-        return Err(Refusal::AttemptOpen);
+    if !referral.status.is_final() {
+        return Err(Refusal::AttemptOpen.into());
     }
     let next = referral.attempt().checked_add(1) == Some(header.attempt);
     if !next || referral.recipients.len() >= ATTEMPTS_MAX {
-        return Err(Refusal::AttemptNumber);
+        return Err(Refusal::AttemptNumber.into());
     }
-    if header.reason.is_some() { Err(Refusal::ReasonNotLegal) } else { Ok(()) }
+    if !referral.status.allows_new_attempt() {
+        return Err(not_legal(referral.status, Who::Referrer));
+    }
+    if header.reason.is_some() {
+        return Err(Refusal::ReasonNotLegal.into());
+    }
+    check_room(state, &header.to)?;
+    Ok(Decision::Do(submission(push, clause), Vec::new()))
+}
+
+fn not_legal(status: Status, who: Who) -> Stop {
+    let refusal = Refusal::ActNotLegal;
+    Stop::Refused { refusal, field: refusal.field(), legal_acts: legal_acts(status, who).collect() }
 }
 
 fn check_act(header: &Header, referral: &Referral) -> Result<Transition, Stop> {
-    let opened_by = &header.referral.opened_by;
-    let other = if header.from == *opened_by { &header.to } else { &header.from };
+    let who = if header.from == header.referral.opened_by { Who::Referrer } else { Who::Recipient };
     if header.attempt > referral.attempt() {
         return Err(Refusal::AttemptNumber.into());
     }
-    if referral.recipient_of(header.attempt) != Some(other) {
-        return Err(Refusal::UnknownReferral.into());
-    }
-    let who = referral.who(opened_by, &header.from, header.attempt).ok_or(Refusal::UnknownReferral)?;
-    if header.attempt < referral.attempt() {
-        return ended_attempt(header.act, who).ok_or(Stop::from(Refusal::AttemptEnded));
-    }
-    let Some(transition) = transition(referral.status, header.act, who) else {
-        return Err(Stop::Refused {
-            refusal: Refusal::ActNotLegal,
-            field: Refusal::ActNotLegal.field(),
-            legal_acts: legal_acts(referral.status, who).collect(),
-        });
+    let transition = if header.attempt < referral.attempt() {
+        ended_attempt(header.act, who).ok_or(Refusal::AttemptEnded)?
+    } else {
+        transition(referral.status, header.act, who).ok_or_else(|| not_legal(referral.status, who))?
     };
     if header.act.reason_fits(header.reason) { Ok(transition) } else { Err(Refusal::ReasonNotLegal.into()) }
 }
@@ -226,10 +268,8 @@ fn ended_attempt(act: Act, who: Who) -> Option<Transition> {
     ended.filter(|_| may).map(|transition| Transition { next: crate::lifecycle::Next::Stay, ..transition })
 }
 
-fn check_room(state: &State, to: &AgencyId) -> Result<(), Refusal> {
-    // Each act can release parked parts as well: room for both, or for none.
-    let waiting = state.mailboxes().waiting(to).saturating_add(2);
-    if waiting > MAILBOX_ITEMS_MAX { Err(Refusal::MailboxFull) } else { Ok(()) }
+fn check_room(state: &State, agency: &AgencyId) -> Result<(), Refusal> {
+    if state.mailboxes().waiting(agency) < MAILBOX_ITEMS_MAX { Ok(()) } else { Err(Refusal::MailboxFull) }
 }
 
 fn open(state: &State, push: &Push, clause: Option<Code>) -> Result<Decision, Stop> {
@@ -271,9 +311,9 @@ fn accepted(push: &Push, clause: Option<Code>) -> Effect {
     .into()
 }
 
-fn consigned(push: &Push) -> Effect {
+fn consigned(push: &Push) -> Happening {
     let header = &push.header;
-    of_push(Event::ContentConsignment, push, vec![header.from.clone(), header.to.clone()]).into()
+    of_push(Event::ContentConsignment, push, vec![header.from.clone(), header.to.clone()])
 }
 
 fn submission(push: &Push, clause: Option<Code>) -> Vec<Effect> {
@@ -282,35 +322,49 @@ fn submission(push: &Push, clause: Option<Code>) -> Vec<Effect> {
         let routed = of_push(Event::Routed, push, vec![header.from.clone()]);
         Effect::from(Happening { rule: Some(rule.clone()), ..routed })
     });
-    let submitted = match consigned(push) {
-        Effect::Evidence(happening) if header.attempt > 1 => {
-            Happening { status: Some(Status::Submitted), ..*happening }.into()
-        }
-        effect => effect,
-    };
-    [accepted(push, clause)].into_iter().chain(routed).chain([submitted]).collect()
+    // The first attempt begins as its referral does; each one after it begins anew.
+    let again = (header.attempt > 1).then_some(Status::Submitted);
+    let submitted = Happening { status: again, ..consigned(push) };
+    [accepted(push, clause)].into_iter().chain(routed).chain([submitted.into()]).collect()
 }
 
-fn act(push: &Push, referral: &Referral, transition: Transition) -> Vec<Effect> {
+fn act(state: &State, push: &Push, referral: &Referral) -> Result<Decision, Stop> {
     let header = &push.header;
-    let both = vec![header.from.clone(), header.to.clone()];
+    let transition = check_act(header, referral)?;
+    check_room(state, &header.to)?;
     let after = referral.status_after(transition.next);
     let acted = Happening {
         status: (after != referral.status).then_some(after),
-        ..of_push(transition.event, push, both.clone())
+        ..of_push(transition.event, push, vec![header.from.clone(), header.to.clone()])
     };
-    let accepts = header.act == Act::Accept;
-    let released = referral.parked.as_ref().filter(|_| accepts).map(|parked| {
-        Effect::from(Happening {
-            sender: Some(header.referral.opened_by.clone()),
-            recipient: Some(header.from.clone()),
-            envelope_id: None,
-            envelope: Some(parked.envelope),
-            part_digests: parked.part_digests.clone(),
-            act: Some(Act::Submit),
-            reason: None,
-            ..of_push(Event::DisclosureReleased, push, both)
-        })
-    });
-    [accepted(push, None), acted.into(), consigned(push)].into_iter().chain(released).collect()
+    let mut effects = vec![accepted(push, None), acted.into(), consigned(push).into()];
+    if let Some(parked) = referral.parked.as_ref().filter(|_| releases(state, header, referral)) {
+        // It goes into the mailbox of the agency that accepts.
+        check_room(state, &header.from)?;
+        effects.push(released(push, parked));
+    }
+    effects.extend(recall::taken_back(state, header, after));
+    Ok(Decision::Do(effects, Vec::new()))
+}
+
+/// Whether an act releases what is parked: an acceptance, unless the agreement was stopped or has
+/// ended without a later revision. Then it waits for a disclosure by the sender, who is a person.
+fn releases(state: &State, header: &Header, referral: &Referral) -> bool {
+    let between = (&header.to, &header.from);
+    header.act == Act::Accept && state.directory().is_continued(&referral.agreement, between, state.now())
+}
+
+fn released(push: &Push, parked: &Parked) -> Effect {
+    let header = &push.header;
+    Happening {
+        sender: Some(header.referral.opened_by.clone()),
+        recipient: Some(header.from.clone()),
+        envelope_id: None,
+        envelope: Some(parked.envelope),
+        part_digests: parked.part_digests.clone(),
+        act: Some(Act::Submit),
+        reason: None,
+        ..of_push(Event::DisclosureReleased, push, vec![header.from.clone(), header.to.clone()])
+    }
+    .into()
 }

@@ -3,7 +3,8 @@
 
 use super::{
     ADMINISTRATORS_MAX, AGENCIES_MAX, AGENCY_KEYS_MAX, AGREEMENTS_MAX, Administrator, CALENDARS_MAX,
-    CHANGE_AGE_MS_MAX, Change, ChangeBody, Directory, KEY_DELAY_MS, KeyPurpose, PublicKeyOf, Subject,
+    CHANGE_AGE_MS_MAX, Change, ChangeBody, Directory, KEY_DELAY_MS, KeyPurpose, Memorandum, Owner,
+    PublicKeyOf, Subject,
 };
 use crate::{
     agreement::Agreement,
@@ -40,13 +41,13 @@ struct Signers<'a> {
 }
 
 impl Signers<'_> {
-    fn by(&self) -> Vec<String> {
-        let administrators = self.administrators.iter().map(ToString::to_string);
-        administrators.chain(self.agencies.iter().map(ToString::to_string)).collect()
-    }
-
     fn includes(&self, key: PublicKey) -> bool {
         self.keys.contains(&key.id())
+    }
+
+    /// Whose key is in force is in the directory.
+    fn owner(&self, agency: &AgencyId) -> Result<(), Refusal> {
+        if self.agencies.contains(&agency) { Ok(()) } else { Err(Refusal::NotEnoughSigners) }
     }
 
     fn two_administrators(&self) -> Result<(), Refusal> {
@@ -64,9 +65,26 @@ impl Directory {
         Signers { administrators, agencies, keys }
     }
 
-    /// Who signed an object, of those whose keys are in force: pseudonyms, then agencies.
-    pub(super) fn signed_by(&self, signed: &Signed, now: TimeMs) -> Vec<String> {
-        self.signers(signed, now).by()
+    /// Who of an object's signers can stop a subject: administrators, and of an agreement its parties.
+    /// Whoever else signed does not make a second person.
+    pub(super) fn stopped_by(&self, signed: &Signed, subject: &Subject, now: TimeMs) -> Vec<String> {
+        self.who_stops(&self.signers(signed, now), subject)
+    }
+
+    fn who_stops(&self, signers: &Signers<'_>, subject: &Subject) -> Vec<String> {
+        let is_party = |agency: &&&AgencyId| match subject {
+            Subject::Agency(_) => false,
+            Subject::Agreement(digest) => self.agreement(digest, agency).is_some(),
+        };
+        let administrators = signers.administrators.iter().map(ToString::to_string);
+        let parties = signers.agencies.iter().filter(is_party).map(ToString::to_string);
+        administrators.chain(parties).collect()
+    }
+
+    /// While an agency is suspended its signature opens nothing, whoever carries it in.
+    fn none_suspended(&self, signers: &Signers<'_>, now: TimeMs) -> Result<(), Refusal> {
+        let suspended = signers.agencies.iter().any(|agency| self.is_suspended(agency, now));
+        if suspended { Err(Refusal::SenderSuspended) } else { Ok(()) }
     }
 
     /// Judges a change.
@@ -78,32 +96,31 @@ impl Directory {
             let same = made.digest == signed.digest();
             return if same { Ok(Verdict::Done(made.at)) } else { Err(Refusal::ChangeIdTaken) };
         }
+        let begins = matches!(change.body, ChangeBody::Genesis { .. });
+        if self.network.is_none() && !begins {
+            return Err(Refusal::NoNetwork);
+        }
+        let signers = self.signers(signed, now);
+        self.none_suspended(&signers, now)?;
         if change.created_at > now.plus_ms(CLOCK_SKEW_MS_MAX) {
             return Err(Refusal::CreatedInFuture);
         }
         if change.created_at < now.minus_ms(CHANGE_AGE_MS_MAX) {
             return Err(Refusal::Expired);
         }
-        let signers = self.signers(signed, now);
         let effective_at = self.judge_body(&change.body, &signers, now)?;
         Ok(Verdict::Allowed { effective_at, by: signers.agencies.into_iter().cloned().collect() })
     }
 
     fn judge_body(&self, body: &ChangeBody, signers: &Signers<'_>, now: TimeMs) -> Result<TimeMs, Refusal> {
-        if let ChangeBody::Genesis { administrators, .. } = body {
-            return self.judge_genesis(administrators, signers).map(|()| now);
-        }
-        if self.network.is_none() {
-            return Err(Refusal::NoNetwork);
-        }
         let judged = match body {
-            ChangeBody::Genesis { .. } => Err(Refusal::GenesisDone),
+            ChangeBody::Genesis { administrators, .. } => self.judge_genesis(administrators, signers),
             ChangeBody::AdmitAgency { agency, signing_key, .. } => {
                 self.judge_admission(agency, *signing_key, signers)
             }
             ChangeBody::PublishKey { agency, key } => return self.judge_key(agency, key, signers, now),
             ChangeBody::RevokeKey { agency, key_id } => self.judge_revocation(agency, key_id, signers, now),
-            ChangeBody::Profile { agency, .. } => self.judge_owner(agency, signers),
+            ChangeBody::Profile { agency, .. } => signers.owner(agency),
             ChangeBody::Suspend { subject } => self.judge_stop(subject, signers, now),
             ChangeBody::Resume { subject } => self.judge_start(subject, signers, now),
             ChangeBody::AddAdministrator(administrator) => self.judge_administrator(administrator, signers),
@@ -138,10 +155,8 @@ impl Directory {
         if self.agencies.contains_key(agency) {
             return Err(Refusal::AgencyExists);
         }
-        if self.agencies.len() >= AGENCIES_MAX {
-            return Err(Refusal::DirectoryFull);
-        }
-        self.judge_new_signing_key(key, signers)
+        self.judge_new_signing_key(key, signers)?;
+        if self.agencies.len() >= AGENCIES_MAX { Err(Refusal::DirectoryFull) } else { Ok(()) }
     }
 
     fn judge_new_signing_key(&self, key: PublicKey, signers: &Signers<'_>) -> Result<(), Refusal> {
@@ -163,15 +178,15 @@ impl Directory {
             signers.two_administrators()?;
         }
         let entry = self.agencies.get(agency).ok_or(Refusal::SubjectUnknown)?;
-        let kept = entry.keys.iter().filter(|key| key.revoked_at.is_none()).count();
-        if kept >= AGENCY_KEYS_MAX {
-            return Err(Refusal::DirectoryFull);
-        }
         if self.owners.contains_key(&key.id()) {
             return Err(Refusal::KeyTaken);
         }
         if let Some(key) = key.signing() {
             self.judge_new_signing_key(key, signers)?;
+        }
+        let kept = entry.keys.iter().filter(|key| key.revoked_at.is_none()).count();
+        if kept >= AGENCY_KEYS_MAX {
+            return Err(Refusal::DirectoryFull);
         }
         Ok(if by_owner { now } else { now.plus_ms(KEY_DELAY_MS) })
     }
@@ -201,21 +216,9 @@ impl Directory {
         if by_owner && is_signing && !others { Err(Refusal::LastKey) } else { Ok(()) }
     }
 
-    fn judge_owner(&self, agency: &AgencyId, signers: &Signers<'_>) -> Result<(), Refusal> {
-        if !self.agencies.contains_key(agency) {
-            return Err(Refusal::SubjectUnknown);
-        }
-        if signers.agencies.contains(&agency) { Ok(()) } else { Err(Refusal::NotEnoughSigners) }
-    }
-
     fn judge_stop(&self, subject: &Subject, signers: &Signers<'_>, now: TimeMs) -> Result<(), Refusal> {
-        let party_signs = match subject {
-            Subject::Agency(_) => false,
-            Subject::Agreement(digest) => {
-                signers.agencies.iter().any(|agency| self.agreement(digest, agency).is_some())
-            }
-        };
-        if signers.administrators.is_empty() && !party_signs {
+        let by = self.who_stops(signers, subject);
+        if by.is_empty() {
             return Err(Refusal::NotEnoughSigners);
         }
         if !self.knows(subject) {
@@ -225,7 +228,7 @@ impl Directory {
             return Ok(());
         };
         // A second person confirms; the first one again does not make two.
-        let second = signers.by().iter().any(|who| !suspension.by.contains(who));
+        let second = by.iter().any(|who| !suspension.by.contains(who));
         if suspension.lapses_at.is_some() && second { Ok(()) } else { Err(Refusal::AlreadySuspended) }
     }
 
@@ -247,13 +250,11 @@ impl Directory {
 
     fn judge_administrator(&self, new: &Administrator, signers: &Signers<'_>) -> Result<(), Refusal> {
         signers.two_administrators()?;
+        self.judge_new_signing_key(new.key, signers)?;
         if self.administrators.contains_key(&new.pseudonym) {
             return Err(Refusal::AdministratorExists);
         }
-        if self.administrators.len() >= ADMINISTRATORS_MAX {
-            return Err(Refusal::DirectoryFull);
-        }
-        self.judge_new_signing_key(new.key, signers)
+        if self.administrators.len() >= ADMINISTRATORS_MAX { Err(Refusal::DirectoryFull) } else { Ok(()) }
     }
 
     fn judge_removal(&self, pseudonym: &Pseudonym, signers: &Signers<'_>) -> Result<(), Refusal> {
@@ -281,32 +282,46 @@ impl Directory {
             return Err(Refusal::NoNetwork);
         }
         let signers = self.signers(signed, now);
+        let held = self.agreements.get(&signed.digest());
         let parties_only = signers.agencies.iter().all(|agency| agreement.parties.contains(agency));
         // Every signature must be a party's, so that no other ever stands under a memorandum.
-        if !parties_only || signers.agencies.len() != signed.signers().len() {
+        let all_count = parties_only && signers.agencies.len() == signed.signers().len();
+        if let Some(at) = held.and_then(|held| self.signed_before(signed, held)) {
+            return Ok(Verdict::Done(at));
+        }
+        self.none_suspended(&signers, now)?;
+        if held.is_none() {
+            self.judge_parties(agreement, now)?;
+        }
+        if !all_count {
             return Err(Refusal::NotAParty);
         }
-        if let Some(held) = self.agreements.get(&signed.digest()) {
-            let at = signers.agencies.iter().map(|agency| held.signed_by.get(*agency));
-            if let Some(at) = at.collect::<Option<Vec<_>>>().and_then(|places| places.into_iter().max()) {
-                return Ok(Verdict::Done(*at));
-            }
-        } else {
-            self.judge_new_agreement(agreement, now)?;
+        if held.is_none() {
+            self.judge_new_agreement(agreement)?;
         }
         Ok(Verdict::Allowed { effective_at: now, by: signers.agencies.into_iter().cloned().collect() })
     }
 
-    fn judge_new_agreement(&self, agreement: &Agreement, now: TimeMs) -> Result<(), Refusal> {
+    /// Where the last of an object's signers signed this agreement before, if each of them did. Their
+    /// keys may have been revoked since: what was done stays done.
+    fn signed_before(&self, signed: &Signed, held: &Memorandum) -> Option<Locator> {
+        let place = |key: &KeyId| match self.owners.get(key)? {
+            Owner::Agency(agency) => held.signed_by.get(agency).copied(),
+            Owner::Administrator(_) => None,
+        };
+        let places: Option<Vec<_>> = signed.signers().iter().map(place).collect();
+        places?.into_iter().max()
+    }
+
+    fn judge_parties(&self, agreement: &Agreement, now: TimeMs) -> Result<(), Refusal> {
         if agreement.valid_until <= now {
             return Err(Refusal::AgreementEnded);
         }
-        if !agreement.parties.iter().all(|party| self.agencies.contains_key(party)) {
-            return Err(Refusal::PartyUnknown);
-        }
-        if self.agreements.len() >= AGREEMENTS_MAX {
-            return Err(Refusal::DirectoryFull);
-        }
+        let known = agreement.parties.iter().all(|party| self.agencies.contains_key(party));
+        if known { Ok(()) } else { Err(Refusal::PartyUnknown) }
+    }
+
+    fn judge_new_agreement(&self, agreement: &Agreement) -> Result<(), Refusal> {
         let follows = |old: Digest| {
             self.agreements.get(&old).is_some_and(|old| {
                 old.agreement.id == agreement.id
@@ -314,7 +329,10 @@ impl Directory {
                     && old.agreement.parties == agreement.parties
             })
         };
-        if agreement.supersedes.is_none_or(follows) { Ok(()) } else { Err(Refusal::RevisionNotNext) }
+        if !agreement.supersedes.is_none_or(follows) {
+            return Err(Refusal::RevisionNotNext);
+        }
+        if self.agreements.len() >= AGREEMENTS_MAX { Err(Refusal::DirectoryFull) } else { Ok(()) }
     }
 
     /// Judges a mechanism.

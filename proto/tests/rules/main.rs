@@ -1,0 +1,9 @@
+//! The rules, tested from outside: commands in, decisions and evidence out. One program, so that the
+//! small network that all of them use is built once.
+
+mod authority;
+mod delivery;
+mod network;
+mod random;
+mod refusals;
+mod writer;
