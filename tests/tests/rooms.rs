@@ -34,7 +34,8 @@ fn the_gateway_holds_no_code_that_could_open_a_part() {
 
 #[test]
 fn the_rules_have_no_io() {
-    let barred = ["tokio", "tonic", "sled", "journal", "gateway", "rustix", "getrandom", "rand", "tracing", "libc"];
+    let barred =
+        ["tokio", "tonic", "sled", "journal", "gateway", "rustix", "getrandom", "rand", "tracing", "libc"];
     has_none_of("proto", &barred);
 }
 

@@ -159,6 +159,17 @@ impl Agents {
         place
     }
 
+    /// Whether what was sent may be gone, unfetched: its sender took it back, or the attempt ended
+    /// while identity was on its way.
+    pub(super) fn is_taken_back(&self, sent: &Sent) -> bool {
+        let recipient = &self.referrals[sent.referral].sides[1];
+        let takes_back = |other: &Sent| {
+            let ends = matches!(other.header.act, Act::Recall | Act::WithdrawConsent | Act::Complete);
+            other.referral == sent.referral && ends
+        };
+        sent.header.to == *recipient && self.sent.iter().any(takes_back)
+    }
+
     pub(super) fn find(&self, digest: &Digest) -> Option<&Sent> {
         self.by_digest.get(digest).map(|place| &self.sent[*place])
     }

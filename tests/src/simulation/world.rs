@@ -586,7 +586,7 @@ impl World {
             let waits = state.mailboxes().of(&sent.header.to).and_then(|mailbox| mailbox.find(&sent.digest));
             let signed_for = self.agents.signed_for.contains(&(sent.digest, Release::AtOnce));
             let expired = sent.header.expires_at <= state.now();
-            if waits.is_none() && !signed_for && !expired {
+            if waits.is_none() && !signed_for && !expired && !self.agents.is_taken_back(sent) {
                 return Err(format!("envelope {} was acknowledged and is gone", sent.header.envelope_id));
             }
         }
