@@ -1,5 +1,6 @@
 //! The trials: what tests, simulation and benchmarks share. Ships nothing.
 
+pub mod fixture;
 pub mod network;
 pub mod random;
 pub mod simulation;
