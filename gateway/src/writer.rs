@@ -246,12 +246,11 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             Ok(decision) => decision,
             Err(busy) => return Ok(Outcome::Busy(busy)),
         };
-        let decision = match decision {
-            Decision::Compare(at) => {
-                let field = self.differing_field(&request.command, at, draft)?;
-                refuse_taken_id(&self.state, &request.caller, &request.command, field)
-            }
-            decision => decision,
+        let decision = if let Decision::Compare(at) = decision {
+            let field = self.differing_field(&request.command, at, draft)?;
+            refuse_taken_id(&self.state, &request.caller, &request.command, field)
+        } else {
+            decision
         };
         Ok(match decision {
             Decision::Do(effects, not_taken) => {
@@ -276,9 +275,9 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     /// Decides, and loads what memory does not hold.
     fn decide(&mut self, request: &Request) -> Result<Result<Decision, Busy>, Fault> {
         loop {
-            let load = match (self.rules)(&self.state, &request.caller, &request.command) {
-                Decision::Load(load) => load,
-                decision => return Ok(Ok(decision)),
+            let decision = (self.rules)(&self.state, &request.caller, &request.command);
+            let Decision::Load(load) = decision else {
+                return Ok(Ok(decision));
             };
             match load {
                 Load::Envelope(key) => match self.index.envelope(&key, &self.history) {
@@ -417,7 +416,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             }
             Outcome::Refused { refused, place } => {
                 let receipts = place.map(|place| self.receipts_of(place, committed)).transpose()?;
-                let receipt = receipts.unwrap_or_default().pop();
+                let receipt = receipts.unwrap_or_default().pop().map(Box::new);
                 Answer::Refused {
                     refusal: refused.refusal,
                     field: refused.field,

@@ -130,7 +130,7 @@ pub fn make(folder: &Path) {
 pub fn receipts(answer: &Answer) -> Vec<Receipt> {
     match answer {
         Answer::Taken { receipts, .. } => receipts.clone(),
-        Answer::Refused { receipt, .. } => receipt.iter().cloned().collect(),
+        Answer::Refused { receipt, .. } => receipt.iter().map(|receipt| (**receipt).clone()).collect(),
         Answer::Busy(_) | Answer::Nothing => Vec::new(),
     }
 }

@@ -353,10 +353,10 @@ impl Network {
         header.sequence = of.previous.map_or(1, |(sequence, _)| sequence + 1);
         header.previous = of.previous.map(|(_, digest)| digest);
         header.act = act;
-        header.reason = match act {
-            Act::Decline | Act::Fail => Some(ReasonClass::NoCapacity),
-            Act::Complete => Some(ReasonClass::Served),
-            _ => None,
+        header.reason = if matches!(act, Act::Decline | Act::Fail) {
+            Some(ReasonClass::NoCapacity)
+        } else {
+            (act == Act::Complete).then_some(ReasonClass::Served)
         };
         header.parts = self.describe(&detail, &[(PartClass::Detail, Release::AtOnce)], of.to);
         (header, detail)

@@ -1,5 +1,6 @@
 //! The journal that version 1 of the formats wrote, kept as files: later versions must read it, and
 //! this one must still write it byte for byte.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, and tells what it saw")]
 
 use std::{
     collections::BTreeMap,

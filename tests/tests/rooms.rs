@@ -1,4 +1,5 @@
 //! The rooms' borders: who may depend on whom, and what must be in nobody's tree.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, and tells what it saw")]
 
 use std::{collections::BTreeSet, env, process::Command};
 

@@ -1,4 +1,10 @@
 //! Many seeds of the simulation, and the bugs that it must see.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells what it saw"
+)]
 
 use std::{
     env,

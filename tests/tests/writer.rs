@@ -1,4 +1,5 @@
 //! The writer over the twin's disk: the first steps of a network, by hand.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, and tells what it saw")]
 
 use gateway::{
     history::Log,

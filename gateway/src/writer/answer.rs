@@ -22,7 +22,7 @@ pub enum Answer {
         /// The acts that would be legal now.
         legal_acts: Vec<Act>,
         /// Of the record of it; none when it was only counted.
-        receipt: Option<Receipt>,
+        receipt: Option<Box<Receipt>>,
     },
     /// Not decided: the same bytes may be sent again.
     Busy(Busy),

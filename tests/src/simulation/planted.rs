@@ -90,10 +90,8 @@ thread_local! {
 #[must_use]
 pub fn decide_on_the_state_before(state: &State, caller: &Caller, command: &Command) -> Decision {
     let before = BEFORE.with_borrow(|before| decide(before, caller, command));
-    match before {
-        Decision::Load(_) => decide(state, caller, command),
-        decision => decision,
-    }
+    // What must be loaded is loaded into the state at hand.
+    if matches!(before, Decision::Load(_)) { decide(state, caller, command) } else { before }
 }
 
 /// A published folder that outlives the process.

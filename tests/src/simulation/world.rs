@@ -550,7 +550,7 @@ impl World {
     fn check_answer(&mut self, answer: &Answer) -> Result<(), String> {
         let receipts = match answer {
             Answer::Taken { receipts, .. } => receipts.clone(),
-            Answer::Refused { receipt, .. } => receipt.iter().cloned().collect(),
+            Answer::Refused { receipt, .. } => receipt.iter().map(|receipt| (**receipt).clone()).collect(),
             Answer::Busy(_) | Answer::Nothing => Vec::new(),
         };
         receipts.iter().try_for_each(|receipt| self.check_receipt(receipt))
