@@ -37,9 +37,17 @@ pub type Real = Writer<FileJournal, MemoryRows, Folder>;
 pub const JOURNAL: &str = "journal";
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
-/// Opens the gateway's data in a folder, with an empty index.
+/// Opens the gateway's data in a folder, with an empty index, and lets all follow that can.
 #[must_use]
 pub fn open(folder: &Path, network: &Network) -> Real {
+    let mut writer = open_damaged(folder, network);
+    writer.follow_up(u64::MAX).unwrap();
+    writer
+}
+
+/// As [`open`], where something that would have to be read may be damaged.
+#[must_use]
+pub fn open_damaged(folder: &Path, network: &Network) -> Real {
     let journal = Volume::directory(&folder.join(JOURNAL)).unwrap();
     let closed = Closed::lock(&journal, &Volume::directory(&folder.join("anchor")).unwrap()).unwrap();
     let derived = Derived {
@@ -48,10 +56,7 @@ pub fn open(folder: &Path, network: &Network) -> Real {
         directory: Folder::open(&folder.join("directory")).unwrap(),
     };
     let config = Config { reserve_bytes: 0, ..Config::inline() };
-    let mut writer =
-        start(closed, config, network.keys.clone(), decide, derived, |journal| journal).unwrap().0;
-    writer.follow_up(u64::MAX).unwrap();
-    writer
+    start(closed, config, network.keys.clone(), decide, derived, |journal| journal).unwrap().0
 }
 
 /// What is pushed, with its moment: the network's founding, a referral through its life, one that is
