@@ -74,6 +74,9 @@ impl<R: Rows> Index<R> {
         if mark.batch_no == self.cursor.batch_no {
             self.put(batch, mark.batch_no.get());
             self.cursor = next;
+            if self.pending.len() >= PENDING_ROWS_MAX {
+                self.flush();
+            }
         }
     }
 

@@ -21,6 +21,9 @@ use crate::{
     history::{History, Log, leaves, size_before},
 };
 
+/// How many full tiles and bundles wait in memory to be written.
+pub const UNWRITTEN_MAX: usize = 1024;
+
 /// The file that the checkpoint is published in.
 const CHECKPOINT: &str = "checkpoint";
 const WIDTH: usize = 256;
@@ -108,6 +111,10 @@ impl<F: Files> Tiles<F> {
                 self.append(leaf);
             }
         }
+        if self.unwritten.len() > UNWRITTEN_MAX && self.write().is_err() {
+            tracing::warn!(log = ?self.log, "tiles cannot be written: to be made again from the journal");
+            self.forget();
+        }
     }
 
     /// Takes leaves that are missing, of at most so many batches.
@@ -133,8 +140,9 @@ impl<F: Files> Tiles<F> {
     /// # Errors
     /// [`Fault::Derived`].
     pub fn write(&mut self) -> Result<(), Fault> {
-        for (path, bytes) in std::mem::take(&mut self.unwritten) {
-            self.files.write(&path, &bytes).map_err(|error| derived(&error))?;
+        while let Some(next) = self.unwritten.first_entry() {
+            self.files.write(next.key(), next.get()).map_err(|error| derived(&error))?;
+            next.remove();
         }
         Ok(())
     }
@@ -280,4 +288,87 @@ fn bytes_of(hashes: &[Digest]) -> Vec<u8> {
 
 fn derived(error: &io::Error) -> Fault {
     Fault::Derived(error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use files::MemoryFiles;
+
+    /// A folder that can take only so many files more.
+    #[derive(Debug, Default)]
+    struct Full {
+        files: MemoryFiles,
+        takes: usize,
+    }
+
+    impl Files for Full {
+        fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+            self.files.read(path)
+        }
+
+        fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+            self.takes = self.takes.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+            self.files.write(path, bytes)
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.files.sync()
+        }
+    }
+
+    fn leaf(number: u64) -> Vec<u8> {
+        number.to_be_bytes().to_vec()
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_later() {
+        let mut tiles = Tiles::empty(Full { takes: 3, ..Full::default() }, Log::Evidence);
+        tiles.follow(0, (0..1024).map(leaf));
+        assert_eq!(tiles.write(), Err(Fault::Derived(io::ErrorKind::StorageFull)));
+        tiles.files_mut().takes = 100;
+        tiles.write().unwrap();
+        for number in 0..4 {
+            for kind in ["0", "entries"] {
+                assert!(tiles.files().read(&format!("tile/{kind}/00{number}")).unwrap().is_some());
+            }
+        }
+        let hashes: Vec<_> = (0..1024).map(|number| leaf_hash(&leaf(number))).collect();
+        let mut frontier = Frontier::default();
+        frontier.extend(hashes);
+        assert_eq!(merkle::root(1024, &tiles.reader(1024)), Ok(frontier.root()));
+    }
+
+    #[test]
+    fn a_folder_that_takes_nothing_does_not_fill_the_memory() {
+        let mut tiles = Tiles::empty(Full::default(), Log::Evidence);
+        let leaves = u64::try_from(UNWRITTEN_MAX).unwrap() * 256;
+        for first in (0..leaves).step_by(4096) {
+            tiles.follow(first, (first..first + 4096).map(leaf));
+        }
+        assert!(tiles.unwritten.len() <= UNWRITTEN_MAX, "{}", tiles.unwritten.len());
+        assert!(tiles.size() < leaves, "forgotten, to be made again");
+    }
+
+    #[test]
+    fn every_size_reads_back_as_it_was_published() {
+        let key = proto::key::SigningKey::from_seed(&[1; 32]);
+        let origin = proto::log::checkpoint::Origin::parse("log.example").unwrap();
+        let verifier =
+            VerifierKey::new(origin.key_name().clone(), proto::log::note::KeyType::Ed25519, key.public());
+        let mut files = MemoryFiles::default();
+        let mut frontier = Frontier::default();
+        for (first, size) in [(0, 1), (1, 255), (255, 256), (256, 257), (257, 700), (700, 66_000)] {
+            let mut tiles = Tiles::open(files, Log::Evidence, &verifier, size).unwrap();
+            assert_eq!(tiles.size(), first, "taken up where it was published");
+            tiles.follow(first, (first..size).map(leaf));
+            frontier.extend((first..size).map(|number| leaf_hash(&leaf(number))));
+            let checkpoint = Checkpoint { origin: origin.clone(), size, root: frontier.root() };
+            assert_eq!(merkle::root(size, &tiles.reader(size)), Ok(checkpoint.root));
+            tiles.publish(&checkpoint.sign(&key)).unwrap();
+            files = tiles.into_files();
+        }
+        let behind = Tiles::open(files, Log::Evidence, &verifier, 65_999);
+        assert_eq!(behind.err(), Some(Fault::BehindPublished { published: 66_000, recovered: 65_999 }));
+    }
 }

@@ -1,7 +1,7 @@
 //! The folder that tiles are published in, and its twin in memory. Not here: what is in it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
@@ -68,13 +68,15 @@ impl Files for Folder {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        for path in std::mem::take(&mut self.unsynced) {
-            File::open(&path)?.sync_all()?;
-            let above = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.path));
-            for folder in above {
-                File::open(folder)?.sync_all()?;
-            }
+        for path in &self.unsynced {
+            File::open(path)?.sync_all()?;
         }
+        let above = self.unsynced.iter().flat_map(|path| path.ancestors().skip(1));
+        let folders: BTreeSet<_> = above.filter(|folder| folder.starts_with(&self.path)).collect();
+        for folder in folders {
+            File::open(folder)?.sync_all()?;
+        }
+        self.unsynced.clear();
         Ok(())
     }
 }
