@@ -174,7 +174,7 @@ fn a_closed_referral_is_loaded_and_closes_again() {
 
 #[test]
 fn a_retry_is_never_refused_whatever_changed_since() {
-    let changes: [(&str, fn(&mut Network)); 6] = [
+    let changes: [(&str, OfNetwork); 6] = [
         ("nothing", |_| {}),
         ("the agreement ended, the envelope expired", |net| net.now += 900 * DAY),
         ("the sender is suspended", |net| {
@@ -204,7 +204,7 @@ fn a_retry_is_never_refused_whatever_changed_since() {
 
 #[test]
 fn an_id_with_other_content_names_the_first_field_that_differs() {
-    let rows: [(&str, fn(&mut Header)); 8] = [
+    let rows: [(&str, OfHeader); 8] = [
         ("to", |header| header.to = agency(IOM)),
         ("kind", |header| (header.kind, header.parts) = (Kind::Notice, vec![summary(AMAN)])),
         ("category", |header| header.category = code("trafficking")),
@@ -235,7 +235,7 @@ fn two_senders_may_choose_one_id() {
 
 #[test]
 fn times_at_their_limits() {
-    let rows: [(&str, fn(&mut Header), Option<proto::refusal::Refusal>); 8] = [
+    let rows: [(&str, OfHeader, Option<proto::refusal::Refusal>); 8] = [
         ("clock", |header| header.created_at = TimeMs(T0 + 5 * MINUTE), None),
         ("clock", |header| header.created_at = TimeMs(T0 + 5 * MINUTE + 1), Some(CreatedInFuture)),
         ("id", |header| header.created_at = TimeMs(T0 - 10 * MINUTE), None),

@@ -12,6 +12,8 @@ use proto::{
 
 use crate::network::*;
 
+type OfClause = fn(&mut wire::Clause);
+
 fn permits(text: &wire::Agreement, header: &Header, now: u64) -> Result<String, Refusal> {
     let agreement = Agreement::parse(&text.encode_to_vec()).unwrap();
     agreement.permits(header, TimeMs(now)).map(|clause| clause.clause_id.to_string())
@@ -80,7 +82,7 @@ fn what_each_list_allows() {
 
 #[test]
 fn an_empty_list_allows_nothing() {
-    let rows: [(fn(&mut wire::Clause), Refusal); 5] = [
+    let rows: [(OfClause, Refusal); 5] = [
         (|clause| clause.kinds.clear(), KindNotAgreed),
         (|clause| clause.categories.clear(), CategoryNotAgreed),
         (|clause| clause.services.clear(), ServiceNotAgreed),
@@ -226,7 +228,7 @@ fn one_name_one_clause_one_rule() {
 fn by_need_goes_where_the_rule_leads() {
     let mut net = Network::new();
     let digest = object_digest(proto::dsse::PayloadType::Mechanism, &mechanism(1).encode_to_vec());
-    let rows: [(&str, fn(&mut Header), bool); 5] = [
+    let rows: [(&str, OfHeader, bool); 5] = [
         (AMAN, |_| {}, true),
         (MOSD, |_| {}, false),
         (AMAN, |header| header.rule = Some(code("other")), false),

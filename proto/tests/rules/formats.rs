@@ -207,7 +207,7 @@ struct Described {
     #[prost(message, repeated, tag = "2")]
     fields: Vec<Field>,
     #[prost(message, repeated, tag = "3")]
-    nested: Vec<Described>,
+    nested: Vec<Self>,
     #[prost(message, repeated, tag = "8")]
     oneofs: Vec<Oneof>,
 }

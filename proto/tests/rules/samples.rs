@@ -207,7 +207,7 @@ pub(crate) fn directory_records() -> Vec<(&'static str, DirectoryFact)> {
         ("change", What::Change(signed(PayloadType::DirectoryEntry, change, &["amal", "badr", AMAN]))),
         ("agreement", What::Agreement(entry)),
         ("mechanism", What::Mechanism(signed(PayloadType::Mechanism, mechanism, &["amal", "badr"]))),
-        ("lapse", What::Lapse(wire::Lapse { subject: subject(AMAN) })),
+        ("lapse", What::Lapse(wire::Lapse { subject: Some(subject(AMAN)) })),
     ];
     whats.map(|(name, what)| (name, DirectoryFact::new(TimeMs(T0), TimeMs(T0 + DAY), what))).into()
 }
@@ -345,29 +345,20 @@ pub(crate) fn run() -> Network {
         &["amal", "badr"],
     )
     .accepted();
-    let old = agreement(DFWAC, AMAN);
     let opening = net.opens(DFWAC, AMAN);
+    let old = agreement(DFWAC, AMAN);
     let supersedes = digest_of(&old).to_vec();
-    net.agree(&wire::Agreement { revision: 2, supersedes, ..old });
+    let renewed = net.agree(&wire::Agreement { revision: 2, supersedes, ..old });
     net.does(&opening, AMAN, Act::Accept);
     net.does(&opening, AMAN, Act::Start);
     net.does(&opening, AMAN, Act::Hold);
     let wrong = Header { category: code("other"), ..net.opening(DFWAC, AMAN) };
     net.push(&wrong);
-    let unread = Header {
-        agreement: object_digest(PayloadType::Agreement, &wire_of_second(&net)),
-        ..net.opening(DFWAC, AMAN)
-    };
+    let unread = Header { agreement: renewed, ..net.opening(DFWAC, AMAN) };
     net.push(&unread).accepted();
-    net.hands_over(AMAN, vec![handover(envelope_digest(&unread), wire::HandoverResult::CannotOpen, &[])])
-        .accepted();
+    let cannot_open = handover(envelope_digest(&unread), wire::HandoverResult::CannotOpen, &[]);
+    net.hands_over(AMAN, vec![cannot_open]).accepted();
     net
-}
-
-fn wire_of_second(_net: &Network) -> Vec<u8> {
-    let old = agreement(DFWAC, AMAN);
-    let supersedes = digest_of(&old).to_vec();
-    wire::Agreement { revision: 2, supersedes, ..old }.encode_to_vec()
 }
 
 pub(crate) fn snapshot() -> Snapshot {
