@@ -36,6 +36,7 @@ pub use malformed::Malformed;
     missing_docs,
     unreachable_pub,
     unused_qualifications,
+    rustdoc::all,
     clippy::all,
     clippy::as_conversions,
     reason = "generated; the words are in the .proto files"

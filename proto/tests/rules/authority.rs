@@ -56,7 +56,8 @@ fn every_change_by_every_kind_of_signer() {
     // agency get, each with the introduced key beside them.
     let spare = KeyId::of(&sealing_key(AMAN));
     let agreement = subject_agreement(digest_of(&agreement(DFWAC, AMAN)));
-    let rows: Vec<(&str, Change, Option<&str>, [Option<Refusal>; 4])> = vec![
+    type Row<'a> = (&'a str, Change, Option<&'a str>, [Option<Refusal>; 4]);
+    let rows: Vec<Row<'_>> = vec![
         ("genesis", genesis(), None, [Some(GenesisDone); 4]),
         ("admit", admission("ae.new"), Some("ae.new"), [no, None, no, no]),
         (
@@ -75,7 +76,7 @@ fn every_change_by_every_kind_of_signer() {
         ("revoke key", revocation(AMAN, spare), None, [None, None, None, no]),
         ("profile", profile(AMAN), None, [no, no, None, no]),
         ("suspend agency", suspension(subject(AMAN)), None, [None, None, no, no]),
-        ("suspend agreement", suspension(agreement.clone()), None, [None, None, None, no]),
+        ("suspend agreement", suspension(agreement), None, [None, None, None, no]),
         ("resume", resumption(subject(AMAN)), None, [no, Some(NotSuspended), no, no]),
         ("add administrator", added("dana"), Some("dana"), [no, None, no, no]),
         ("remove administrator", removed("celine"), None, [no, None, no, no]),
@@ -449,19 +450,19 @@ fn a_signature_stays_given() {
 #[test]
 fn agreements_that_are_refused() {
     let text = agreement(AMAN, IOM);
-    let rows: Vec<(&str, Box<dyn Fn(&mut wire::Agreement)>, &[&str], Refusal)> = vec![
-        ("no party", Box::new(|_| {}), &[DFWAC], NotAParty),
-        ("a party and another", Box::new(|_| {}), &[AMAN, DFWAC], NotAParty),
-        ("an administrator", Box::new(|_| {}), &["amal"], NotAParty),
-        ("ended", Box::new(|text| text.valid_until_ms = T0), OWNER, AgreementEnded),
-        ("ended, by no party", Box::new(|text| text.valid_until_ms = T0), &[DFWAC], AgreementEnded),
-        ("unknown party", Box::new(|text| text.parties.push(party("zz.nobody"))), OWNER, PartyUnknown),
+    let rows: [(&str, OfAgreement, &[&str], Refusal); 7] = [
+        ("no party", |_| {}, &[DFWAC], NotAParty),
+        ("a party and another", |_| {}, &[AMAN, DFWAC], NotAParty),
+        ("an administrator", |_| {}, &["amal"], NotAParty),
+        ("ended", |text| text.valid_until_ms = T0, OWNER, AgreementEnded),
+        ("ended, by no party", |text| text.valid_until_ms = T0, &[DFWAC], AgreementEnded),
+        ("unknown party", |text| text.parties.push(party("zz.nobody")), OWNER, PartyUnknown),
         (
             "replaces none that is known",
-            Box::new(|text| {
+            |text| {
                 text.revision = 2;
                 text.supersedes = vec![1; 32];
-            }),
+            },
             OWNER,
             RevisionNotNext,
         ),

@@ -1,9 +1,16 @@
 //! The rules, tested from outside: commands in, decisions and evidence out. One program, so that the
 //! small network that all of them use is built once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test helpers may")]
 
+mod acts;
 mod authority;
+mod clauses;
 mod delivery;
+mod formats;
+mod hostile;
+mod keys;
 mod network;
 mod random;
 mod refusals;
+mod samples;
 mod writer;

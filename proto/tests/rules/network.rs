@@ -166,20 +166,20 @@ pub(crate) fn revocation(name: &str, key_id: KeyId) -> Change {
     })
 }
 
-pub(crate) fn subject(name: &str) -> Option<wire::Subject> {
-    Some(wire::Subject { subject: Some(wire::subject::Subject::Agency(name.into())) })
+pub(crate) fn subject(name: &str) -> wire::Subject {
+    wire::Subject { subject: Some(wire::subject::Subject::Agency(name.into())) }
 }
 
-pub(crate) fn subject_agreement(digest: Digest) -> Option<wire::Subject> {
-    Some(wire::Subject { subject: Some(wire::subject::Subject::Agreement(digest.to_vec())) })
+pub(crate) fn subject_agreement(digest: Digest) -> wire::Subject {
+    wire::Subject { subject: Some(wire::subject::Subject::Agreement(digest.to_vec())) }
 }
 
-pub(crate) fn suspension(subject: Option<wire::Subject>) -> Change {
-    Change::Suspend(wire::Suspend { subject, reason: wire::SuspensionReason::Security.into() })
+pub(crate) fn suspension(subject: wire::Subject) -> Change {
+    Change::Suspend(wire::Suspend { subject: Some(subject), reason: wire::SuspensionReason::Security.into() })
 }
 
-pub(crate) fn resumption(subject: Option<wire::Subject>) -> Change {
-    Change::Resume(wire::Resume { subject })
+pub(crate) fn resumption(subject: wire::Subject) -> Change {
+    Change::Resume(wire::Resume { subject: Some(subject) })
 }
 
 pub(crate) fn genesis() -> Change {
@@ -213,6 +213,11 @@ pub(crate) fn summary(to: &str) -> Part {
 pub(crate) fn identity(to: &str) -> Part {
     Part { part_id: 2, ..part(PartClass::Identity, Release::OnAcceptance, to, "identity") }
 }
+
+/// What a row of a table does to a header, to a network, to an agreement.
+pub(crate) type OfHeader = fn(&mut Header);
+pub(crate) type OfNetwork = fn(&mut Network);
+pub(crate) type OfAgreement = fn(&mut wire::Agreement);
 
 /// A network, its writer, and a clock that a test moves.
 #[derive(Clone)]
@@ -342,11 +347,10 @@ impl Network {
         let opener_sends = opening.from.as_str() == from;
         let asked = referral.and_then(|referral| referral.recipient()).unwrap_or(&opening.to).clone();
         let to = if opener_sends { asked } else { opening.from.clone() };
-        let reason = match act {
-            Act::Decline | Act::Fail => Some(ReasonClass::NoCapacity),
-            Act::Complete => Some(ReasonClass::Served),
-            other if other.reason_fits(None) => None,
-            other => panic!("{other:?} needs a reason here"),
+        let reason = if matches!(act, Act::Decline | Act::Fail) {
+            Some(ReasonClass::NoCapacity)
+        } else {
+            (act == Act::Complete).then_some(ReasonClass::Served)
         };
         let parts = vec![part(PartClass::Detail, Release::AtOnce, to.as_str(), &format!("detail {id}"))];
         Header {

@@ -216,7 +216,7 @@ struct Run {
 impl Run {
     fn command(&mut self) -> (Caller, Command) {
         let fresh = match self.dice.below(24) {
-            0..=3 => self.opening(),
+            0..=3 => Some(self.opening()),
             4..=10 => self.act(),
             11 => self.new_attempt(),
             12..=16 => self.handover(),
@@ -229,7 +229,7 @@ impl Run {
         fresh.unwrap_or((Caller::Gateway, Command::Tick(Vec::new())))
     }
 
-    fn opening(&mut self) -> Option<(Caller, Command)> {
+    fn opening(&mut self) -> (Caller, Command) {
         let to = *self.dice.of(&[AMAN, IOM, MOSD, SILENT]);
         let (from, to) = if self.dice.one_in(4) { (to, DFWAC) } else { (DFWAC, to) };
         let mut header = self.net.opening(from, to);
@@ -242,7 +242,7 @@ impl Run {
         }
         self.openings.push(header.clone());
         self.break_one(&mut header, 10);
-        Some(self.push(&header))
+        self.push(&header)
     }
 
     fn push(&mut self, header: &Header) -> (Caller, Command) {

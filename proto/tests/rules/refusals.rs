@@ -463,7 +463,7 @@ fn precedence_among_agreements_and_acts() {
     let header = net.opening(DFWAC, AMAN);
     assert_refused(&net.push(&header), AgreementEnded, "agreement", true, "ended before superseded");
 
-    let acts: [(Act, fn(&mut Header), fn(&mut Header), Refusal); 8] = [
+    let acts: [(Act, OfHeader, OfHeader, Refusal); 8] = [
         (Act::Note, unknown, no_key, SealingKeyNotInForce),
         (Act::Note, unknown, |header| header.fallbacks = vec![agency("ae.stranger")], FallbackNotAgreed),
         (Act::Note, unknown, |header| header.sequence = 9, UnknownReferral),

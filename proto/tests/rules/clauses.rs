@@ -1,0 +1,252 @@
+//! Agreements at their boundaries: each thing that a clause allows, and its neighbour that it does not.
+
+use prost::Message as _;
+use proto::{
+    agreement::{ATTACHMENT_BYTES_DEFAULT, Agreement},
+    digest::Digest,
+    header::{Header, Part},
+    ids::{Addressing, Jurisdiction, Kind, PartClass, Release, Storage, TimeMs, Urgency},
+    refusal::Refusal::{self, *},
+    wire::{self, Disclosure},
+};
+
+use crate::network::*;
+
+type OfClause = fn(&mut wire::Clause);
+
+fn permits(text: &wire::Agreement, header: &Header, now: u64) -> Result<String, Refusal> {
+    let agreement = Agreement::parse(&text.encode_to_vec()).unwrap();
+    agreement.permits(header, TimeMs(now)).map(|clause| clause.clause_id.to_string())
+}
+
+/// An agreement and an opening from `ae-rk.aman` to `int.iom.kw`, which its first clause allows.
+fn base() -> (wire::Agreement, Header) {
+    (agreement(AMAN, IOM), Network::empty().opening(AMAN, IOM))
+}
+
+fn in_clause(change: impl FnOnce(&mut wire::Clause), header: impl FnOnce(&mut Header)) -> Option<Refusal> {
+    let (mut text, mut opening) = base();
+    change(&mut text.clauses[0]);
+    header(&mut opening);
+    permits(&text, &opening, T0).err()
+}
+
+#[test]
+fn the_first_and_the_last_millisecond() {
+    let (mut text, header) = base();
+    (text.valid_from_ms, text.valid_until_ms) = (T0, T0 + 10);
+    assert_eq!(permits(&text, &header, T0 - 1), Err(AgreementNotYet));
+    assert_eq!(permits(&text, &header, T0), Ok("there".into()));
+    assert_eq!(permits(&text, &header, T0 + 9), Ok("there".into()));
+    assert_eq!(permits(&text, &header, T0 + 10), Err(AgreementEnded));
+}
+
+#[test]
+fn what_each_list_allows() {
+    let jurisdiction = |text: &str| Jurisdiction::parse(text, "jurisdiction").unwrap();
+    assert_eq!(in_clause(|_| {}, |_| {}), None);
+    assert_eq!(
+        in_clause(|_| {}, |header| std::mem::swap(&mut header.from, &mut header.to)),
+        None,
+        "the way back"
+    );
+    assert_eq!(in_clause(|_| {}, |header| header.to = agency(MOSD)), Some(DirectionNotAgreed));
+    assert_eq!(in_clause(|clause| clause.kinds = vec![2], |_| {}), Some(KindNotAgreed));
+    assert_eq!(
+        in_clause(|clause| clause.kinds = vec![2], |header| header.kind = Kind::SuspicionReport),
+        None
+    );
+    assert_eq!(in_clause(|clause| clause.categories = vec!["violence".into()], |_| {}), None);
+    assert_eq!(in_clause(|_| {}, |header| header.category = code("violence-child")), Some(CategoryNotAgreed));
+    assert_eq!(in_clause(|clause| clause.services = vec!["legal".into()], |_| {}), Some(ServiceNotAgreed));
+    assert_eq!(in_clause(|clause| clause.urgencies = vec![1], |_| {}), Some(UrgencyNotAgreed));
+    assert_eq!(
+        in_clause(|clause| clause.urgencies = vec![1], |header| header.urgency = Urgency::Emergency),
+        None
+    );
+    for (agreed, said, refused) in [
+        ("AE", "AE", false),
+        ("AE", "AE-RK", false),
+        ("AE-RK", "AE-RK", false),
+        ("AE-RK", "AE", true),
+        ("AE-RK", "AE-DU", true),
+        ("JO", "AE-RK", true),
+    ] {
+        let given = in_clause(
+            |clause| clause.jurisdictions = vec![agreed.into()],
+            |header| header.jurisdiction = jurisdiction(said),
+        );
+        assert_eq!(given, refused.then_some(JurisdictionNotAgreed), "{agreed} {said}");
+    }
+}
+
+#[test]
+fn an_empty_list_allows_nothing() {
+    let rows: [(OfClause, Refusal); 5] = [
+        (|clause| clause.kinds.clear(), KindNotAgreed),
+        (|clause| clause.categories.clear(), CategoryNotAgreed),
+        (|clause| clause.services.clear(), ServiceNotAgreed),
+        (|clause| clause.urgencies.clear(), UrgencyNotAgreed),
+        (|clause| clause.jurisdictions.clear(), JurisdictionNotAgreed),
+    ];
+    for (change, expected) in rows {
+        assert_eq!(in_clause(change, |_| {}), Some(expected));
+    }
+}
+
+#[test]
+fn by_name_only() {
+    let by_need = |header: &mut Header| {
+        header.addressing = Addressing::ByNeed;
+        header.mechanism = Some(Digest::of(b"mechanism"));
+        header.rule = Some(code("rule"));
+    };
+    assert_eq!(in_clause(|clause| clause.by_name_only = true, |_| {}), None);
+    assert_eq!(in_clause(|clause| clause.by_name_only = true, by_need), Some(OnlyByName));
+    assert_eq!(in_clause(|_| {}, by_need), None);
+}
+
+#[test]
+fn disclosure_by_release_by_consent() {
+    use Release::{AtOnce, OnAcceptance};
+    let (not, early) = (Some(IdentityNotAllowed), Some(IdentityTooEarly));
+    let rows = [
+        (Disclosure::Never, true, AtOnce, not),
+        (Disclosure::Never, true, OnAcceptance, not),
+        (Disclosure::OnAcceptance, true, AtOnce, early),
+        (Disclosure::OnAcceptance, true, OnAcceptance, None),
+        (Disclosure::AtOnce, true, AtOnce, None),
+        (Disclosure::AtOnce, true, OnAcceptance, None),
+        (Disclosure::Never, false, AtOnce, not),
+        (Disclosure::OnAcceptance, false, OnAcceptance, not),
+        (Disclosure::OnAcceptance, false, AtOnce, not),
+        (Disclosure::AtOnce, false, AtOnce, not),
+    ];
+    for (disclosure, consent, release, expected) in rows {
+        let clause = |clause: &mut wire::Clause| clause.disclosure = disclosure.into();
+        let given = in_clause(clause, |header| {
+            header.identity_allowed = consent;
+            header.parts[1].release = release;
+        });
+        assert_eq!(given, expected, "{} consent {consent} {release:?}", disclosure.as_str_name());
+        // Every other class travels under any disclosure and without that consent.
+        for class in PartClass::ALL.iter().filter(|class| **class != PartClass::Identity) {
+            let given = in_clause(clause, |header| {
+                header.identity_allowed = consent;
+                header.parts[1].release = release;
+                header.parts[1].class = *class;
+            });
+            assert_eq!(given, None, "{class:?}");
+        }
+    }
+    let given =
+        in_clause(|clause| clause.disclosure = 3, |header| header.parts[1].recipient = Some(agency(MOSD)));
+    assert_eq!(given, not, "never to a fallback");
+}
+
+#[test]
+fn sizes_and_numbers_of_attachments() {
+    let attachments = |count: usize, length_bytes| {
+        move |header: &mut Header| {
+            let attachment = part(PartClass::Attachment, Release::AtOnce, IOM, "file");
+            let attachment = Part { length_bytes, storage: Storage::Uploaded, ..attachment };
+            header.parts.extend(vec![attachment; count]);
+        }
+    };
+    let limits = |bytes, count| {
+        move |clause: &mut wire::Clause| {
+            clause.limits = Some(wire::Limits {
+                attachment_bytes_max: bytes,
+                attachments_max: count,
+                envelope_bytes_max: 0,
+            });
+        }
+    };
+    assert_eq!(in_clause(|_| {}, attachments(16, ATTACHMENT_BYTES_DEFAULT)), None);
+    assert_eq!(in_clause(|_| {}, attachments(17, 1)), Some(PartTooLarge));
+    assert_eq!(in_clause(|_| {}, attachments(1, ATTACHMENT_BYTES_DEFAULT + 1)), Some(PartTooLarge));
+    assert_eq!(in_clause(limits(10, 1), attachments(1, 10)), None);
+    assert_eq!(in_clause(limits(10, 1), attachments(1, 11)), Some(PartTooLarge));
+    assert_eq!(in_clause(limits(10, 1), attachments(2, 10)), Some(PartTooLarge));
+    assert_eq!(in_clause(limits(0, 0), attachments(16, ATTACHMENT_BYTES_DEFAULT)), None, "0 is the default");
+    assert_eq!(
+        in_clause(limits(10, 1), |header| header.parts[0].length_bytes = 11),
+        None,
+        "a summary is none"
+    );
+}
+
+#[test]
+fn of_several_clauses_one_must_allow_all_of_it() {
+    let (mut text, header) = base();
+    let services_only =
+        wire::Clause { clause_id: "one".into(), categories: vec!["other".into()], ..clause("", AMAN, IOM) };
+    let category_only =
+        wire::Clause { clause_id: "two".into(), services: vec!["other".into()], ..clause("", AMAN, IOM) };
+    text.clauses = vec![services_only, category_only];
+    assert_eq!(
+        permits(&text, &header, T0),
+        Err(ServiceNotAgreed),
+        "two halves are no whole; the closest tells"
+    );
+    text.clauses.push(clause("three", AMAN, IOM));
+    text.clauses.push(clause("four", AMAN, IOM));
+    assert_eq!(permits(&text, &header, T0), Ok("three".into()), "the first that allows it");
+}
+
+/// Regression: where the first recipient was asked by name, a fallback could be one that is never
+/// chosen but by name.
+#[test]
+fn a_fallback_is_never_one_that_is_asked_by_name_only() {
+    let mut net = Network::new();
+    let mut text = agreement(AMAN, IOM);
+    for clause in &mut text.clauses {
+        clause.by_name_only = true;
+    }
+    net.agree(&text);
+    net.agree(&agreement(AMAN, MOSD));
+    let mut header = net.opening(AMAN, MOSD);
+    header.fallbacks = vec![agency(IOM)];
+    assert_refused(&net.push(&header), FallbackNotAgreed, "fallbacks", true, "police as a fallback");
+    let mut header = net.opening(AMAN, MOSD);
+    header.fallbacks = vec![agency(DFWAC)];
+    net.push(&header).accepted();
+}
+
+/// Regression: evidence names the clause; two of one name would leave open which it was.
+#[test]
+fn one_name_one_clause_one_rule() {
+    let (mut text, _) = base();
+    text.clauses[1].clause_id = text.clauses[0].clause_id.clone();
+    assert!(Agreement::parse(&text.encode_to_vec()).is_err());
+    let mut rules = mechanism(1);
+    rules.rules.push(rules.rules[0].clone());
+    assert!(proto::mechanism::Mechanism::parse(&rules.encode_to_vec()).is_err());
+}
+
+#[test]
+fn by_need_goes_where_the_rule_leads() {
+    let mut net = Network::new();
+    let digest = object_digest(proto::dsse::PayloadType::Mechanism, &mechanism(1).encode_to_vec());
+    let rows: [(&str, OfHeader, bool); 5] = [
+        (AMAN, |_| {}, true),
+        (MOSD, |_| {}, false),
+        (AMAN, |header| header.rule = Some(code("other")), false),
+        (AMAN, |header| header.service = code("legal"), false),
+        (AMAN, |header| header.jurisdiction = Jurisdiction::parse("AE", "jurisdiction").unwrap(), false),
+    ];
+    for (to, change, leads) in rows {
+        let mut header = net.opening(DFWAC, to);
+        header.addressing = Addressing::ByNeed;
+        header.mechanism = Some(digest);
+        header.rule = Some(code("shelter-rak"));
+        change(&mut header);
+        let answer = net.push(&header);
+        if leads {
+            assert_eq!(answer.events()[1], proto::evidence::Event::Routed);
+        } else {
+            assert_eq!(answer.refused().map(|(refusal, _)| refusal), Some(MechanismChanged), "{to}");
+        }
+    }
+    net.writer.check();
+}
