@@ -73,8 +73,19 @@ fn first_event(batch: &mut wire::Batch) -> &mut wire::RecordedEvent {
     &mut batch.entries[0].events[0]
 }
 
-/// What is doctored, and the batch that is named for it.
-fn cases() -> Vec<(&'static str, usize, fn(&mut Vec<Raw>), fn(&What) -> bool)> {
+/// The signed object of a batch's first command.
+fn signed(batch: &mut wire::Batch) -> &mut wire::SignedObject {
+    match batch.entries[0].command.as_mut().unwrap() {
+        wire::entry::Command::Signed(object) => object,
+        wire::entry::Command::Denial(_) | wire::entry::Command::Tick(_) => panic!("that is nothing signed"),
+    }
+}
+
+/// What is doctored, the batch that is named for it, how it is doctored, and what is said of it.
+type Case = (&'static str, usize, fn(&mut Vec<Raw>), fn(&What) -> bool);
+
+#[allow(clippy::too_many_lines, reason = "one table, a few lines a row")]
+fn cases() -> Vec<Case> {
     vec![
         ("a ciphertext is changed", PUSH, |b| b[PUSH].1[0][7] ^= 1, |w| *w == What::Ciphertext),
         (
@@ -88,22 +99,17 @@ fn cases() -> Vec<(&'static str, usize, fn(&mut Vec<Raw>), fn(&What) -> bool)> {
         (
             "a signature is changed",
             PUSH,
-            |b| match b[PUSH].0.entries[0].command.as_mut().unwrap() {
-                wire::entry::Command::Signed(object) => object.signatures[0].sig[3] ^= 1,
-                _ => panic!(),
-            },
+            |b| signed(&mut b[PUSH].0).signatures[0].sig[3] ^= 1,
             |w| matches!(w, What::Signature(_)),
         ),
         (
             "a header is changed",
             PUSH,
-            |b| match b[PUSH].0.entries[0].command.as_mut().unwrap() {
-                wire::entry::Command::Signed(object) => {
-                    let mut header = wire::Header::decode(object.payload.as_slice()).unwrap();
-                    header.category = "domestic_violence".to_owned();
-                    object.payload = header.encode_to_vec();
-                }
-                _ => panic!(),
+            |b| {
+                let object = signed(&mut b[PUSH].0);
+                let mut header = wire::Header::decode(object.payload.as_slice()).unwrap();
+                header.category = "domestic_violence".to_owned();
+                object.payload = header.encode_to_vec();
             },
             |w| matches!(w, What::Signature(_)),
         ),
