@@ -258,7 +258,8 @@ macro_rules! closed_list {
             /// Reads the wire number.
             ///
             /// # Errors
-            /// [`Malformed::Missing`] for 0, [`Malformed::Form`] for a number not in the list.
+            /// [`Malformed::Missing`](crate::Malformed::Missing) for 0,
+            /// [`Malformed::Form`](crate::Malformed::Form) for a number not in the list.
             pub const fn parse(number: i32, field: &'static str) -> Result<Self, $crate::Malformed> {
                 match number {
                     0 => Err($crate::Malformed::Missing { field }),

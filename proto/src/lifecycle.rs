@@ -521,6 +521,19 @@ mod tests {
     }
 
     #[test]
+    fn what_an_end_allows() {
+        let of = |allows: fn(Status) -> bool| -> Vec<_> {
+            Status::ALL.iter().copied().filter(|status| allows(*status)).collect()
+        };
+        let ended = [Declined, Completed, Failed, Cancelled, Recalled, Expired, EnteredInError];
+        assert_eq!(of(Status::is_final), ended);
+        // Who was served, or never should have been referred, is not referred again.
+        assert_eq!(of(Status::allows_new_attempt), [Declined, Failed, Cancelled, Recalled, Expired]);
+        let taken = [Accepted, Scheduled, NoShow, InTransit, Arrived, InProgress, OnHold, ServiceDelivered];
+        assert_eq!(of(Status::is_taken), taken);
+    }
+
+    #[test]
     fn reasons() {
         assert!(Act::Decline.reason_fits(Some(ReasonClass::NoCapacity)));
         assert!(!Act::Decline.reason_fits(None));
