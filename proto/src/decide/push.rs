@@ -149,11 +149,25 @@ fn check_route<'a>(
     if state.directory().is_suspended(&header.to, now) {
         return Err(Refusal::RecipientSuspended);
     }
-    let clause = agreement.permits(header, now)?;
+    let other_need = answers.and_then(|referral| other_need(header, referral));
+    let clause = match (agreement.permits(header, now), other_need) {
+        (Ok(clause), None) => clause,
+        (Ok(_), Some(refusal)) => return Err(refusal),
+        (Err(refusal), other) => return Err(other.map_or(refusal, |other| other.min(refusal))),
+    };
     if answers.is_some_and(|referral| is_too_early(header, clause, referral)) {
         return Err(Refusal::IdentityTooEarly);
     }
     Ok(Some(clause))
+}
+
+/// Identity goes by the clause of the need that was referred, not by one that an act names.
+fn other_need(header: &Header, referral: &Referral) -> Option<Refusal> {
+    if header.attempt < referral.attempt() {
+        return None;
+    }
+    let category = (header.category != referral.category).then_some(Refusal::CategoryNotAgreed);
+    category.or_else(|| (header.service != referral.service).then_some(Refusal::ServiceNotAgreed))
 }
 
 fn carries_identity(header: &Header) -> bool {

@@ -280,6 +280,12 @@ fn a_disclosure_follows_an_acceptance() {
     let disclose = disclosure(&mut net, &opening, Act::Disclose);
     let withheld = Header { identity_allowed: false, ..disclose.clone() };
     assert_refused(&net.push(&withheld), IdentityNotAllowed, "parts.class", true, "without her consent");
+    // Regression: an act could name another need than the one referred, and go by that one's clause.
+    let code = |text| proto::ids::Code::parse(text, "code").unwrap();
+    let other = Header { category: code("domestic_violence"), ..disclose.clone() };
+    assert_refused(&net.push(&other), CategoryNotAgreed, "category", true, "of another category");
+    let other = Header { service: code("legal"), ..disclose.clone() };
+    assert_refused(&net.push(&other), ServiceNotAgreed, "service", true, "of another service");
     net.push(&disclose).accepted();
     assert!(net.fetches_all(AMAN).contains(&(envelope_digest(&disclose), Release::AtOnce)));
     net.does(&opening, AMAN, Act::Fail);
