@@ -1,5 +1,9 @@
 //! The trials: what tests, simulation and benchmarks share. Ships nothing.
 
+pub mod arguments;
+pub mod load;
 pub mod network;
+pub mod place;
 pub mod random;
 pub mod simulation;
+pub mod steps;
