@@ -538,7 +538,8 @@ struct Committed {
 
 fn no_space(request: &Request, room: Room, draft: &Draft) -> Option<Busy> {
     let batch_bytes_max = match room {
-        Room::Ordinary { batch_bytes_max } => batch_bytes_max,
+        Room::Ordinary { reserved_bytes_max, .. } if request.command.is_reserved_work() => reserved_bytes_max,
+        Room::Ordinary { batch_bytes_max, .. } => batch_bytes_max,
         Room::Reserved { batch_bytes_max } if request.command.is_reserved_work() => batch_bytes_max,
         Room::Reserved { .. } | Room::Nothing => return Some(Busy::Disk),
     };

@@ -1,6 +1,10 @@
 //! The trials: what tests, simulation and benchmarks share. Ships nothing.
 
+pub mod arguments;
 pub mod fixture;
+pub mod load;
 pub mod network;
+pub mod place;
 pub mod random;
 pub mod simulation;
+pub mod steps;

@@ -1,6 +1,11 @@
 //! A whole small network in memory: keys, administrators, agencies, an agreement, and the objects
 //! that they sign. Names of agencies are examples; nobody endorses anything here.
-#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use bytes::Bytes;
 use gateway::writer::{LogKey, LogKeys, Request};

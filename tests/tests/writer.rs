@@ -1,5 +1,5 @@
 //! The writer over the twin's disk: the first steps of a network, by hand.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, and tells what it saw")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 use gateway::{
     history::Log,

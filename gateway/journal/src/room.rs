@@ -15,6 +15,8 @@ pub enum Room {
     Ordinary {
         /// A batch of this many bytes leaves space for reserved work behind it.
         batch_bytes_max: u64,
+        /// As much fits when reserved work is in it: what was kept is kept for this.
+        reserved_bytes_max: u64,
     },
     /// Only receipts, acknowledgements and administration.
     Reserved {
@@ -33,12 +35,14 @@ impl Room {
         let size = form.segment_bytes;
         let longest = if is_ready { size.usable() } else { left };
         let ordinary = longest.saturating_sub(size.get() / KEPT_PART);
+        let reserved_bytes_max = longest.min(form.frame_bytes_max());
         if longest < LEAST_BYTES {
             Self::Nothing
         } else if ordinary < LEAST_BYTES || !above_reserve {
-            Self::Reserved { batch_bytes_max: longest.min(form.frame_bytes_max()) }
+            Self::Reserved { batch_bytes_max: reserved_bytes_max }
         } else {
-            Self::Ordinary { batch_bytes_max: ordinary.min(form.frame_bytes_max()) }
+            let batch_bytes_max = ordinary.min(form.frame_bytes_max());
+            Self::Ordinary { batch_bytes_max, reserved_bytes_max }
         }
     }
 }
@@ -53,11 +57,13 @@ mod tests {
         let form = Form { log_id: LogId::new([1; 16]), segment_bytes: SegmentBytes::MIN };
         let usable = SegmentBytes::MIN.usable();
         let kept = SegmentBytes::MIN.get() / 8;
+        let ordinary =
+            |batch_bytes_max, reserved_bytes_max| Room::Ordinary { batch_bytes_max, reserved_bytes_max };
         let cases = [
-            (0, true, true, Room::Ordinary { batch_bytes_max: usable - kept }),
+            (0, true, true, ordinary(usable - kept, usable)),
             (0, true, false, Room::Reserved { batch_bytes_max: usable }),
-            (usable, false, true, Room::Ordinary { batch_bytes_max: usable - kept }),
-            (kept + 4096, false, true, Room::Ordinary { batch_bytes_max: 4096 }),
+            (usable, false, true, ordinary(usable - kept, usable)),
+            (kept + 4096, false, true, ordinary(4096, kept + 4096)),
             (kept + 4095, false, true, Room::Reserved { batch_bytes_max: kept + 4095 }),
             (4096, false, true, Room::Reserved { batch_bytes_max: 4096 }),
             (4095, false, true, Room::Nothing),

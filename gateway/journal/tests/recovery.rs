@@ -236,7 +236,7 @@ fn a_full_disk_refuses_ordinary_work_first_and_is_no_fault() {
     let mut journal = open(&disk);
     disk.set_free_bytes(0);
     let mut ordinary = 0;
-    while let Room::Ordinary { batch_bytes_max } = journal.room() {
+    while let Room::Ordinary { batch_bytes_max, .. } = journal.room() {
         assert!(batch_bytes_max >= 4096);
         journal.append(&[1; 4000], &[]).unwrap();
         ordinary += 1;

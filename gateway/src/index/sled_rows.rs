@@ -40,12 +40,27 @@ impl SledRows {
         self.call(|db| db.size_on_disk()).unwrap_or(0)
     }
 
+    /// Lets go of the store. It syncs a file when it is dropped, and panics when the disk refuses:
+    /// exactly then it is to be set aside, by a service that goes on.
+    fn close(&mut self) {
+        let db = self.db.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            tracing::warn!("the index panicked while it was closed");
+        }
+    }
+
     fn call<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, RowsFault> {
         let db = self.db.as_ref().ok_or(RowsFault)?;
         match catch_unwind(AssertUnwindSafe(|| call(db))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) | Err(_) => Err(RowsFault),
         }
+    }
+}
+
+impl Drop for SledRows {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -94,7 +109,7 @@ impl Rows for SledRows {
     }
 
     fn set_aside(&mut self) {
-        self.db = None;
+        self.close();
         let aside = self.path.with_extension("aside");
         // What was set aside before is of no more use than this.
         let removed = fs::remove_dir_all(&aside);

@@ -565,7 +565,8 @@ fn the_parts_that_came_are_the_parts_that_were_named() {
     for (part, content) in header.parts.iter_mut().zip(&content) {
         (part.sha256, part.length_bytes) = (Digest::of(content), number(content.len()));
     }
-    let inline = |part_id, ciphertext: &[u8]| wire::InlinePart { part_id, ciphertext: ciphertext.to_vec().into() };
+    let inline =
+        |part_id, ciphertext: &[u8]| wire::InlinePart { part_id, ciphertext: ciphertext.to_vec().into() };
     let length = Err(Malformed::Length { field: "parts.ciphertext" });
     let [one, two] = [inline(1, &content[0]), inline(2, &content[1])];
     assert_eq!(check_parts(&header, &[one.clone(), two.clone()]), Ok(()));
