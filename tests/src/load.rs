@@ -7,7 +7,7 @@ use gateway::writer::Request;
 use proto::{
     digest::Digest,
     dsse::Signed,
-    ids::{Kind, Release, TimeMs},
+    ids::{Kind, PartClass, Release, TimeMs},
     referral::digests_released,
 };
 
@@ -65,6 +65,9 @@ impl Load {
         let (mut header, mut parts) = self.network.opening(&sender.id, &recipient.id, moment, &mut random);
         if self.messages || number.is_multiple_of(2) {
             header.kind = Kind::Message;
+            // Nobody accepts a message, so nothing of it can wait for that.
+            header.parts[1].class = PartClass::Detail;
+            header.parts[1].release = Release::AtOnce;
         }
         let lengths = [self.bytes - self.bytes / 3, self.bytes / 3];
         for (place, length) in lengths.into_iter().enumerate() {
