@@ -240,6 +240,12 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         salts: &mut dyn FnMut() -> Salt,
     ) -> Result<Outcome, Fault> {
         if let Some(busy) = no_space(&request, room, draft) {
+            // What was taken before takes no space again: it has its receipt, also on a full disk.
+            if busy == Busy::Disk
+                && let Ok(Decision::Done(at)) = self.decide(&request)?
+            {
+                return Ok(Outcome::Done(at));
+            }
             return Ok(Outcome::Busy(busy));
         }
         let decision = match self.decide(&request)? {

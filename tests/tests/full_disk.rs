@@ -69,6 +69,10 @@ fn pushes_stop_before_what_must_go_on_and_go_on_when_space_is_freed() {
     disk.set_free_bytes(2 * segment_bytes.get());
     let taken = push_until_busy(&mut writer, &load, 0);
     assert!(taken.len() > 10, "{}", taken.len());
+    for (envelope, answer) in &taken {
+        let again = step(&mut writer, envelope.request.clone());
+        assert_eq!(again, *answer, "a repeat takes no space, and has its receipt");
+    }
     let handed = &taken[..3];
     for (envelope, _) in handed {
         let answer = step(&mut writer, load.handover(envelope.to, &[envelope]));
