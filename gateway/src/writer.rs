@@ -11,9 +11,10 @@ use journal::{Journal, Mark, Room};
 use proto::{
     batch::{Batch, ENTRIES_MAX, Entry, LoggedCheckpoint},
     caller::Caller,
-    command::Command,
+    command::{Command, Denial},
     decide::{Decision, Load, Refused, refuse_taken_id},
     digest::Digest,
+    dsse::Signed,
     evidence::Salt,
     fact::{Effect, Fact},
     ids::{Locator, ReferralKey, TimeMs},
@@ -270,8 +271,16 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
                     self.tally.count(request.caller.name(), refused.refusal, self.state.now());
                     return Ok(Outcome::Refused { refused, place: None });
                 };
-                // What was refused is evidence; its ciphertexts are nobody's business.
-                let request = Request { parts: Vec::new(), ..request };
+                // Of what was refused the journal keeps the digest only: nobody has checked its codes
+                // against an agreement, so they could spell a name.
+                let digest = request.command.signed().map(Signed::digest);
+                let command = match request.command {
+                    Command::Denial(denial) => Command::Denial(denial),
+                    Command::Push(_) | Command::Handover(_) | Command::Directory(_) | Command::Tick(_) => {
+                        Command::Denial(Denial { refusal: refused.refusal, field: refused.field, digest })
+                    }
+                };
+                let request = Request { caller: request.caller, command, parts: Vec::new() };
                 let place = self.enter(request, vec![effect], draft, salts);
                 Outcome::Refused { refused, place: Some(place) }
             }

@@ -82,3 +82,30 @@ fn a_network_is_founded_and_a_referral_goes_through() {
     assert_eq!(verified.ciphertexts, 2);
     assert!(verified.files >= 6, "{verified:?}");
 }
+
+#[test]
+fn a_name_in_a_refused_header_reaches_no_disk() {
+    let disk = MemoryDisk::new();
+    FileJournal::create(&disk.volume(), &LogId::new([7; 16]), SegmentBytes::MIN).unwrap();
+    let mut network = Network::new();
+    let mut writer = open(&disk, &network, empty());
+    let mut salts = Random::new(2);
+    for request in network.founding() {
+        writer.step(BEGINNING, vec![request], &mut || salts.salt()).unwrap();
+    }
+    let (from, to) = (network.at(1).clone(), network.at(3).clone());
+    let (mut header, parts) = network.opening(&from.id, &to.id, BEGINNING, &mut Random::new(1));
+    header.category = proto::ids::Code::parse("maryam_971501234567", "category").unwrap();
+    let push = network.push(&header, parts);
+    let answers = writer.step(BEGINNING, vec![push], &mut || salts.salt()).unwrap();
+    let Answer::Refused { receipt: Some(_), .. } = &answers[0] else { panic!("{answers:?}") };
+    writer.follow_up(1000).unwrap();
+    writer.publish_checkpoints().unwrap().unwrap();
+    let (_, snapshot) = writer.snapshot();
+    let on_disk = disk.names().into_iter().filter_map(|name| disk.file(&name));
+    let published = [Log::Evidence, Log::Directory].map(|log| writer.tiles(log).files().files.clone());
+    let published = published.into_iter().flat_map(std::collections::BTreeMap::into_values);
+    for bytes in on_disk.chain(published).chain([snapshot]) {
+        assert!(!bytes.windows(6).any(|window| window == b"maryam"), "the name is on the disk");
+    }
+}
