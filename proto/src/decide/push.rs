@@ -142,6 +142,10 @@ fn check_route<'a>(
         return Err(Refusal::NoAgreement);
     }
     if header.act != Act::Submit && !carries_identity(header) {
+        // An act repeats its referral's codes: others, which nobody agreed on, could spell a name.
+        if let Some(refusal) = answers.and_then(|referral| other_need(header, referral)) {
+            return Err(refusal);
+        }
         return Ok(None);
     }
     let between = (&header.from, &header.to);

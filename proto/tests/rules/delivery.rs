@@ -280,6 +280,12 @@ fn a_disclosure_follows_an_acceptance() {
     let disclose = disclosure(&mut net, &opening, Act::Disclose);
     let withheld = Header { identity_allowed: false, ..disclose.clone() };
     assert_refused(&net.push(&withheld), IdentityNotAllowed, "parts.class", true, "without her consent");
+    // Regression: an act without identity could carry codes that nobody had agreed on, and spell a name.
+    let spelt = Header {
+        category: proto::ids::Code::parse("maryam", "category").unwrap(),
+        ..net.act(&opening, DFWAC, Act::Note)
+    };
+    assert_refused(&net.push(&spelt), CategoryNotAgreed, "category", true, "codes of nobody");
     // Regression: an act could name another need than the one referred, and go by that one's clause.
     let code = |text| proto::ids::Code::parse(text, "code").unwrap();
     let other = Header { category: code("domestic_violence"), ..disclose.clone() };
