@@ -1,14 +1,24 @@
-//! The hub: IO around the rules. So far its heart: the one writer over the journal, and what follows
-//! it (index, tiles, receipts). Not here yet: TLS, services, console, administration.
+//! The hub: IO around the rules. It decides nothing by itself.
 //!
-//! The path of a command through this crate goes one way: [`writer`] decides by `proto`'s rules and
-//! appends to the journal, which is the commit point; then the answer, the [`index`] and the
-//! [`tiles`] follow. What follows is derived: it may be lost at any time, and is built again from
-//! the journal.
+//! The path of an envelope goes one way: [`peer`] makes a caller of a verified certificate; a
+//! [`service`] limits, parses and verifies signatures; the [`hub`] feeds the one [`writer`], which
+//! decides by `proto`'s rules and appends to the journal, the commit point; then the answer, the
+//! mail, the [`index`] and the [`tiles`] follow. What follows is derived: it may be lost at any time,
+//! and is built again from the journal.
 
+pub mod clock;
+pub mod config;
 pub mod fault;
 pub mod history;
+pub mod hub;
 pub mod index;
+pub mod metrics;
+pub mod parts;
+pub mod peer;
+pub mod place;
+pub mod published;
+pub mod serve;
+pub mod service;
 pub mod start;
 pub mod tiles;
 pub mod verify;

@@ -504,6 +504,22 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         (end, snapshot.encode())
     }
 
+    /// Where a referral's records stand, in order. Nothing while the index is not complete.
+    pub fn places(&mut self, referral: &ReferralKey) -> Option<Vec<Locator>> {
+        self.index.referral(referral, &self.history)
+    }
+
+    /// Whether ordinary work would be taken now.
+    pub fn has_room(&mut self) -> bool {
+        matches!(self.journal.room(), Room::Ordinary { .. })
+    }
+
+    /// Whether a snapshot would spare the next start much.
+    #[must_use]
+    pub fn is_snapshot_due(&self) -> bool {
+        false
+    }
+
     /// What the rules know.
     #[must_use]
     pub const fn state(&self) -> &State {

@@ -114,6 +114,12 @@ impl Mailboxes {
         self.of(agency).map_or(0, |mailbox| mailbox.items.len())
     }
 
+    /// How many envelopes wait in all mailboxes.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.expiries.len()
+    }
+
     /// Everything that waits, by mailbox and age.
     pub fn all(&self) -> impl Iterator<Item = (&AgencyId, &Mail)> {
         self.boxes.iter().flat_map(|(agency, mailbox)| mailbox.items.values().map(move |mail| (agency, mail)))
@@ -174,6 +180,19 @@ impl Mailbox {
     pub fn find(&self, envelope: &Digest) -> Option<&Mail> {
         let order = self.by_envelope.get(envelope)?.first()?;
         self.items.get(order)
+    }
+
+    /// The mail of this number, while it waits.
+    #[must_use]
+    pub fn get(&self, order: u64) -> Option<&Mail> {
+        self.items.get(&order)
+    }
+
+    /// All mail under an envelope's digest, oldest first: the envelope, and what of it was released
+    /// later.
+    pub fn all_of(&self, envelope: &Digest) -> impl Iterator<Item = &Mail> {
+        let orders = self.by_envelope.get(envelope);
+        orders.into_iter().flatten().filter_map(|order| self.items.get(order))
     }
 
     /// Everything of one referral that waits here, oldest first.

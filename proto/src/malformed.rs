@@ -59,3 +59,20 @@ pub enum Malformed {
         field: &'static str,
     },
 }
+
+impl Malformed {
+    /// The field or message that it is about.
+    #[must_use]
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Protobuf { message: field }
+            | Self::NotCanonical { message: field }
+            | Self::Missing { field }
+            | Self::Length { field }
+            | Self::Form { field }
+            | Self::TooLarge { field, .. }
+            | Self::Signature { field }
+            | Self::Mismatch { field } => field,
+        }
+    }
+}

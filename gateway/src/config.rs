@@ -1,0 +1,117 @@
+//! The gateway's configuration: one file, few keys, unknown ones refused. Not here: where the files
+//! lie (`place`).
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The configuration file, as `gateway init` writes it. See `gateway/gateway.sample.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The network's id, as in certificates.
+    pub network: String,
+    /// Origin of the evidence log.
+    pub evidence_origin: String,
+    /// Origin of the directory log.
+    pub directory_origin: String,
+    /// Where agents and staff connect, mutual TLS.
+    pub listen: SocketAddr,
+    /// Where Prometheus and readiness checks connect, plain HTTP: never to the outside.
+    #[serde(default)]
+    pub metrics: Option<SocketAddr>,
+    /// The anchor's folder, best on another volume. Beside the rest when left out.
+    #[serde(default)]
+    pub anchor: Option<PathBuf>,
+    /// Below so much free space only receipts, answers and administration are taken.
+    #[serde(default = "reserve_mib")]
+    pub reserve_mib: u64,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// What is logged, and how. Logs go to standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Levels, as in `info,gateway::peer=debug`.
+    pub filter: String,
+    /// One JSON object a line, instead of text.
+    pub json: bool,
+    /// Where traces go by OTLP over gRPC, such as `http://127.0.0.1:4317`; nowhere when left out.
+    pub otlp: Option<String>,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), json: false, otlp: None }
+    }
+}
+
+const fn reserve_mib() -> u64 {
+    256
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigFault {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is no such file.
+    #[error("{}: {error}", path.display())]
+    Form {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, and where.
+        error: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigFault`].
+    pub fn read(path: &Path) -> Result<Self, ConfigFault> {
+        let text =
+            fs::read_to_string(path).map_err(|error| ConfigFault::File { path: path.to_owned(), error })?;
+        toml::from_str(&text)
+            .map_err(|error| ConfigFault::Form { path: path.to_owned(), error: Box::new(error) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_is_read() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("gateway.sample.toml");
+        let config = Config::read(&sample).unwrap();
+        assert_eq!(config.network, "referral.example");
+        assert_eq!(config.reserve_mib, 256);
+        assert_eq!(config.log, LogConfig::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.toml");
+        let sample = include_str!("../gateway.sample.toml");
+        fs::write(&path, format!("listne = \"127.0.0.1:1\"\n{sample}")).unwrap();
+        let refused = Config::read(&path).unwrap_err().to_string();
+        assert!(refused.contains("listne"), "{refused}");
+    }
+}

@@ -1,0 +1,509 @@
+//! The writer's own thread and the way to it: a bounded queue in, answers out. It feeds the writer's
+//! plain step with whatever has arrived, hands out mail, and does what is due between the steps. Not
+//! here: the rules (`proto`), the step itself (`writer`), sockets (`service`).
+
+pub mod desk;
+pub mod mail;
+mod salts;
+mod scribe;
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use desk::{Desk, Handed, StreamNo};
+use journal::FileJournal;
+use proto::{
+    caller::Caller,
+    command::Command,
+    delivery::Mail,
+    digest::Digest,
+    directory::Directory,
+    ids::{AgencyId, Locator, ReferralKey, TimeMs},
+    receipt::Receipt,
+};
+use salts::Salts;
+use scribe::Scribe;
+use thiserror::Error;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::{
+    clock,
+    fault::Fault,
+    history::History,
+    index::sled_rows::SledRows,
+    metrics::Metrics,
+    peer::connections::Connections,
+    tiles::files::Folder,
+    writer::{BATCH_BYTES, Request, Writer, answer::Answer},
+};
+
+/// Most jobs that wait for the writer. Beyond, whoever asks is told to come back.
+pub const QUEUE_MAX: usize = 4096;
+/// Most jobs that one step takes.
+pub const STEP_JOBS_MAX: usize = 1024;
+/// How often the latest checkpoint is published, if it grew.
+pub const PUBLISH_EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked whether something is due by the clock.
+pub const TICK_EVERY: Duration = Duration::from_secs(1);
+/// How often what follows the journal is written, under load.
+pub const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+/// How many batches what lags behind catches up with at a time.
+pub const CATCH_UP_BATCHES: u64 = 64;
+/// How far the clock may be behind the last batch before it counts as stepped.
+pub const CLOCK_BEHIND_MS_MAX: u64 = 60 * 1000;
+
+/// The writer on real files.
+pub type RealWriter = Writer<FileJournal, SledRows, Folder>;
+
+/// The way to the writer. Cheap to clone; the writer's thread ends when all clones are gone.
+#[derive(Clone)]
+pub struct Hub {
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+/// What everybody may read at any time.
+struct Shared {
+    directory: ArcSwap<Directory>,
+    status: ArcSwap<Status>,
+    history: History,
+}
+
+/// How the writer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Whether the disk has room for ordinary work.
+    pub has_room: bool,
+    /// Whether the index is complete.
+    pub is_indexed: bool,
+    /// Whether the clock is where the journal left it, or ahead.
+    pub is_clock_right: bool,
+    /// Leaves of the evidence log.
+    pub evidence_size: u64,
+    /// Leaves of the evidence log under the published checkpoint.
+    pub published_size: u64,
+    /// Envelopes that wait in all mailboxes.
+    pub waiting: usize,
+    /// Referrals in memory.
+    pub referrals: usize,
+    /// When this was looked at.
+    pub at: TimeMs,
+}
+
+/// The queue is full, or the writer is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Unavailable {
+    /// Too much waits: come back later.
+    #[error("too much waits for the writer")]
+    Full,
+    /// The gateway is ending.
+    #[error("the gateway is ending")]
+    Ending,
+}
+
+enum Job {
+    Ask { request: Box<Request>, reply: oneshot::Sender<Answer> },
+    Attend { agency: AgencyId, stream: StreamNo, hands: mpsc::Sender<Handed> },
+    Credit { agency: AgencyId, stream: StreamNo, more: u32 },
+    Leave { agency: AgencyId, stream: StreamNo },
+    Fetch { agency: AgencyId, count_max: usize, reply: oneshot::Sender<Vec<Handed>> },
+    Find { agency: AgencyId, envelope: Digest, reply: oneshot::Sender<Vec<Mail>> },
+    Derive { at: Locator, reply: oneshot::Sender<Option<Vec<Receipt>>> },
+    Places { referral: ReferralKey, reply: oneshot::Sender<Option<Vec<Locator>>> },
+}
+
+impl Hub {
+    /// Starts the writer's thread. The receiver tells how it ended.
+    #[must_use]
+    pub fn start(
+        writer: RealWriter,
+        connections: Arc<Connections>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, oneshot::Receiver<Result<(), Fault>>) {
+        let (jobs, receiver) = mpsc::channel(QUEUE_MAX);
+        let shared = Arc::new(Shared {
+            directory: ArcSwap::from_pointee(writer.state().directory().clone()),
+            status: ArcSwap::default(),
+            history: writer.history().clone(),
+        });
+        let (ended, end) = oneshot::channel();
+        let thread = Thread::new(writer, Arc::clone(&shared), connections, metrics);
+        let runtime = Handle::current();
+        std::thread::spawn(move || {
+            // The process ends with the writer, so nobody may be left to hear it.
+            drop(ended.send(thread.run(&runtime, receiver)));
+        });
+        (Self { jobs, shared }, end)
+    }
+
+    /// The directory as it is in force.
+    #[must_use]
+    pub fn directory(&self) -> Arc<Directory> {
+        self.shared.directory.load_full()
+    }
+
+    /// How the writer is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        **self.shared.status.load()
+    }
+
+    /// What the journal tells of the past.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.shared.history
+    }
+
+    /// Asks the writer. The answer comes when it is durable; none when the gateway ends before, or
+    /// when the caller was cut off meanwhile.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing was taken.
+    pub fn ask(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Ask { request: Box::new(request), reply })?;
+        Ok(answer)
+    }
+
+    /// As [`Self::ask`], but waits while the queue is full: for streams, whose senders wait with it.
+    ///
+    /// # Errors
+    /// [`Unavailable::Ending`].
+    pub async fn ask_in_turn(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Ask { request: Box::new(request), reply };
+        self.jobs.send(job).await.map_err(|_| Unavailable::Ending)?;
+        Ok(answer)
+    }
+
+    /// Opens a stream of deliveries to an agency.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn attend(
+        &self,
+        agency: AgencyId,
+        stream: StreamNo,
+        hands: mpsc::Sender<Handed>,
+    ) -> Result<(), Unavailable> {
+        self.send(Job::Attend { agency, stream, hands })
+    }
+
+    /// A stream will take so many more.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn credit(&self, agency: AgencyId, stream: StreamNo, more: u32) -> Result<(), Unavailable> {
+        self.send(Job::Credit { agency, stream, more })
+    }
+
+    /// A stream has ended; what it holds is handed to the next one.
+    pub async fn leave(&self, agency: AgencyId, stream: StreamNo) {
+        // Gone with the writer, if it is gone.
+        drop(self.jobs.send(Job::Leave { agency, stream }).await);
+    }
+
+    /// What may be handed over now, without a lease.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn fetch(&self, agency: AgencyId, count_max: usize) -> Result<Vec<Handed>, Unavailable> {
+        self.call(|reply| Job::Fetch { agency, count_max, reply }).await
+    }
+
+    /// What waits for an agency under an envelope's digest.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn find(&self, agency: AgencyId, envelope: Digest) -> Result<Vec<Mail>, Unavailable> {
+        self.call(|reply| Job::Find { agency, envelope, reply }).await
+    }
+
+    /// The receipts of an entry, derived again; none while the tiles are being made again.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn derive(&self, at: Locator) -> Result<Option<Vec<Receipt>>, Unavailable> {
+        self.call(|reply| Job::Derive { at, reply }).await
+    }
+
+    /// Where a referral's records stand; none while the index is being built.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn places(&self, referral: ReferralKey) -> Result<Option<Vec<Locator>>, Unavailable> {
+        self.call(|reply| Job::Places { referral, reply }).await
+    }
+
+    async fn call<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(job(reply))?;
+        answer.await.map_err(|_| Unavailable::Ending)
+    }
+
+    fn send(&self, job: Job) -> Result<(), Unavailable> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unavailable::Full,
+            mpsc::error::TrySendError::Closed(_) => Unavailable::Ending,
+        })
+    }
+}
+
+/// What the writer's thread owns.
+struct Thread {
+    writer: RealWriter,
+    desk: Desk,
+    salts: Salts,
+    scribe: Scribe,
+    shared: Arc<Shared>,
+    connections: Arc<Connections>,
+    metrics: Arc<Metrics>,
+    due: Due,
+}
+
+/// When things between the steps were last done.
+struct Due {
+    publish: Instant,
+    tick: Instant,
+    follow: Instant,
+    directory_size: u64,
+}
+
+/// The requests of a step, and whom to answer.
+#[derive(Default)]
+struct Asked {
+    requests: Vec<Request>,
+    replies: Vec<oneshot::Sender<Answer>>,
+    /// Agencies whose mailboxes may change.
+    touched: BTreeSet<AgencyId>,
+    bytes: u64,
+}
+
+impl Thread {
+    fn new(
+        writer: RealWriter,
+        shared: Arc<Shared>,
+        connections: Arc<Connections>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let now = Instant::now();
+        let scribe = Scribe::start(writer.journal().anchor(), writer.journal().snapshots());
+        Self {
+            desk: Desk::new(writer.state().evidence().size()),
+            salts: Salts::new(),
+            scribe,
+            shared,
+            connections,
+            metrics,
+            due: Due {
+                publish: now,
+                tick: now,
+                follow: now,
+                directory_size: writer.state().directory_log().size(),
+            },
+            writer,
+        }
+    }
+
+    /// Works until nobody is left who could ask.
+    fn run(mut self, runtime: &Handle, mut receiver: mpsc::Receiver<Job>) -> Result<(), Fault> {
+        self.look();
+        let mut jobs = Vec::with_capacity(STEP_JOBS_MAX);
+        loop {
+            let wait = if self.is_behind() { Duration::ZERO } else { TICK_EVERY };
+            let got = timeout_at_most(runtime, wait, receiver.recv_many(&mut jobs, STEP_JOBS_MAX));
+            if got == Some(0) {
+                break;
+            }
+            self.work(&mut jobs)?;
+            self.between_steps(got.is_none())?;
+        }
+        self.end()
+    }
+
+    /// Does jobs in their order; questions to the rules that stand side by side make one step.
+    fn work(&mut self, jobs: &mut Vec<Job>) -> Result<(), Fault> {
+        let mut asked = Asked::default();
+        for job in jobs.drain(..) {
+            match job {
+                Job::Ask { request, reply } => {
+                    if self.connections.is_cut(&request.caller) {
+                        // No answer: it has no connection to hear one on.
+                        continue;
+                    }
+                    asked.put(*request, reply);
+                    if asked.bytes >= BATCH_BYTES {
+                        self.step(std::mem::take(&mut asked))?;
+                    }
+                }
+                other => {
+                    self.step(std::mem::take(&mut asked))?;
+                    self.serve(other)?;
+                }
+            }
+        }
+        self.step(asked)
+    }
+
+    fn step(&mut self, asked: Asked) -> Result<(), Fault> {
+        if asked.requests.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let answers = self.writer.step(clock::now(), asked.requests, &mut || self.salts.next())?;
+        self.metrics.step(begun.elapsed(), answers.len());
+        self.take_over_directory();
+        self.desk.hand_out(self.writer.state().mailboxes(), asked.touched, &answers);
+        for (answer, reply) in answers.into_iter().zip(asked.replies) {
+            self.metrics.answered(&answer);
+            // Whoever asked may have left; it is done all the same.
+            drop(reply.send(answer));
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, job: Job) -> Result<(), Fault> {
+        let mailboxes = self.writer.state().mailboxes();
+        match job {
+            Job::Ask { .. } => {}
+            Job::Attend { agency, stream, hands } => self.desk.attend(agency, stream, hands),
+            Job::Credit { agency, stream, more } => self.desk.credit(mailboxes, &agency, stream, more),
+            Job::Leave { agency, stream } => self.desk.leave(mailboxes, &agency, stream),
+            Job::Fetch { agency, count_max, reply } => {
+                drop(reply.send(self.desk.fetch(mailboxes, &agency, count_max)));
+            }
+            Job::Find { agency, envelope, reply } => {
+                let mailbox = mailboxes.of(&agency);
+                let found =
+                    mailbox.map_or_else(Vec::new, |mailbox| mailbox.all_of(&envelope).cloned().collect());
+                drop(reply.send(found));
+            }
+            Job::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
+            Job::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
+        }
+        Ok(())
+    }
+
+    fn between_steps(&mut self, is_idle: bool) -> Result<(), Fault> {
+        let now = Instant::now();
+        if now >= self.due.tick {
+            self.due.tick = now + TICK_EVERY;
+            self.tick()?;
+        }
+        if is_idle || now >= self.due.follow {
+            self.due.follow = now + FOLLOW_EVERY;
+            self.follow_up();
+        }
+        if now >= self.due.publish {
+            self.due.publish = now + PUBLISH_EVERY;
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), Fault> {
+        let before = self.writer.state().evidence().size();
+        self.writer.tick(clock::now(), &mut || self.salts.next())?;
+        if self.writer.state().evidence().size() > before {
+            self.take_over_directory();
+            self.desk.hand_out_to_all(self.writer.state().mailboxes());
+        }
+        if self.writer.is_snapshot_due() {
+            let (mark, bytes) = self.writer.snapshot();
+            self.scribe.snapshot(mark, bytes);
+        }
+        self.look();
+        Ok(())
+    }
+
+    /// What is derived may fail without harm: it is tried again.
+    fn follow_up(&mut self) {
+        if let Err(fault) = self.writer.follow_up(CATCH_UP_BATCHES) {
+            self.metrics.derived_faults.inc();
+            tracing::warn!(%fault, "what follows the journal could not be written");
+        }
+    }
+
+    fn publish(&mut self) {
+        match self.writer.publish_checkpoints() {
+            Ok(Some((mark, note))) => self.scribe.anchor(mark, note.to_string().into_bytes()),
+            Ok(None) => {}
+            Err(fault) => {
+                self.metrics.derived_faults.inc();
+                tracing::warn!(%fault, "the checkpoint could not be published");
+            }
+        }
+    }
+
+    fn take_over_directory(&mut self) {
+        let size = self.writer.state().directory_log().size();
+        if size != self.due.directory_size {
+            self.due.directory_size = size;
+            self.shared.directory.store(Arc::new(self.writer.state().directory().clone()));
+            // Agents wait for it: keys and agreements are published without delay.
+            self.due.publish = Instant::now();
+        }
+    }
+
+    /// Whether something is left to catch up with, so that nobody waits for the next tick.
+    fn is_behind(&self) -> bool {
+        !self.writer.index().is_ready(self.writer.history())
+    }
+
+    fn look(&mut self) {
+        let at = clock::now();
+        let state = self.writer.state();
+        let status = Status {
+            is_indexed: self.writer.index().is_ready(self.writer.history()),
+            is_clock_right: at.plus_ms(CLOCK_BEHIND_MS_MAX) >= state.now(),
+            evidence_size: state.evidence().size(),
+            published_size: self.writer.tiles(crate::history::Log::Evidence).published(),
+            waiting: state.mailboxes().count(),
+            referrals: state.referrals_in_memory(),
+            at,
+            has_room: self.writer.has_room(),
+        };
+        self.shared.status.store(Arc::new(status));
+        self.metrics.status(&status);
+    }
+
+    /// The clean end: what follows is brought up to the journal, so that the next start has nothing
+    /// to do.
+    fn end(mut self) -> Result<(), Fault> {
+        self.follow_up();
+        self.publish();
+        let (mark, bytes) = self.writer.snapshot();
+        self.scribe.snapshot(mark, bytes);
+        self.scribe.end();
+        Ok(())
+    }
+}
+
+impl Asked {
+    fn put(&mut self, request: Request, reply: oneshot::Sender<Answer>) {
+        if let Command::Push(push) = &request.command {
+            // An act can release what the other side has parked, so both mailboxes may change.
+            self.touched.insert(push.header.to.clone());
+            self.touched.insert(push.header.from.clone());
+        }
+        if let (Command::Handover(_), Caller::Agency { agency, .. }) = (&request.command, &request.caller) {
+            self.touched.insert(agency.clone());
+        }
+        let bytes = request.parts.iter().map(bytes::Bytes::len).sum::<usize>();
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.requests.push(request);
+        self.replies.push(reply);
+    }
+}
+
+fn timeout_at_most<T>(runtime: &Handle, wait: Duration, future: impl Future<Output = T>) -> Option<T> {
+    runtime.block_on(async { timeout(wait, future).await.ok() })
+}

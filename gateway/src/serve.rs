@@ -1,0 +1,379 @@
+//! `gateway serve`: the whole gateway, from its files to its end. Not here: the parts it puts together.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use proto::ids::AgencyId;
+use rustls::ServerConfig;
+use thiserror::Error;
+use tokio::{net::TcpListener, sync::oneshot, time::interval};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    clock,
+    config::{Config, ConfigFault},
+    fault::Fault,
+    hub::{Hub, mail::MailReader},
+    metrics::Metrics,
+    parts::PartStore,
+    peer::{
+        accept::Door,
+        connections::Connections,
+        tls::{Tls, TlsFault, TlsFiles},
+    },
+    place::{KeyFault, Place},
+    published::Published,
+    service::{
+        CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX,
+        directory::DirectoryService,
+        evidence::EvidenceService,
+        log::LogService,
+        parts::PartsService,
+        push::PushService,
+        receive::ReceiveService,
+        stubs::{
+            directory_server::DirectoryServer, evidence_server::EvidenceServer, log_server::LogServer,
+            parts_server::PartsServer, push_server::PushServer, receive_server::ReceiveServer,
+            witness_server::WitnessServer,
+        },
+        witness::WitnessService,
+    },
+    start::Started,
+};
+
+/// Most calls at the same time on one connection.
+pub const CALLS_PER_CONNECTION_MAX: usize = 256;
+/// Most HTTP/2 streams at the same time on one connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+/// Longest list of headers of a call, in bytes.
+pub const HEADERS_BYTES_MAX: u32 = 16 * 1024;
+/// Most streams of a connection that the peer may have reset and that are not cleared away.
+pub const RESETS_PENDING_MAX: usize = 20;
+/// How much one stream may send ahead.
+pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// How much one connection may send ahead, all its streams together.
+pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// How often a silent connection is asked whether it is there.
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
+/// How long it may take to answer.
+pub const KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long what is under way has to end after the signal to stop.
+pub const END_TIME_MAX: Duration = Duration::from_secs(20);
+/// How often files and certificates are looked at.
+pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often attachments that nobody refers to are cleared away.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long before its end a CRL makes the gateway unready: nobody could connect any more.
+pub const CRL_SLACK_S: i64 = 60;
+
+/// Why the gateway did not start, or ended.
+#[derive(Debug, Error)]
+pub enum ServeFault {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigFault),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// TLS files.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// The journal or what follows it.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The network's name in the configuration is none.
+    #[error("the configuration's network cannot be one: dotted lower-case labels, as in referral.example")]
+    Network,
+    /// A socket.
+    #[error("{address} cannot be listened on: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// A folder.
+    #[error("a folder cannot be used: {0}")]
+    Folder(io::Error),
+    /// The transport.
+    #[error("serving failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The service definitions do not fit.
+    #[error("the service definitions cannot be shown: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A gateway that listens.
+pub struct Serving {
+    /// Where agents and staff connect.
+    pub address: SocketAddr,
+    /// Where Prometheus connects.
+    pub metrics_address: Option<SocketAddr>,
+    /// What was found at the start.
+    pub started: Started,
+    running: Running,
+}
+
+struct Running {
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    metrics_listener: Option<TcpListener>,
+    door: Door,
+    tls_files: TlsFiles,
+    writer_ended: oneshot::Receiver<Result<(), Fault>>,
+}
+
+/// Opens everything and listens; nobody is served yet.
+///
+/// # Errors
+/// [`ServeFault`].
+pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
+    let network = AgencyId::parse(&config.network, "network").map_err(|_| ServeFault::Network)?;
+    let place = Place::new(root, config.anchor.as_deref());
+    let keys = place.log_keys(config)?;
+    let tls_files = place.tls();
+    let tls = tls_files.load()?;
+    let reserve_bytes = config.reserve_mib.saturating_mul(1024 * 1024);
+    let journal = journal::Config { reserve_bytes, ..journal::Config::default() };
+    let (writer, started) = place.open(journal, keys.clone())?;
+    let metrics = Arc::new(Metrics::new());
+    let connections = Arc::new(Connections::default());
+    connections.revoke(tls.revoked, clock::now());
+    metrics.crls_until.set(seconds(tls.crls_until));
+    let (hub, writer_ended) = Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics));
+    let gateway = Arc::new(Gateway {
+        mail: MailReader::new(hub.history().clone()),
+        published: Published::open(&place.evidence(), &place.directory(), &keys)
+            .map_err(ServeFault::Folder)?,
+        parts: PartStore::open(&place.parts(), reserve_bytes).map_err(ServeFault::Folder)?,
+        metrics: Arc::clone(&metrics),
+        stop: CancellationToken::new(),
+        streams: AtomicU64::new(0),
+        hub,
+    });
+    let listener = listen(config.listen).await?;
+    let metrics_listener = match config.metrics {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let door = Door { network, tls: Arc::new(ArcSwap::new(tls.server)), connections, metrics };
+    Ok(Serving {
+        address: listener.local_addr().map_err(ServeFault::Folder)?,
+        metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
+        started,
+        running: Running { gateway, listener, metrics_listener, door, tls_files, writer_ended },
+    })
+}
+
+impl Serving {
+    /// Serves until `stop`, or until the writer ends. What is under way at the stop is answered or
+    /// refused; then the writer brings what follows the journal up to it.
+    ///
+    /// # Errors
+    /// [`ServeFault`].
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ServeFault> {
+        let Running { gateway, listener, metrics_listener, door, tls_files, mut writer_ended } = self.running;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let look = Look {
+            gateway: Arc::clone(&gateway),
+            tls: Arc::clone(&door.tls),
+            connections: Arc::clone(&door.connections),
+            files: tls_files,
+            health,
+        };
+        let looking = tokio::spawn(look.run());
+        let monitoring =
+            metrics_listener.map(|listener| tokio::spawn(monitor(listener, Arc::clone(&gateway))));
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::wire::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        let incoming = ReceiverStream::new(door.open(listener, gateway.stop.clone()));
+        let serving = server()
+            .add_routes(routes(&gateway).add_service(health_service).add_service(reflection))
+            .serve_with_incoming_shutdown(incoming, gateway.stop.clone().cancelled_owned());
+        let mut serving = Box::pin(serving);
+        let ended = tokio::select! {
+            served = &mut serving => { served?; None }
+            ended = &mut writer_ended => Some(ended),
+            () = stop.cancelled() => None,
+        };
+        gateway.stop.cancel();
+        if ended.is_none() && tokio::time::timeout(END_TIME_MAX, serving).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        looking.abort();
+        if let Some(monitoring) = monitoring {
+            monitoring.abort();
+        }
+        drop(looking.await);
+        // The last way to the writer goes, and with it the writer's reason to wait.
+        drop(gateway);
+        let ended = match ended {
+            Some(ended) => ended,
+            None => writer_ended.await,
+        };
+        Ok(ended.unwrap_or(Ok(()))?)
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeFault> {
+    TcpListener::bind(address).await.map_err(|error| ServeFault::Listen { address, error })
+}
+
+/// Every limit of the transport.
+fn server() -> Server {
+    Server::builder()
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIME_MAX))
+}
+
+fn routes(gateway: &Arc<Gateway>) -> tonic::service::Routes {
+    let of = || Arc::clone(gateway);
+    tonic::service::Routes::new(PushServer::new(PushService(of())).max_decoding_message_size(PUSH_BYTES_MAX))
+        .add_service(ReceiveServer::new(ReceiveService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+        .add_service(PartsServer::new(PartsService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+        .add_service(LogServer::new(LogService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+        .add_service(WitnessServer::new(WitnessService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+        .add_service(DirectoryServer::new(DirectoryService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+        .add_service(EvidenceServer::new(EvidenceService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+}
+
+/// Looks at files, certificates and the writer, again and again.
+struct Look {
+    gateway: Arc<Gateway>,
+    tls: Arc<ArcSwap<ServerConfig>>,
+    connections: Arc<Connections>,
+    files: TlsFiles,
+    health: HealthReporter,
+}
+
+impl Look {
+    async fn run(self) {
+        let mut every = interval(LOOK_EVERY);
+        let mut stamp = self.files.stamp();
+        let mut swept = None;
+        loop {
+            every.tick().await;
+            let newest = self.files.stamp();
+            if newest != stamp {
+                self.take_up(self.files.load());
+                stamp = newest;
+            }
+            self.cut(self.connections.sweep(clock::now()));
+            self.gateway.metrics.connections.set(i64::try_from(self.connections.open()).unwrap_or(i64::MAX));
+            let serving = if is_ready(&self.gateway).is_ok() {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            };
+            self.health.set_service_status("", serving).await;
+            if swept.is_none_or(|swept: SystemTime| swept.elapsed().is_ok_and(|age| age > SWEEP_EVERY)) {
+                swept = Some(SystemTime::now());
+                self.sweep();
+            }
+        }
+    }
+
+    /// Takes up changed files. What cannot be used changes nothing.
+    fn take_up(&self, loaded: Result<Tls, TlsFault>) {
+        match loaded {
+            Ok(tls) => {
+                self.tls.store(tls.server);
+                self.gateway.metrics.crls_until.set(seconds(tls.crls_until));
+                self.cut(self.connections.revoke(tls.revoked, clock::now()));
+                tracing::info!("TLS files taken up");
+            }
+            Err(fault) => {
+                self.gateway.metrics.tls_faults.inc();
+                tracing::error!(%fault, "changed TLS files cannot be used: the ones before stay");
+            }
+        }
+    }
+
+    fn cut(&self, count: usize) {
+        if count > 0 {
+            self.gateway.metrics.connections_cut.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+            tracing::info!(count, "connections cut: their certificates have ended");
+        }
+    }
+
+    fn sweep(&self) {
+        match self.gateway.parts.sweep(SystemTime::now()) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "attachments cleared away that nobody refers to"),
+            Err(error) => tracing::warn!(kind = ?error.kind(), "attachments cannot be cleared away"),
+        }
+    }
+}
+
+/// Whether envelopes would be taken and found again, and if not, why.
+fn is_ready(gateway: &Gateway) -> Result<(), &'static str> {
+    let status = gateway.hub.status();
+    let now = clock::now();
+    if now > status.at.plus_ms(u64::try_from(STALE.as_millis()).unwrap_or(u64::MAX)) {
+        return Err("the writer does not get on");
+    }
+    if !status.has_room {
+        return Err("the disk has no room");
+    }
+    if !status.is_clock_right {
+        return Err("the clock is behind the journal");
+    }
+    if !status.is_indexed {
+        return Err("the index is being built");
+    }
+    let crls_until = gateway.metrics.crls_until.get();
+    if seconds(i64::try_from(now.0 / 1000).unwrap_or(i64::MAX).saturating_add(CRL_SLACK_S)) > crls_until {
+        return Err("a CRL has run out");
+    }
+    Ok(())
+}
+
+/// How old the writer's own word may be.
+const STALE: Duration = Duration::from_secs(15);
+
+#[allow(clippy::cast_precision_loss, clippy::as_conversions, reason = "a metric, in seconds")]
+const fn seconds(unix_s: i64) -> f64 {
+    unix_s as f64
+}
+
+/// `/metrics`, `/health` (the process runs) and `/ready` (it would take envelopes).
+async fn monitor(listener: TcpListener, gateway: Arc<Gateway>) {
+    let router = Router::new()
+        .route("/metrics", get(metrics_text))
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .with_state(gateway);
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "metrics are not served any more");
+    }
+}
+
+async fn metrics_text(State(gateway): State<Arc<Gateway>>) -> ([(&'static str, &'static str); 1], String) {
+    let content = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([("content-type", content)], gateway.metrics.text())
+}
+
+async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, String) {
+    match is_ready(&gateway) {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}

@@ -1,0 +1,146 @@
+//! The one place where answers become messages and gRPC statuses. Not here: what is answered.
+
+use prost::Message as _;
+use proto::{
+    Malformed,
+    lifecycle::Act,
+    receipt::Receipt,
+    refusal::{Class, Refusal},
+    wire,
+};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{
+    hub::Unavailable,
+    writer::answer::{Answer, Busy},
+};
+
+/// How long a caller should wait when the queue or a batch is full.
+pub const RETRY_SOON_MS: u64 = 100;
+/// How long a caller should wait when the disk has no room, or the index is being built.
+pub const RETRY_LATER_MS: u64 = 5_000;
+/// The header in which a status carries the encoded `RefusalAnswer`.
+pub const REFUSAL_HEADER: &str = "referral-refusal-bin";
+/// Who speaks, in `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "referral.v1";
+
+/// What became of a command.
+pub enum Outcome {
+    /// Done, with the receipts of what it caused.
+    Taken(Vec<Receipt>, Vec<(proto::digest::Digest, Refusal)>),
+    /// A rule is broken.
+    Refused(Box<wire::RefusalAnswer>, Refusal),
+    /// Not decided.
+    Fault(wire::Fault),
+}
+
+/// Makes an outcome of the writer's answer.
+#[must_use]
+pub fn outcome(answer: Answer) -> Outcome {
+    match answer {
+        Answer::Taken { receipts, not_taken } => Outcome::Taken(receipts, not_taken),
+        Answer::Refused { refusal, field, legal_acts, receipt } => Outcome::Refused(
+            Box::new(refusal_answer(refusal, field, &legal_acts, receipt.as_deref())),
+            refusal,
+        ),
+        Answer::Busy(busy) => Outcome::Fault(fault(busy)),
+        Answer::Nothing => {
+            Outcome::Fault(wire::Fault { code: "NOTHING_TO_DO".to_owned(), retry_after_ms: 0 })
+        }
+    }
+}
+
+fn fault(busy: Busy) -> wire::Fault {
+    let (code, retry_after_ms) = match busy {
+        Busy::Disk => ("DISK_FULL", RETRY_LATER_MS),
+        Busy::BatchFull => ("BATCH_FULL", RETRY_SOON_MS),
+        Busy::Indexing => ("INDEXING", RETRY_LATER_MS),
+    };
+    wire::Fault { code: code.to_owned(), retry_after_ms }
+}
+
+/// The message of a refusal, in both languages.
+#[must_use]
+pub fn refusal_answer(
+    refusal: Refusal,
+    field: &str,
+    legal_acts: &[Act],
+    receipt: Option<&Receipt>,
+) -> wire::RefusalAnswer {
+    wire::RefusalAnswer {
+        code: refusal.name().to_owned(),
+        number: refusal.number(),
+        field: field.to_owned(),
+        text_en: refusal.text_en().to_owned(),
+        text_ar: refusal.text_ar().to_owned(),
+        receipt: receipt.map(Receipt::to_wire),
+        legal_acts: legal_acts.iter().map(|act| act.number()).collect(),
+    }
+}
+
+/// The fault of a queue that is full, or of a gateway that is ending.
+#[must_use]
+pub fn unavailable_fault(unavailable: Unavailable) -> wire::Fault {
+    let (code, retry_after_ms) = match unavailable {
+        Unavailable::Full => ("QUEUE_FULL", RETRY_SOON_MS),
+        Unavailable::Ending => ("ENDING", RETRY_LATER_MS),
+    };
+    wire::Fault { code: code.to_owned(), retry_after_ms }
+}
+
+/// As a status, for calls that have one answer.
+#[must_use]
+pub fn unavailable_status(unavailable: Unavailable) -> Status {
+    fault_status(&unavailable_fault(unavailable))
+}
+
+/// A fault as a status that says when to come back.
+#[must_use]
+pub fn fault_status(fault: &wire::Fault) -> Status {
+    let code = match fault.code.as_str() {
+        "ENDING" | "INDEXING" => Code::Unavailable,
+        "NOTHING_TO_DO" => Code::FailedPrecondition,
+        _ => Code::ResourceExhausted,
+    };
+    let mut details = ErrorDetails::with_error_info(&fault.code, DOMAIN, std::collections::HashMap::new());
+    details.set_retry_info(Some(std::time::Duration::from_millis(fault.retry_after_ms)));
+    Status::with_error_details(code, "try again later, with the same bytes", details)
+}
+
+/// A refusal as a status: `ErrorInfo` with the stable code, `BadRequest` with the field, and the whole
+/// `RefusalAnswer` in the trailer [`REFUSAL_HEADER`].
+#[must_use]
+pub fn refusal_status(refusal: Refusal, field: &str, answer: Option<&wire::RefusalAnswer>) -> Status {
+    let code = match refusal.class() {
+        Class::Invalid => Code::InvalidArgument,
+        Class::Denied => Code::PermissionDenied,
+        Class::Precondition => Code::FailedPrecondition,
+        Class::NotFound => Code::NotFound,
+        Class::Exists => Code::AlreadyExists,
+        Class::Exhausted => Code::ResourceExhausted,
+    };
+    let metadata = [("text_ar".to_owned(), refusal.text_ar().to_owned())];
+    let mut details = ErrorDetails::with_error_info(refusal.name(), DOMAIN, metadata);
+    if !field.is_empty() {
+        details.add_bad_request_violation(field, refusal.text_en());
+    }
+    let mut status = Status::with_error_details(code, refusal.text_en(), details);
+    let whole = answer.map_or_else(|| refusal_answer(refusal, field, &[], None), Clone::clone);
+    let value = tonic::metadata::MetadataValue::from_bytes(&whole.encode_to_vec());
+    status.metadata_mut().insert_bin(REFUSAL_HEADER, value);
+    status
+}
+
+/// Bytes of a call that are not what they claim to be.
+#[must_use]
+pub fn malformed_status(malformed: Malformed) -> Status {
+    refusal_status(Refusal::MalformedBytes, malformed.field(), None)
+}
+
+/// A fault of ours. What it is stands in the log.
+#[must_use]
+pub fn internal(fault: &crate::fault::Fault) -> Status {
+    tracing::error!(%fault, "a call failed");
+    Status::internal("the gateway could not do this; its operators can see why")
+}

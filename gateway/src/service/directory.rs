@@ -1,0 +1,90 @@
+//! `Directory`: the directory log is changed by signed objects, and read by all. Not here: who may
+//! change what (`proto::directory`).
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, stream};
+use proto::{Malformed, command::Command, digest::Digest, refusal::Refusal, wire};
+use tonic::{Request, Response, Status};
+
+use super::{
+    Answers, Gateway, agency, answers, caller, denial, log::not_given, stubs::directory_server::Directory,
+};
+use crate::{history::Log, hub::Unavailable, writer};
+
+/// The service.
+#[derive(Clone)]
+pub struct DirectoryService(pub Arc<Gateway>);
+
+#[tonic::async_trait]
+impl Directory for DirectoryService {
+    async fn change(
+        &self,
+        request: Request<wire::SignedObject>,
+    ) -> Result<Response<wire::ChangeAnswer>, Status> {
+        use wire::change_answer::Answer;
+        let caller = caller(&request)?;
+        let object = request.into_inner();
+        let payload = object.payload.clone();
+        let request = match Command::verify(object, &self.0.hub.directory()) {
+            Ok(command @ Command::Directory(_)) => writer::Request { caller, command, parts: Vec::new() },
+            Ok(Command::Push(_) | Command::Handover(_) | Command::Denial(_) | Command::Tick(_)) => {
+                denial(caller, Malformed::Form { field: "payload_type" }, &payload)
+            }
+            Err(malformed) => denial(caller, malformed, &payload),
+        };
+        let answer = self.0.hub.ask(request).map_err(answers::unavailable_status)?;
+        let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
+        let answer = match answers::outcome(answer) {
+            answers::Outcome::Taken(receipts, _) => {
+                receipts.first().map(|receipt| Answer::Receipt(receipt.to_wire()))
+            }
+            answers::Outcome::Refused(answer, _) => Some(Answer::Refusal(*answer)),
+            answers::Outcome::Fault(fault) => return Err(answers::fault_status(&fault)),
+        };
+        Ok(Response::new(wire::ChangeAnswer { answer }))
+    }
+
+    type GetRecordsStream = Answers<wire::RecordsAnswer>;
+
+    async fn get_records(
+        &self,
+        request: Request<wire::GetRecordsRequest>,
+    ) -> Result<Response<Self::GetRecordsStream>, Status> {
+        let gateway = Arc::clone(&self.0);
+        let from = request.into_inner().from_index;
+        // Bundle by bundle, so that a whole log is never in memory.
+        let bundles = stream::unfold(Some(from), move |from| {
+            let gateway = Arc::clone(&gateway);
+            async move {
+                let from = from?;
+                match gateway.published.of(Log::Directory).entries(from) {
+                    Ok(entries) if entries.is_empty() => None,
+                    Ok(entries) => {
+                        let next = from.saturating_add(u64::try_from(entries.len()).unwrap_or(u64::MAX));
+                        let records = (from..).zip(entries);
+                        let records =
+                            records.map(|(index, record)| Ok(wire::RecordsAnswer { index, record }));
+                        Some((records.collect::<Vec<_>>(), Some(next)))
+                    }
+                    Err(error) => Some((vec![Err(not_given(error))], None)),
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(bundles.flat_map(stream::iter))))
+    }
+
+    async fn get_agreement(
+        &self,
+        request: Request<wire::GetAgreementRequest>,
+    ) -> Result<Response<wire::AgreementAnswer>, Status> {
+        let party = agency(&request)?;
+        let digest =
+            Digest::parse(&request.into_inner().agreement, "agreement").map_err(answers::malformed_status)?;
+        let directory = self.0.hub.directory();
+        let memorandum = directory.agreement(&digest, &party);
+        let memorandum =
+            memorandum.ok_or_else(|| answers::refusal_status(Refusal::SubjectUnknown, "agreement", None))?;
+        Ok(Response::new(wire::AgreementAnswer { signed: Some(memorandum.signed.object().clone()) }))
+    }
+}

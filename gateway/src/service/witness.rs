@@ -1,0 +1,107 @@
+//! `Witness`: agents show the last checkpoint that they have seen, and cosign what follows from it.
+//! Not here: what a witness checks before it signs (the agent).
+
+use std::sync::Arc;
+
+use proto::{
+    Malformed,
+    directory::PublicKeyOf,
+    ids::AgencyId,
+    log::{
+        checkpoint::Checkpoint,
+        cosignature,
+        note::{KeyName, KeyType, SignatureLine, SignedNote, VerifierKey},
+    },
+    wire,
+};
+use tonic::{Request, Response, Status};
+
+use super::{Gateway, agency, answers, log::log_of, log::not_given, stubs::witness_server::Witness};
+use crate::{clock, history::Log};
+
+/// Most cosignatures in one report.
+pub const COSIGNATURES_MAX: usize = 8;
+
+/// The service.
+#[derive(Clone)]
+pub struct WitnessService(pub Arc<Gateway>);
+
+#[tonic::async_trait]
+impl Witness for WitnessService {
+    async fn report(
+        &self,
+        request: Request<wire::WitnessReport>,
+    ) -> Result<Response<wire::WitnessAnswer>, Status> {
+        let agency = agency(&request)?;
+        let report = request.into_inner();
+        let log = log_of(report.log)?;
+        let published = self.0.published.of(log);
+        let (latest, note) = published.note().map_err(not_given)?;
+        let seen = if report.checkpoint.is_empty() {
+            0
+        } else {
+            let shown = SignedNote::parse(&report.checkpoint).map_err(answers::malformed_status)?;
+            let seen = published.check(&shown).map_err(not_given)?;
+            self.keep(log, &agency, &seen, &report.cosignatures)?;
+            self.compare(log, &agency, &seen, &latest);
+            seen.size
+        };
+        let consistency = if seen == 0 || seen > latest.size {
+            Vec::new()
+        } else {
+            published.consistency(seen, latest.size).map_err(not_given)?
+        };
+        Ok(Response::new(wire::WitnessAnswer { checkpoint: note.to_string(), consistency }))
+    }
+}
+
+impl WitnessService {
+    /// Cosignatures by the agency's own witness keys; others are ignored.
+    fn keep(&self, log: Log, agency: &AgencyId, seen: &Checkpoint, lines: &str) -> Result<(), Status> {
+        let directory = self.0.hub.directory();
+        let name = KeyName::parse(agency.as_str(), "cosignatures").map_err(answers::malformed_status)?;
+        let keys = directory.agency(agency).map_or(&[][..], |agency| &agency.keys);
+        let now = clock::now();
+        let keys: Vec<_> = keys
+            .iter()
+            .filter(|key| key.in_force(now))
+            .filter_map(|key| match &key.key {
+                PublicKeyOf::Witness(key) => Some(*key),
+                PublicKeyOf::Signing(_) | PublicKeyOf::Sealing(_) => None,
+            })
+            .map(|key| VerifierKey::new(name.clone(), KeyType::CosignatureV1, key))
+            .collect();
+        for line in lines.lines().take(COSIGNATURES_MAX) {
+            let line = SignatureLine::parse(line).map_err(answers::malformed_status)?;
+            let verifies = |key: &&VerifierKey| {
+                key.id() == line.id()
+                    && cosignature::verify(key.public_key(), &seen.to_string(), line.signature()).is_some()
+            };
+            if keys.iter().any(|key| verifies(&key)) {
+                self.0.published.of(log).cosigned(seen, line);
+            } else {
+                let malformed = Malformed::Signature { field: "cosignatures" };
+                return Err(answers::malformed_status(malformed));
+            }
+        }
+        Ok(())
+    }
+
+    /// A checkpoint that this log signed and that is not a part of it now is a fork: somebody must
+    /// look at once.
+    fn compare(&self, log: Log, agency: &AgencyId, seen: &Checkpoint, latest: &Checkpoint) {
+        let ours = if seen.size > latest.size {
+            // Signed and answered, but published a little later.
+            seen.size <= self.0.hub.status().evidence_size.max(latest.size) || log == Log::Directory
+        } else {
+            self.0.published.of(log).root(seen.size).is_ok_and(|root| root == seen.root)
+        };
+        if !ours {
+            self.0.metrics.fork_alarms.inc();
+            tracing::error!(
+                ?log, %agency, seen = seen.size, latest = latest.size,
+                "FORK: a witness holds a checkpoint that is signed by this log and is no part of it"
+            );
+        }
+    }
+}
