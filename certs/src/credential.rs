@@ -1,0 +1,150 @@
+//! What is handed out: a certificate with its chain, with its key when that was made here, and what
+//! verifiers need. Not here: making them (`authority`).
+
+use std::{fmt, path::Path};
+
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+
+use crate::{
+    certificate::Certificate,
+    error::Error,
+    folder,
+    issuer::{CERTIFICATE_FILE, KEY_FILE},
+    key::Key,
+    revocation::RevocationList,
+};
+
+/// The file with the root's certificate, as [`Trust::save`] writes it.
+pub(crate) const ROOT_FILE: &str = "root.pem";
+/// The file with all revocation lists, as [`Trust::save`] writes it.
+pub(crate) const LISTS_FILE: &str = "crls.pem";
+
+/// A certificate and the issuing certificate that signed it. The root is not in it: whoever verifies
+/// has it already.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chain {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Who signed it.
+    pub issuing: Certificate,
+}
+
+impl Chain {
+    /// The two, as rustls takes them.
+    #[must_use]
+    pub fn to_pki(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.certificate.der().clone(), self.issuing.der().clone()]
+    }
+
+    /// The two, as PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        self.certificate.to_pem() + &self.issuing.to_pem()
+    }
+
+    /// Writes the PEM, whole or not at all, over what was there.
+    ///
+    /// # Errors
+    /// [`crate::Fault::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        folder::replace_public(path, self.to_pem().as_bytes())
+    }
+}
+
+/// A certificate, its chain and its key. `Debug` shows no key.
+pub struct Credential {
+    chain: Chain,
+    key: Key,
+}
+
+impl Credential {
+    pub(crate) const fn new(chain: Chain, key: Key) -> Self {
+        Self { chain, key }
+    }
+
+    /// The certificate.
+    #[must_use]
+    pub const fn certificate(&self) -> &Certificate {
+        &self.chain.certificate
+    }
+
+    /// The certificate and who signed it, as rustls takes them.
+    #[must_use]
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.chain.to_pki()
+    }
+
+    /// The key, as rustls takes it.
+    #[must_use]
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        self.key.to_pki()
+    }
+
+    /// Writes `key.pem` (0600) and `certificate.pem` into a folder, which is made (0700) if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// [`crate::Refusal::Exists`]: a key is never overwritten. [`crate::Refusal::TooOpen`],
+    /// [`crate::Fault::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        folder::open_or_create_folder(path)?;
+        self.key.save(&path.join(KEY_FILE))?;
+        self.chain.save(&path.join(CERTIFICATE_FILE))
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("serial", &self.chain.certificate.serial).finish_non_exhaustive()
+    }
+}
+
+/// What verifiers need, and all that they need: the root's certificate and every revocation list in
+/// force. All of it is public.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trust {
+    pub(crate) root: Certificate,
+    pub(crate) lists: Vec<RevocationList>,
+}
+
+impl Trust {
+    /// The root.
+    #[must_use]
+    pub const fn root(&self) -> &Certificate {
+        &self.root
+    }
+
+    /// The lists: the root's first, then that of each issuing certificate.
+    #[must_use]
+    pub fn lists(&self) -> &[RevocationList] {
+        &self.lists
+    }
+
+    /// The root's certificate, as rustls takes it.
+    #[must_use]
+    pub fn anchor(&self) -> CertificateDer<'static> {
+        self.root.der().clone()
+    }
+
+    /// The lists, as rustls takes them. Never empty, since rustls takes an empty list of lists to mean
+    /// that nothing is to be checked.
+    #[must_use]
+    pub fn crls(&self) -> Vec<CertificateRevocationListDer<'static>> {
+        self.lists.iter().map(|list| list.der().clone()).collect()
+    }
+
+    /// The lists as one PEM bundle.
+    #[must_use]
+    pub fn crls_pem(&self) -> String {
+        self.lists.iter().map(RevocationList::to_pem).collect()
+    }
+
+    /// Writes `root.pem` and `crls.pem` into a folder, over what was there.
+    ///
+    /// # Errors
+    /// [`crate::Fault::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        folder::replace_public(&path.join(ROOT_FILE), self.root.to_pem().as_bytes())?;
+        folder::replace_public(&path.join(LISTS_FILE), self.crls_pem().as_bytes())
+    }
+}
