@@ -111,6 +111,11 @@ pub enum Unavailable {
 
 enum Job {
     Ask { request: Box<Request>, reply: oneshot::Sender<Answer> },
+    Serve(Service),
+}
+
+/// What the writer's thread does beside deciding.
+enum Service {
     Attend { agency: AgencyId, stream: StreamNo, hands: mpsc::Sender<Handed> },
     Credit { agency: AgencyId, stream: StreamNo, more: u32 },
     Leave { agency: AgencyId, stream: StreamNo },
@@ -194,7 +199,7 @@ impl Hub {
         stream: StreamNo,
         hands: mpsc::Sender<Handed>,
     ) -> Result<(), Unavailable> {
-        self.send(Job::Attend { agency, stream, hands })
+        self.send(Job::Serve(Service::Attend { agency, stream, hands }))
     }
 
     /// A stream will take so many more.
@@ -202,13 +207,13 @@ impl Hub {
     /// # Errors
     /// [`Unavailable`].
     pub fn credit(&self, agency: AgencyId, stream: StreamNo, more: u32) -> Result<(), Unavailable> {
-        self.send(Job::Credit { agency, stream, more })
+        self.send(Job::Serve(Service::Credit { agency, stream, more }))
     }
 
     /// A stream has ended; what it holds is handed to the next one.
     pub async fn leave(&self, agency: AgencyId, stream: StreamNo) {
         // Gone with the writer, if it is gone.
-        drop(self.jobs.send(Job::Leave { agency, stream }).await);
+        drop(self.jobs.send(Job::Serve(Service::Leave { agency, stream })).await);
     }
 
     /// What may be handed over now, without a lease.
@@ -216,7 +221,7 @@ impl Hub {
     /// # Errors
     /// [`Unavailable`].
     pub async fn fetch(&self, agency: AgencyId, count_max: usize) -> Result<Vec<Handed>, Unavailable> {
-        self.call(|reply| Job::Fetch { agency, count_max, reply }).await
+        self.call(|reply| Service::Fetch { agency, count_max, reply }).await
     }
 
     /// What waits for an agency under an envelope's digest.
@@ -224,7 +229,7 @@ impl Hub {
     /// # Errors
     /// [`Unavailable`].
     pub async fn find(&self, agency: AgencyId, envelope: Digest) -> Result<Vec<Mail>, Unavailable> {
-        self.call(|reply| Job::Find { agency, envelope, reply }).await
+        self.call(|reply| Service::Find { agency, envelope, reply }).await
     }
 
     /// The receipts of an entry, derived again; none while the tiles are being made again.
@@ -232,7 +237,7 @@ impl Hub {
     /// # Errors
     /// [`Unavailable`].
     pub async fn derive(&self, at: Locator) -> Result<Option<Vec<Receipt>>, Unavailable> {
-        self.call(|reply| Job::Derive { at, reply }).await
+        self.call(|reply| Service::Derive { at, reply }).await
     }
 
     /// Where a referral's records stand; none while the index is being built.
@@ -240,12 +245,12 @@ impl Hub {
     /// # Errors
     /// [`Unavailable`].
     pub async fn places(&self, referral: ReferralKey) -> Result<Option<Vec<Locator>>, Unavailable> {
-        self.call(|reply| Job::Places { referral, reply }).await
+        self.call(|reply| Service::Places { referral, reply }).await
     }
 
-    async fn call<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Unavailable> {
+    async fn call<T>(&self, service: impl FnOnce(oneshot::Sender<T>) -> Service) -> Result<T, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.send(job(reply))?;
+        self.send(Job::Serve(service(reply)))?;
         answer.await.map_err(|_| Unavailable::Ending)
     }
 
@@ -326,7 +331,8 @@ impl Thread {
             self.work(&mut jobs)?;
             self.between_steps(got.is_none())?;
         }
-        self.end()
+        self.end();
+        Ok(())
     }
 
     /// Does jobs in their order; questions to the rules that stand side by side make one step.
@@ -344,9 +350,9 @@ impl Thread {
                         self.step(std::mem::take(&mut asked))?;
                     }
                 }
-                other => {
+                Job::Serve(service) => {
                     self.step(std::mem::take(&mut asked))?;
-                    self.serve(other)?;
+                    self.serve(service)?;
                 }
             }
         }
@@ -370,24 +376,23 @@ impl Thread {
         Ok(())
     }
 
-    fn serve(&mut self, job: Job) -> Result<(), Fault> {
+    fn serve(&mut self, service: Service) -> Result<(), Fault> {
         let mailboxes = self.writer.state().mailboxes();
-        match job {
-            Job::Ask { .. } => {}
-            Job::Attend { agency, stream, hands } => self.desk.attend(agency, stream, hands),
-            Job::Credit { agency, stream, more } => self.desk.credit(mailboxes, &agency, stream, more),
-            Job::Leave { agency, stream } => self.desk.leave(mailboxes, &agency, stream),
-            Job::Fetch { agency, count_max, reply } => {
+        match service {
+            Service::Attend { agency, stream, hands } => self.desk.attend(agency, stream, hands),
+            Service::Credit { agency, stream, more } => self.desk.credit(mailboxes, &agency, stream, more),
+            Service::Leave { agency, stream } => self.desk.leave(mailboxes, &agency, stream),
+            Service::Fetch { agency, count_max, reply } => {
                 drop(reply.send(self.desk.fetch(mailboxes, &agency, count_max)));
             }
-            Job::Find { agency, envelope, reply } => {
+            Service::Find { agency, envelope, reply } => {
                 let mailbox = mailboxes.of(&agency);
                 let found =
                     mailbox.map_or_else(Vec::new, |mailbox| mailbox.all_of(&envelope).cloned().collect());
                 drop(reply.send(found));
             }
-            Job::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
-            Job::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
+            Service::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
+            Service::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
         }
         Ok(())
     }
@@ -477,13 +482,12 @@ impl Thread {
 
     /// The clean end: what follows is brought up to the journal, so that the next start has nothing
     /// to do.
-    fn end(mut self) -> Result<(), Fault> {
+    fn end(mut self) {
         self.follow_up();
         self.publish();
         let (mark, bytes) = self.writer.snapshot();
         self.scribe.snapshot(mark, bytes);
         self.scribe.end();
-        Ok(())
     }
 }
 

@@ -6,13 +6,16 @@
 //! mail, the [`index`] and the [`tiles`] follow. What follows is derived: it may be lost at any time,
 //! and is built again from the journal.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod history;
 pub mod hub;
 pub mod index;
+pub mod init;
 pub mod metrics;
+pub mod network;
 pub mod parts;
 pub mod peer;
 pub mod place;
@@ -21,5 +24,6 @@ pub mod serve;
 pub mod service;
 pub mod start;
 pub mod tiles;
+pub mod upkeep;
 pub mod verify;
 pub mod writer;

@@ -88,6 +88,12 @@ impl Place {
         self.root.join("journal")
     }
 
+    /// The anchor's folder.
+    #[must_use]
+    pub fn anchor(&self) -> PathBuf {
+        self.anchor.clone()
+    }
+
     /// The index.
     #[must_use]
     pub fn index(&self) -> PathBuf {
@@ -124,14 +130,20 @@ impl Place {
         self.root.join("keys").join("directory.key")
     }
 
+    /// The folder of [`Self::tls`].
+    #[must_use]
+    pub fn tls_folder(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+
     /// What the door's TLS is made of.
     #[must_use]
     pub fn tls(&self) -> TlsFiles {
-        let folder = self.root.join("tls");
+        let folder = self.tls_folder();
         TlsFiles {
-            chain: folder.join("chain.pem"),
-            key: folder.join("tls.key"),
-            roots: folder.join("roots.pem"),
+            chain: folder.join("certificate.pem"),
+            key: folder.join("key.pem"),
+            roots: folder.join("root.pem"),
             crls: folder.join("crls.pem"),
         }
     }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, atomic::AtomicU64},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -49,6 +49,7 @@ use crate::{
         witness::WitnessService,
     },
     start::Started,
+    upkeep::Upkeep,
 };
 
 /// Most calls at the same time on one connection.
@@ -73,6 +74,8 @@ pub const END_TIME_MAX: Duration = Duration::from_secs(20);
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often attachments that nobody refers to are cleared away.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often it is looked whether CRLs or the gateway's certificate must be made anew.
+pub const RENEW_EVERY: Duration = Duration::from_secs(60);
 /// How long before its end a CRL makes the gateway unready: nobody could connect any more.
 pub const CRL_SLACK_S: i64 = 60;
 
@@ -129,7 +132,7 @@ struct Running {
     listener: TcpListener,
     metrics_listener: Option<TcpListener>,
     door: Door,
-    tls_files: TlsFiles,
+    place: Place,
     writer_ended: oneshot::Receiver<Result<(), Fault>>,
 }
 
@@ -141,8 +144,8 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let network = AgencyId::parse(&config.network, "network").map_err(|_| ServeFault::Network)?;
     let place = Place::new(root, config.anchor.as_deref());
     let keys = place.log_keys(config)?;
-    let tls_files = place.tls();
-    let tls = tls_files.load()?;
+    Upkeep::new(&place).renew();
+    let tls = place.tls().load()?;
     let reserve_bytes = config.reserve_mib.saturating_mul(1024 * 1024);
     let journal = journal::Config { reserve_bytes, ..journal::Config::default() };
     let (writer, started) = place.open(journal, keys.clone())?;
@@ -171,7 +174,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         address: listener.local_addr().map_err(ServeFault::Folder)?,
         metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
         started,
-        running: Running { gateway, listener, metrics_listener, door, tls_files, writer_ended },
+        running: Running { gateway, listener, metrics_listener, door, place, writer_ended },
     })
 }
 
@@ -182,13 +185,14 @@ impl Serving {
     /// # Errors
     /// [`ServeFault`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeFault> {
-        let Running { gateway, listener, metrics_listener, door, tls_files, mut writer_ended } = self.running;
+        let Running { gateway, listener, metrics_listener, door, place, mut writer_ended } = self.running;
         let (health, health_service) = tonic_health::server::health_reporter();
         let look = Look {
             gateway: Arc::clone(&gateway),
             tls: Arc::clone(&door.tls),
             connections: Arc::clone(&door.connections),
-            files: tls_files,
+            files: place.tls(),
+            upkeep: Upkeep::new(&place),
             health,
         };
         let looking = tokio::spawn(look.run());
@@ -261,6 +265,7 @@ struct Look {
     tls: Arc<ArcSwap<ServerConfig>>,
     connections: Arc<Connections>,
     files: TlsFiles,
+    upkeep: Upkeep,
     health: HealthReporter,
 }
 
@@ -269,8 +274,13 @@ impl Look {
         let mut every = interval(LOOK_EVERY);
         let mut stamp = self.files.stamp();
         let mut swept = None;
+        let mut renewed = Instant::now();
         loop {
             every.tick().await;
+            if renewed.elapsed() > RENEW_EVERY {
+                renewed = Instant::now();
+                self.upkeep.renew();
+            }
             let newest = self.files.stamp();
             if newest != stamp {
                 self.take_up(self.files.load());

@@ -48,6 +48,7 @@ use crate::{
     clippy::all,
     clippy::as_conversions,
     clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     clippy::wildcard_enum_match_arm,
     reason = "generated"
 )]

@@ -44,7 +44,7 @@ struct UnderWay {
 /// Where its answer will come from.
 enum Promise {
     Writer(oneshot::Receiver<Answer>),
-    Known(wire::push_answer::Answer),
+    Known(Box<wire::push_answer::Answer>),
 }
 
 #[tonic::async_trait]
@@ -132,15 +132,15 @@ async fn ask_all(
 }
 
 impl Promise {
-    const fn fault(fault: wire::Fault) -> Self {
-        Self::Known(wire::push_answer::Answer::Fault(fault))
+    fn fault(fault: wire::Fault) -> Self {
+        Self::Known(Box::new(wire::push_answer::Answer::Fault(fault)))
     }
 
     async fn kept(self) -> wire::push_answer::Answer {
         use wire::push_answer::Answer as Kept;
         let ending = || Kept::Fault(answers::unavailable_fault(Unavailable::Ending));
         match self {
-            Self::Known(answer) => answer,
+            Self::Known(answer) => *answer,
             Self::Writer(answer) => answer.await.map_or_else(
                 |_| ending(),
                 |answer| match answers::outcome(answer) {

@@ -1,0 +1,206 @@
+//! The command line: arguments in, text or JSON out, exit codes. Not here: what is done.
+
+mod admin;
+mod verify;
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use gateway::{
+    config::{Config, LogConfig},
+    init::{self, NewNetwork},
+    serve,
+};
+use journal::SegmentBytes;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// The gateway of inter-agency referrals.
+///
+/// It routes sealed envelopes between agencies by their signed agreements, and keeps an auditable log.
+/// It cannot read what it carries.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong arguments.\n\n\
+Examples:\n  \
+gateway init ./hub --network referral.example --host gateway.example \\\n      \
+--administrator blue-1 --administrator green-2\n  \
+gateway serve --config ./hub/gateway.toml\n  \
+gateway verify ./hub"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a network: log keys, certificate authority, first administrators.
+    Init(InitArguments),
+    /// Serve a network. Ends on SIGTERM, after answering what is under way.
+    Serve {
+        /// The configuration file that `gateway init` wrote.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Change the network: agencies, keys, agreements, stops.
+    Admin(admin::AdminArguments),
+    /// Check a gateway's folder from its first byte: signatures, evidence, both logs, tiles.
+    Verify {
+        /// The folder with gateway.toml. The gateway must not be running.
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct InitArguments {
+    /// An empty folder, or one that is not there yet.
+    folder: PathBuf,
+    /// The network's id: dotted lower-case labels. It can never be changed.
+    #[arg(long)]
+    network: String,
+    /// A name or address by which agents will call the gateway; may be given several times.
+    #[arg(long = "host", required = true)]
+    hosts: Vec<String>,
+    /// Where to listen.
+    #[arg(long, default_value = "0.0.0.0:7443")]
+    listen: SocketAddr,
+    /// Where Prometheus connects: never to the outside.
+    #[arg(long, default_value = "127.0.0.1:9464")]
+    metrics: SocketAddr,
+    /// Pseudonym of a first administrator; at least two.
+    #[arg(long = "administrator", required = true)]
+    administrators: Vec<String>,
+    /// Size of the journal's segments in MiB: a power of two.
+    #[arg(long, default_value_t = 64)]
+    segment_mib: u64,
+}
+
+/// What a command says: text for people, JSON for programs.
+struct Said {
+    text: Vec<String>,
+    json: Value,
+}
+
+impl Arguments {
+    pub(crate) fn run(self) -> ExitCode {
+        let said = match self.command {
+            Command::Init(arguments) => arguments.run(),
+            Command::Serve { config } => serve(&config),
+            Command::Admin(arguments) => arguments.run(),
+            Command::Verify { folder } => verify::run(&folder, self.json),
+        };
+        match said {
+            Ok(said) => print(&mut io::stdout().lock(), &said, self.json),
+            Err(error) => {
+                let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
+                let failed = Said {
+                    text: vec![format!("error: {}", chain.join(": "))],
+                    json: json!({ "error": chain }),
+                };
+                print(&mut io::stderr().lock(), &failed, self.json);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn print(out: &mut impl Write, said: &Said, as_json: bool) -> ExitCode {
+    let text = if as_json { said.json.to_string() } else { said.text.join("\n") };
+    let written = if text.is_empty() || text == "null" { Ok(()) } else { writeln!(out, "{text}") };
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl InitArguments {
+    fn run(self) -> Result<Said> {
+        let segment_bytes = self.segment_mib.checked_mul(1024 * 1024).and_then(SegmentBytes::new);
+        let new = NewNetwork {
+            network: self.network,
+            listen: self.listen,
+            metrics: Some(self.metrics),
+            hosts: self.hosts,
+            administrators: self.administrators,
+            segment_bytes: segment_bytes.context("--segment-mib: a power of two, from 1 to 1024")?,
+        };
+        let made = init::init(&self.folder, &new)?;
+        let shown = |path: &Path| path.display().to_string();
+        let administrators: Vec<_> = made.administrators.iter().map(|path| shown(path)).collect();
+        let mut text = vec![
+            format!("The network {} is made.", new.network),
+            String::new(),
+            "Now:".to_owned(),
+            format!(
+                "  1. Take {} offline: copy it to two sticks, check them, delete it here.",
+                shown(&made.root)
+            ),
+        ];
+        text.push("  2. Hand each administrator their folder, then delete it here:".to_owned());
+        text.extend(administrators.iter().map(|folder| format!("       {folder}")));
+        text.push(format!("  3. Give {} to every agency.", shown(&made.network)));
+        text.push(format!("  4. Start: gateway serve --config {}", shown(&made.config)));
+        Ok(Said {
+            text,
+            json: json!({
+                "config": shown(&made.config),
+                "network": shown(&made.network),
+                "administrators": administrators,
+                "root": shown(&made.root),
+            }),
+        })
+    }
+}
+
+fn serve(path: &Path) -> Result<Said> {
+    let config = Config::read(path)?;
+    logging(&config.log)?;
+    let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let serving = serve::open(&config, root).await?;
+        tracing::info!(
+            address = %serving.address,
+            metrics = ?serving.metrics_address,
+            replayed = serving.started.replayed,
+            "serving"
+        );
+        let stop = CancellationToken::new();
+        tokio::spawn(wait_for_signal(stop.clone())?);
+        serving.run(stop).await?;
+        anyhow::Ok(())
+    })?;
+    tracing::info!("ended");
+    Ok(Said { text: Vec::new(), json: Value::Null })
+}
+
+/// SIGTERM and SIGINT ask for an orderly end.
+fn wait_for_signal(stop: CancellationToken) -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to end");
+        stop.cancel();
+    })
+}
+
+fn logging(config: &LogConfig) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.filter).context("log.filter")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let set = if config.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+    set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))
+}

@@ -1,0 +1,333 @@
+//! `gateway admin`: the arguments of what administrators do.
+
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use certs::{Authority, Fingerprint, Identity, LEAF_LIFETIME, Reason, UnixTime, Which};
+use clap::{Args, Subcommand, ValueEnum};
+use gateway::{
+    admin::{
+        self, Desk, agreement,
+        client::Changed,
+        describe_file,
+        object::{self, Admission},
+    },
+    place::Place,
+};
+use proto::wire::{self, directory_change::Change};
+use serde_json::{Value, json};
+
+use super::Said;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Changes that need two people go as a file: the first signs with --out, the second \
+with `sign`, either submits.\n\n\
+Examples:\n  \
+gateway admin show ae.dfwac.admission.json\n  \
+gateway admin sign ae.dfwac.admission.json --as ./blue-1\n  \
+gateway admin sign ae.dfwac.admission.json --as ./green-2\n  \
+gateway admin submit ae.dfwac.admission.json --as ./green-2\n  \
+gateway admin certify ae.dfwac.admission.json --gateway ./hub --out ae.dfwac.pem\n  \
+gateway admin suspend ae.dfwac --reason security --as ./blue-1")]
+pub(super) struct AdminArguments {
+    #[command(subcommand)]
+    command: AdminCommand,
+}
+
+#[derive(Debug, Args)]
+struct As {
+    /// Your own folder, as `gateway init` made it.
+    #[arg(long = "as")]
+    desk: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Show what a file says before you sign it.
+    Show {
+        /// An admission or a signed object.
+        file: PathBuf,
+    },
+    /// Add your signature to a file.
+    Sign {
+        /// An admission or a signed object.
+        file: PathBuf,
+        #[command(flatten)]
+        me: As,
+    },
+    /// Hand a file to the gateway.
+    Submit {
+        /// An admission or a signed object.
+        file: PathBuf,
+        #[command(flatten)]
+        me: As,
+    },
+    /// Issue the certificate of an admission, on the gateway's machine.
+    Certify {
+        /// The admission.
+        file: PathBuf,
+        /// The gateway's folder, which holds the authority.
+        #[arg(long)]
+        gateway: PathBuf,
+        /// Where the certificate goes.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Revoke a certificate, on the gateway's machine; connections that use it are cut.
+    RevokeCertificate {
+        /// SHA-256 of the certificate in hex, or an agency's id for all of its certificates.
+        which: String,
+        /// The gateway's folder, which holds the authority.
+        #[arg(long)]
+        gateway: PathBuf,
+    },
+    /// Make the object of an agreement's file (TOML), for its parties to sign.
+    Agreement {
+        /// The agreement.
+        file: PathBuf,
+        /// Where the object goes.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Stop an agency or an agreement, at once. Lapses in 24 hours unless a second person does the same.
+    Suspend {
+        /// An agency's id, or an agreement's digest.
+        subject: String,
+        /// Why, as a code: never in words.
+        #[arg(long, value_enum)]
+        reason: StopReason,
+        #[command(flatten)]
+        me: As,
+    },
+    /// Let an agency or an agreement go on. Two people: writes a file for the second.
+    Resume {
+        /// An agency's id, or an agreement's digest.
+        subject: String,
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        me: As,
+    },
+    /// Withdraw an agency's key, at once.
+    RevokeKey {
+        /// The agency.
+        agency: String,
+        /// The key's id, as `directory` shows it.
+        key: String,
+        /// Why.
+        #[arg(long, value_enum)]
+        reason: KeyReason,
+        #[command(flatten)]
+        me: As,
+    },
+    /// Remove an administrator. Two others: writes a file for the second.
+    RemoveAdministrator {
+        /// Whom.
+        pseudonym: String,
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        me: As,
+    },
+    /// Every record of the directory, checked against the log's signature.
+    Directory {
+        #[command(flatten)]
+        me: As,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Out {
+    /// Where the file for the second person goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StopReason {
+    Security,
+    Agreement,
+    Request,
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KeyReason {
+    Rotated,
+    Lost,
+    Stolen,
+}
+
+impl AdminArguments {
+    pub(super) fn run(self) -> Result<Said> {
+        match self.command {
+            AdminCommand::Show { file } => said(describe_file(&file)?),
+            AdminCommand::Sign { file, me } => said(me.desk().sign_file(&file)?),
+            AdminCommand::Submit { file, me } => changed(&wait(me.desk().submit_file(&file))?),
+            AdminCommand::Certify { file, gateway, out } => certify(&file, &gateway, &out),
+            AdminCommand::RevokeCertificate { which, gateway } => revoke_certificate(&which, &gateway),
+            AdminCommand::Agreement { file, out } => {
+                let object = agreement::draft(&file)?;
+                admin::write_new(&out, &object)?;
+                said(object::describe(&object)?)
+            }
+            AdminCommand::Suspend { subject, reason, me } => {
+                let suspend = wire::Suspend {
+                    subject: Some(admin::subject(&subject)?),
+                    reason: reason.to_wire().into(),
+                };
+                me.change(Change::Suspend(suspend))
+            }
+            AdminCommand::Resume { subject, out, me } => {
+                let resume = wire::Resume { subject: Some(admin::subject(&subject)?) };
+                me.write(Change::Resume(resume), &out)
+            }
+            AdminCommand::RevokeKey { agency, key, reason, me } => {
+                me.change(admin::revoke_key(&agency, &key, reason.to_wire())?)
+            }
+            AdminCommand::RemoveAdministrator { pseudonym, out, me } => {
+                me.write(Change::RemoveAdministrator(wire::RemoveAdministrator { pseudonym }), &out)
+            }
+            AdminCommand::Directory { me } => directory(&me),
+        }
+    }
+}
+
+impl As {
+    fn desk(&self) -> Desk {
+        Desk::new(&self.desk)
+    }
+
+    /// A change that one person makes, at once.
+    fn change(&self, change: Change) -> Result<Said> {
+        let object = self.desk().sign_change(change)?;
+        let one = wait(async { self.desk().connect().await?.change(object).await })?;
+        changed(&[one])
+    }
+
+    /// A change that needs a second person.
+    fn write(&self, change: Change, out: &Out) -> Result<Said> {
+        let object = self.desk().sign_change(change)?;
+        admin::write_new(&out.out, &object)?;
+        let mut lines = object::describe(&object)?;
+        let file = out.out.display();
+        lines.push(format!("A second administrator now runs: gateway admin sign {file} --as …"));
+        lines.push(format!("and then:                         gateway admin submit {file} --as …"));
+        said(lines)
+    }
+}
+
+impl StopReason {
+    const fn to_wire(self) -> wire::SuspensionReason {
+        match self {
+            Self::Security => wire::SuspensionReason::Security,
+            Self::Agreement => wire::SuspensionReason::Agreement,
+            Self::Request => wire::SuspensionReason::Request,
+            Self::Other => wire::SuspensionReason::Other,
+        }
+    }
+}
+
+impl KeyReason {
+    const fn to_wire(self) -> wire::RevocationReason {
+        match self {
+            Self::Rotated => wire::RevocationReason::Rotated,
+            Self::Lost => wire::RevocationReason::Lost,
+            Self::Stolen => wire::RevocationReason::Stolen,
+        }
+    }
+}
+
+fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "every command answers so")]
+fn said(lines: Vec<String>) -> Result<Said> {
+    Ok(Said { json: json!({ "says": lines }), text: lines })
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "every command answers so")]
+fn changed(changed: &[Changed]) -> Result<Said> {
+    let line = |one: &Changed| {
+        format!("logged as evidence {}, object {}", one.receipt.record().place.index, one.object)
+    };
+    let json: Vec<Value> = changed
+        .iter()
+        .map(|one| json!({ "evidence": one.receipt.record().place.index, "object": one.object.to_string() }))
+        .collect();
+    Ok(Said { text: changed.iter().map(line).collect(), json: json!(json) })
+}
+
+fn certify(file: &Path, gateway: &Path, out: &Path) -> Result<Said> {
+    let admission = Admission::read(file)?;
+    let mut authority = authority(gateway)?;
+    let network = authority.network().as_str().to_owned();
+    ensure!(admission.network == network, "the admission is for {}, not for {network}", admission.network);
+    let identity = Identity::Agency { agency: admission.agency.parse()?, node: admission.node.parse()? };
+    let request = certs::Request::read(admission.csr.as_bytes())?;
+    let chain = authority.issue(&identity, &request, LEAF_LIFETIME, UnixTime::of(SystemTime::now())?)?;
+    chain.save(out)?;
+    Ok(Said {
+        text: vec![
+            format!("Issued for {identity} until {}.", chain.certificate.not_after),
+            format!("Hand {} back to the agency: agent install {}", out.display(), out.display()),
+        ],
+        json: json!({
+            "identity": identity.to_string(),
+            "until": chain.certificate.not_after.to_string(),
+            "fingerprint": Fingerprint::of(chain.certificate.der()).to_string(),
+        }),
+    })
+}
+
+fn revoke_certificate(which: &str, gateway: &Path) -> Result<Said> {
+    let mut authority = authority(gateway)?;
+    let which = match which.parse() {
+        Ok(fingerprint) => Which::Fingerprint(fingerprint),
+        Err(_) => Which::Agency(which.parse().context("a fingerprint in hex, or an agency's id")?),
+    };
+    let now = UnixTime::of(SystemTime::now())?;
+    authority.revoke(&which, Reason::Unspecified, now)?;
+    authority.trust(now)?.save(&Place::new(gateway, None).tls_folder())?;
+    said(vec!["Revoked. The gateway takes it up within seconds and cuts open connections.".to_owned()])
+}
+
+fn authority(gateway: &Path) -> Result<Authority> {
+    let folder = Place::new(gateway, None).authority();
+    Authority::open(&folder).with_context(|| format!("no authority in {}", folder.display()))
+}
+
+fn directory(me: &As) -> Result<Said> {
+    let (checkpoint, records) = wait(async { me.desk().connect().await?.records().await })?;
+    let mut text = vec![format!("{} records, root {}, signed by the log", checkpoint.size, checkpoint.root)];
+    let mut json = Vec::new();
+    for (number, record) in records.into_iter().enumerate() {
+        let says = record_says(record)?;
+        text.push(format!("{number:>6}  {says}"));
+        json.push(json!({ "number": number, "says": says }));
+    }
+    Ok(Said { text, json: json!({ "size": checkpoint.size, "records": json }) })
+}
+
+fn record_says(record: wire::DirectoryRecord) -> Result<String> {
+    use wire::directory_record::What;
+    Ok(match record.what {
+        Some(What::Change(object) | What::Mechanism(object)) => {
+            object::describe(&object)?.into_iter().next().unwrap_or_default()
+        }
+        Some(What::Agreement(entry)) => {
+            let standing = if entry.in_force { "in force" } else { "not signed by all" };
+            format!(
+                "agreement {} between {}, {standing}",
+                object::hex(&entry.agreement),
+                entry.parties.join(", ")
+            )
+        }
+        Some(What::Lapse(_)) => "a stop by one person lapsed".to_owned(),
+        None => "a record of a later version".to_owned(),
+    })
+}
