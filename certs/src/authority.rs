@@ -234,9 +234,8 @@ impl Authority {
     /// For connections that are open already, which no verifier asks about again.
     #[must_use]
     pub fn is_revoked(&self, fingerprint: &Fingerprint) -> bool {
-        self.issued()
-            .find(|issued| issued.fingerprint == *fingerprint)
-            .is_none_or(|issued| issued.revocation.is_some())
+        let found = |(_, issuer): &(u32, Issuer)| issuer.ledger().find_fingerprint(fingerprint).cloned();
+        self.issuing.iter().find_map(found).is_none_or(|issued| issued.revocation.is_some())
     }
 
     /// Certifies an agent or a member of staff for the key of a request; its names are ignored.
@@ -314,7 +313,11 @@ impl Authority {
         now: UnixTime,
     ) -> Result<Chain, Error> {
         self.refresh()?;
-        let old = self.issued().find(|issued| issued.serial == *serial).ok_or(Refusal::NotIssued)?;
+        let old = self
+            .issuing
+            .iter()
+            .find_map(|(_, issuer)| issuer.ledger().find(serial))
+            .ok_or(Refusal::NotIssued)?;
         let serial = || old.serial.clone();
         if old.revocation.is_some() {
             return Err(Refusal::Revoked { serial: serial() }.into());

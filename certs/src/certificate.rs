@@ -1,6 +1,8 @@
 //! A certificate as it is read. Not here: whether to trust it, which is rustls's work, and what it
 //! allows.
 
+use std::path::Path;
+
 use rustls_pki_types::{CertificateDer, pem::SectionKind};
 use x509_parser::{
     certificate::X509Certificate,
@@ -12,7 +14,7 @@ use x509_parser::{
 
 use crate::{
     error::{Error, Malformed, Refusal},
-    folder::to_u64,
+    folder::{self, to_u64},
     identity::Identity,
     name::Network,
     permitted::{GatewayName, PermittedName, address_of},
@@ -122,6 +124,14 @@ impl Certificate {
     #[must_use]
     pub fn to_pem(&self) -> String {
         text::write_pem("CERTIFICATE", &self.der)
+    }
+
+    /// Writes the PEM, whole or not at all, over what was there.
+    ///
+    /// # Errors
+    /// [`crate::Fault::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        folder::replace_public(path, self.to_pem().as_bytes())
     }
 
     /// Whether this moment is in its lifetime.

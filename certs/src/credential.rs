@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 
 use crate::{
     certificate::Certificate,
-    error::Error,
+    error::{Error, Refusal},
     folder,
     issuer::{CERTIFICATE_FILE, KEY_FILE},
     key::Key,
@@ -58,7 +58,9 @@ pub struct Credential {
 }
 
 impl Credential {
-    pub(crate) const fn new(chain: Chain, key: Key) -> Self {
+    /// Of a chain and the key that it is for.
+    #[must_use]
+    pub const fn new(chain: Chain, key: Key) -> Self {
         Self { chain, key }
     }
 
@@ -80,11 +82,23 @@ impl Credential {
         self.key.to_pki()
     }
 
+    /// Refuses a folder that has a key already, or that others may enter.
+    ///
+    /// # Errors
+    /// [`Refusal::Exists`], [`Refusal::TooOpen`].
+    pub fn check_free(folder: &Path) -> Result<(), Error> {
+        let key = folder.join(KEY_FILE);
+        if key.exists() {
+            return Err(Refusal::Exists { path: key }.into());
+        }
+        if folder.exists() { folder::check_folder(folder) } else { Ok(()) }
+    }
+
     /// Writes `key.pem` (0600) and `certificate.pem` into a folder, which is made (0700) if it is not
     /// there.
     ///
     /// # Errors
-    /// [`crate::Refusal::Exists`]: a key is never overwritten. [`crate::Refusal::TooOpen`],
+    /// [`Refusal::Exists`]: a key is never overwritten. [`Refusal::TooOpen`],
     /// [`crate::Fault::Io`].
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         folder::open_or_create_folder(path)?;

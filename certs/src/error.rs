@@ -49,7 +49,7 @@ pub enum Malformed {
     Role,
     /// Not an identity.
     #[error(
-        "not an identity: write gateway, agency/<agency>/<node> or staff/<role>/<pseudonym>, with spiffe://<network>/ before it or not"
+        "not an identity: write gateway, agency/<agency>/<node> or staff/<administrator|operator|auditor>/<pseudonym>"
     )]
     Identity,
     /// Not a name that a gateway can have.
@@ -85,6 +85,9 @@ pub enum Malformed {
     /// Not a revocation list.
     #[error("not a revocation list, in PEM or DER")]
     RevocationList,
+    /// None of the kinds of file that are shown.
+    #[error("neither certificates nor revocation lists nor a request, in PEM or DER")]
+    Unknown,
     /// Larger than is ever read.
     #[error("{bytes} bytes are more than the {limit_bytes} that are read")]
     TooLarge {
@@ -117,6 +120,9 @@ pub enum Refusal {
     /// A gateway's certificate was asked for without names.
     #[error("a gateway's certificate needs the names that agents call it by")]
     NamesMissing,
+    /// Names were given for an agent or a member of staff.
+    #[error("only a gateway's certificate has names")]
+    NamesForGatewayOnly,
     /// More names than a certificate has.
     #[error("more than {limit} names")]
     TooManyNames {

@@ -91,16 +91,24 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>, Fault> {
     Ok(names)
 }
 
+/// Reads a file that is no secret.
+///
+/// # Errors
+/// [`Malformed::TooLarge`] over this limit, [`Fault::Io`].
+pub fn read_file(path: &Path, limit_bytes: usize) -> Result<Vec<u8>, Error> {
+    read(path, to_u64(limit_bytes))
+}
+
 /// Reads a file that anyone may read.
 pub(crate) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let file = File::open(path).map_err(io_fault(Step::Read, path))?;
-    read_file(path, &file, limit_bytes)
+    read_all(path, &file, limit_bytes)
 }
 
 /// Reads a file that only its owner may read.
 pub(crate) fn read_private(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let file = open_private(path)?;
-    read_file(path, &file, limit_bytes)
+    read_all(path, &file, limit_bytes)
 }
 
 /// Opens a file that only its owner may read, for reading and writing.
@@ -111,7 +119,7 @@ pub(crate) fn open_private(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-fn read_file(path: &Path, file: &File, limit_bytes: u64) -> Result<Vec<u8>, Error> {
+fn read_all(path: &Path, file: &File, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let bytes = file.metadata().map_err(io_fault(Step::Read, path))?.len();
     if bytes > limit_bytes {
         return Err(Malformed::TooLarge { bytes, limit_bytes }.into());
@@ -164,10 +172,18 @@ pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<(), Error> {
     }
 }
 
+/// What another attempt left is removed first, never written into: in a folder that others may write to,
+/// it could be a link, or a file that they may read.
 fn write_temporary(path: &Path, content: &[u8], mode: u32) -> Result<PathBuf, Fault> {
     let temporary = beside(path, ".tmp");
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(io_fault(Step::Remove, &temporary)(error));
+        }
+        Ok(()) | Err(_) => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(mode);
+    options.write(true).create_new(true).mode(mode);
     let mut file = options.open(&temporary).map_err(io_fault(Step::Create, &temporary))?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     written.map_err(io_fault(Step::Write, &temporary))?;
@@ -205,4 +221,52 @@ pub(crate) fn to_u64(bytes: usize) -> u64 {
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_another_attempt_left_is_never_written_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, trap) = (folder.path().join("key.pem"), folder.path().join("trap"));
+        fs::write(&trap, "theirs").unwrap();
+        symlink(&trap, folder.path().join("key.pem.tmp")).unwrap();
+        create_private(&path, b"ours").unwrap();
+        assert_eq!(
+            (fs::read(&trap).unwrap(), fs::read(&path).unwrap()),
+            (b"theirs".to_vec(), b"ours".to_vec())
+        );
+
+        let open = folder.path().join("other.tmp");
+        fs::write(&open, "").unwrap();
+        set_mode(&open, 0o666);
+        replace_private(&folder.path().join("other"), b"ours").unwrap();
+        assert_eq!(fs::metadata(folder.path().join("other")).unwrap().mode() & PERMISSIONS, PRIVATE_FILE);
+    }
+
+    #[test]
+    fn a_new_file_takes_no_other_s_place_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(&path, "before").unwrap();
+        let refused = create_private(&path, b"after");
+        assert_eq!(refused, Err(Refusal::Exists { path: path.clone() }.into()));
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert_eq!(names(folder.path()).unwrap(), ["x"]);
+        assert_eq!(rename_to_new(folder.path(), &path), Err(Refusal::Exists { path }.into()));
+    }
+
+    #[test]
+    fn a_lock_keeps_others_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock(folder.path()).unwrap();
+        let other = File::open(folder.path().join("lock")).unwrap();
+        assert!(matches!(other.try_lock(), Err(fs::TryLockError::WouldBlock)));
+        drop(held);
+        assert!(other.try_lock().is_ok());
+    }
 }

@@ -153,10 +153,11 @@ impl Issuer {
     }
 
     /// Whether the list must be signed again: something was revoked after it, or less than half of its
-    /// time is left.
+    /// time is left, or it was signed when the clock was ahead.
     pub(crate) fn is_list_due(&self, now: UnixTime) -> bool {
         let listed = self.ledger.listed();
-        listed.is_stale || listed.number != self.list.number || self.list.is_half_gone(now)
+        let is_due = self.list.is_half_gone(now) || !self.list.is_in_force(now);
+        listed.is_stale || listed.number != self.list.number || is_due
     }
 
     /// Signs a new list.

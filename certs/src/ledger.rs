@@ -183,7 +183,7 @@ enum Line {
     },
 }
 
-/// An open ledger.
+/// An open ledger. All of it is in memory: [`crate::ISSUED_MAX`] bounds it.
 pub(crate) struct Ledger {
     path: PathBuf,
     /// How much of the file was read: whole lines only.
@@ -191,6 +191,7 @@ pub(crate) struct Ledger {
     lines: usize,
     issued: Vec<Issued>,
     by_serial: BTreeMap<Serial, usize>,
+    by_fingerprint: BTreeMap<Fingerprint, usize>,
     compromised: BTreeSet<Fingerprint>,
     listed: Listed,
     /// Whose ledger it is: the fingerprint of the authority's certificate.
@@ -214,6 +215,7 @@ impl Ledger {
             lines: 0,
             issued: Vec::new(),
             by_serial: BTreeMap::new(),
+            by_fingerprint: BTreeMap::new(),
             compromised: BTreeSet::new(),
             listed: Listed { number: 0, is_stale: true },
             certificate: None,
@@ -260,6 +262,10 @@ impl Ledger {
 
     pub(crate) fn find(&self, serial: &Serial) -> Option<&Issued> {
         self.by_serial.get(serial).and_then(|place| self.issued.get(*place))
+    }
+
+    pub(crate) fn find_fingerprint(&self, fingerprint: &Fingerprint) -> Option<&Issued> {
+        self.by_fingerprint.get(fingerprint).and_then(|place| self.issued.get(*place))
     }
 
     pub(crate) fn is_compromised(&self, key: &Fingerprint) -> bool {
@@ -346,6 +352,7 @@ impl Ledger {
                 if self.by_serial.insert(issued.serial.clone(), self.issued.len()).is_some() {
                     return Err(self.damaged().into());
                 }
+                self.by_fingerprint.insert(issued.fingerprint, self.issued.len());
                 self.issued.push(issued);
             }
             Line::Revoked { serial, reason, at } => {
@@ -408,5 +415,181 @@ fn text_of(line: &Line) -> Result<String, Refusal> {
         Ok(text)
     } else {
         Err(Refusal::TooManyNames { limit: crate::NAMES_MAX })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../tests/golden/ledger-1.jsonl");
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::from_seconds(1_790_000_000 + seconds).unwrap()
+    }
+
+    struct Place {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+    }
+
+    fn place(content: &str) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        folder::replace_private(&path, content.as_bytes()).unwrap();
+        Place { _folder: folder, path }
+    }
+
+    fn damaged(place: &Place, line: usize) -> Error {
+        Fault::DamagedLine { path: place.path.clone(), line }.into()
+    }
+
+    #[test]
+    fn format_1_is_read_and_written_byte_for_byte() {
+        let golden = place(GOLDEN);
+        let read = Ledger::open(&golden.path).unwrap();
+        assert_eq!(read.issued().len(), 3);
+        assert_eq!(read.listed(), Listed { number: 2, is_stale: false });
+        let agency = read.find(&"617be49e5804970dc15693875c9d5249".parse().unwrap()).unwrap();
+        assert_eq!(agency.holder.to_string(), "agency/ae.dfwac/main");
+        assert_eq!(agency.revocation, Some(Revocation { at: at(20), reason: Reason::KeyCompromise }));
+        assert_eq!(read.find_fingerprint(&agency.fingerprint), Some(agency));
+        assert!(read.is_compromised(&agency.key_digest));
+
+        let fresh = place("");
+        let (gateway, agency, issuing) = (&read.issued()[0], agency, &read.issued()[2]);
+        let mut written = Ledger::create(&fresh.path, Fingerprint::of(b""), at(0)).unwrap();
+        written.record_listed(1, at(0)).unwrap();
+        written.record_issued(gateway).unwrap();
+        written.record_issued(agency).unwrap();
+        written.record_revoked(&agency.serial, Reason::KeyCompromise, at(20)).unwrap();
+        written.record_listed(2, at(20)).unwrap();
+        written.record_issued(issuing).unwrap();
+        assert_eq!(fs::read_to_string(&fresh.path).unwrap(), GOLDEN);
+        assert_eq!(written.issued(), read.issued());
+    }
+
+    #[test]
+    fn a_line_that_was_never_finished_is_no_line_and_the_next_takes_its_place() {
+        let whole = GOLDEN.split_inclusive('\n').count();
+        for cut in GOLDEN.len() - 120..GOLDEN.len() {
+            let torn = place(&GOLDEN[..cut]);
+            let mut ledger = Ledger::open(&torn.path).unwrap();
+            assert_eq!(ledger.lines, whole - 1);
+            ledger.record_listed(3, at(40)).unwrap();
+            let again = Ledger::open(&torn.path).unwrap();
+            assert_eq!((again.lines, again.listed().number), (whole, 3));
+        }
+    }
+
+    #[test]
+    fn a_damaged_line_is_named() {
+        let lines: Vec<&str> = GOLDEN.split_inclusive('\n').collect();
+        for line in 1..=lines.len() {
+            let spoilt: String = lines
+                .iter()
+                .zip(1..)
+                .map(
+                    |(text, number)| {
+                        if number == line { text.replacen("\":", "\";", 1) } else { text.to_string() }
+                    },
+                )
+                .collect();
+            let spoilt = place(&spoilt);
+            assert_eq!(Ledger::open(&spoilt.path).err(), Some(damaged(&spoilt, line)));
+        }
+    }
+
+    #[test]
+    fn lines_that_contradict_the_ones_before_are_damage() {
+        let revoked = r#"{"event":"revoked","serial":"617be49e5804970dc15693875c9d5249","reason":"unspecified","at":1}"#;
+        let unknown = r#"{"event":"revoked","serial":"11","reason":"unspecified","at":1}"#;
+        let listed = r#"{"event":"listed","number":2,"at":1}"#;
+        let opened = GOLDEN.lines().next().unwrap();
+        let issued = GOLDEN.lines().nth(2).unwrap();
+        let other = r#"{"event":"listed","number":9,"at":1,"note":"x"}"#;
+        for line in [revoked, unknown, listed, opened, issued, other] {
+            let place = place(&format!("{GOLDEN}{line}\n"));
+            assert_eq!(Ledger::open(&place.path).err(), Some(damaged(&place, 8)), "{line}");
+        }
+        let headless = place(&format!("{listed}\n"));
+        assert_eq!(Ledger::open(&headless.path).err(), Some(damaged(&headless, 1)));
+    }
+
+    #[test]
+    fn a_later_format_is_named() {
+        let later = place(&GOLDEN.replacen("\"format\":1", "\"format\":2", 1));
+        let expected = Fault::LaterFormat { path: later.path.clone(), version: 2 };
+        assert_eq!(Ledger::open(&later.path).err(), Some(expected.into()));
+    }
+
+    #[test]
+    fn what_others_append_is_read() {
+        let shared = place(GOLDEN);
+        let (mut one, mut two) = (Ledger::open(&shared.path).unwrap(), Ledger::open(&shared.path).unwrap());
+        one.record_listed(3, at(40)).unwrap();
+        // Without having read it, two would cut it off.
+        let refused = two.record_listed(3, at(41));
+        let kind = std::io::ErrorKind::ResourceBusy;
+        let fault = Fault::Io { step: Step::Write, path: shared.path.clone(), kind };
+        assert_eq!(refused, Err(fault.into()));
+        let mut two = Ledger::open(&shared.path).unwrap();
+        assert_eq!(two.listed().number, 3);
+        two.record_listed(4, at(42)).unwrap();
+        one.refresh().unwrap();
+        assert_eq!(one.listed().number, 4);
+    }
+
+    #[test]
+    fn after_a_failed_write_nothing_is_written_until_it_is_read_again() {
+        let place = place(GOLDEN);
+        let mut ledger = Ledger::open(&place.path).unwrap();
+        let aside = place.path.with_extension("aside");
+        fs::rename(&place.path, &aside).unwrap();
+        assert!(matches!(ledger.record_listed(3, at(40)), Err(Error::Fault(Fault::Io { .. }))));
+        fs::rename(&aside, &place.path).unwrap();
+        let unsure = Fault::Unsure { path: place.path.clone() };
+        assert_eq!(ledger.record_listed(3, at(40)), Err(unsure.into()));
+        assert_eq!(fs::read_to_string(&place.path).unwrap(), GOLDEN);
+        Ledger::open(&place.path).unwrap().record_listed(3, at(40)).unwrap();
+    }
+
+    #[test]
+    fn a_ledger_that_shrank_is_damaged() {
+        let place = place(GOLDEN);
+        let mut ledger = Ledger::open(&place.path).unwrap();
+        folder::replace_private(&place.path, &GOLDEN.as_bytes()[..400]).unwrap();
+        let refused = ledger.refresh();
+        assert_eq!(refused, Err(Fault::Damaged { path: place.path }.into()));
+    }
+
+    #[test]
+    fn the_longest_line_can_be_written_and_read_and_no_longer_one() {
+        let host = format!("{}example", "a23456789.".repeat(24));
+        let name = |n: usize| GatewayName::Dns(format!("n{n}.{host}").into());
+        let golden = Ledger::open(&place(GOLDEN).path).unwrap();
+        let fresh = place("");
+        let mut ledger = Ledger::create(&fresh.path, Fingerprint::of(b""), at(0)).unwrap();
+        let most = Issued { names: (0..crate::NAMES_MAX).map(name).collect(), ..golden.issued()[0].clone() };
+        ledger.record_issued(&most).unwrap();
+        assert_eq!(Ledger::open(&fresh.path).unwrap().issued(), std::slice::from_ref(&most));
+        let more = Issued { names: (0..80).map(name).collect(), ..golden.issued()[1].clone() };
+        assert!(matches!(ledger.record_issued(&more), Err(Error::Refusal(Refusal::TooManyNames { .. }))));
+        let long = place(&format!("{GOLDEN}{}\n", " ".repeat(LINE_BYTES_MAX)));
+        assert_eq!(Ledger::open(&long.path).err(), Some(damaged(&long, 8)));
+    }
+
+    #[test]
+    fn holders_and_reasons_go_round() {
+        for text in ["issuing/7", "gateway", "agency/ae.dfwac/main", "staff/auditor/x"] {
+            assert_eq!(text.parse::<Holder>().unwrap().to_string(), text);
+        }
+        assert_eq!("issuing/x".parse::<Holder>(), Err(Malformed::Identity));
+        for reason in Reason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
+        assert_eq!("hold".parse::<Reason>(), Err(Malformed::Reason));
     }
 }

@@ -48,6 +48,7 @@ pub use authority::{Authority, Duty, Plan, Revoked, Which};
 pub use certificate::{CERTIFICATE_BYTES_MAX, Certificate, Constraints};
 pub use credential::{Chain, Credential, Trust};
 pub use error::{Error, Fault, Malformed, Refusal, Step};
+pub use folder::read_file;
 pub use identity::{Identity, Role};
 pub use issuer::{ISSUED_MAX, ISSUING_LIFETIME, LEAF_LIFETIME, LEAF_LIFETIME_MAX, ROOT_LIFETIME};
 pub use key::Key;

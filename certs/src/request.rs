@@ -1,6 +1,8 @@
 //! A certificate signing request (PKCS #10): a public key and the proof that its holder has the private
 //! one. Not here: the names in it, which are ignored, since who a certificate is for is the issuer's word.
 
+use std::path::Path;
+
 use rcgen::SubjectPublicKeyInfo;
 use rustls_pki_types::pem::SectionKind;
 use x509_parser::{
@@ -15,6 +17,7 @@ use x509_parser::{
 
 use crate::{
     error::{Error, Malformed, Refusal},
+    folder,
     serial::Fingerprint,
     text,
 };
@@ -84,6 +87,14 @@ impl Request {
         text::write_pem("CERTIFICATE REQUEST", &self.der)
     }
 
+    /// Writes the PEM, whole or not at all, over what was there.
+    ///
+    /// # Errors
+    /// [`crate::Fault::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        folder::replace_public(path, self.to_pem().as_bytes())
+    }
+
     /// The SHA-256 of the public key's DER (`SubjectPublicKeyInfo`).
     #[must_use]
     pub const fn key_digest(&self) -> Fingerprint {
@@ -96,10 +107,7 @@ impl Request {
 }
 
 fn too_large(bytes: usize) -> Malformed {
-    Malformed::TooLarge {
-        bytes: crate::folder::to_u64(bytes),
-        limit_bytes: crate::folder::to_u64(REQUEST_BYTES_MAX),
-    }
+    Malformed::TooLarge { bytes: folder::to_u64(bytes), limit_bytes: folder::to_u64(REQUEST_BYTES_MAX) }
 }
 
 /// What rustls verifies and stock TLS stacks make.

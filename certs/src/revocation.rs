@@ -1,5 +1,7 @@
 //! A revocation list (CRL): made, read. Not here: which certificates are revoked (`ledger`).
 
+use std::path::Path;
+
 use rcgen::{
     CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevocationReason, RevokedCertParams,
     SerialNumber,
@@ -11,8 +13,8 @@ use x509_parser::{
 
 use crate::{
     certificate::{Certificate, moment, name_of},
-    error::{Fault, Malformed},
-    folder::to_u64,
+    error::{Error, Fault, Malformed},
+    folder::{self, to_u64},
     ledger::{Issued, Reason, Revocation},
     serial::{Fingerprint, Serial},
     template::Validity,
@@ -87,6 +89,14 @@ impl RevocationList {
     #[must_use]
     pub fn to_pem(&self) -> String {
         text::write_pem("X509 CRL", &self.der)
+    }
+
+    /// Writes the PEM, whole or not at all, over what was there.
+    ///
+    /// # Errors
+    /// [`crate::Fault::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        folder::replace_public(path, self.to_pem().as_bytes())
     }
 
     /// Whether this moment is between its updates; at the very moment of the next, rustls refuses it.

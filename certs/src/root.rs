@@ -7,7 +7,7 @@ use crate::{
     certificate::Certificate,
     error::{Error, Fault, Refusal},
     folder::{self, Lock},
-    issuer::{ISSUING_LIFETIME, Issuer, KEY_FILE, Order, ROOT_LIFETIME},
+    issuer::{ISSUING_LIFETIME, Issuer, KEY_FILE, Order, ROOT_LIFETIME, read_certificate},
     key::Key,
     ledger::{Holder, Issued, Reason},
     name::Network,
@@ -112,9 +112,29 @@ impl Root {
         let number = u32::try_from(self.issued().len()).unwrap_or(u32::MAX).saturating_add(1);
         let order = Order { holder: Holder::Issuing(number), names: Vec::new(), request, lifetime };
         let network = &self.network;
-        self.issuer.issue(&lock, &order, now, |serial, validity| {
+        let made = self.issuer.issue(&lock, &order, now, |serial, validity| {
             Ok(template::issuing(network, number, permitted, serial, validity))
-        })
+        })?;
+        folder::replace_public(&self.issuing_file(number), made.to_pem().as_bytes())?;
+        Ok(made)
+    }
+
+    /// What the last issuing certificate permits.
+    ///
+    /// # Errors
+    /// [`Refusal::NoIssuing`] when there is none, [`Fault::Damaged`].
+    pub fn last_permitted(&self) -> Result<Permitted, Error> {
+        let number = u32::try_from(self.issued().len()).unwrap_or(u32::MAX);
+        if number == 0 {
+            return Err(Refusal::NoIssuing.into());
+        }
+        let last = read_certificate(&self.issuing_file(number))?;
+        let permitted = last.constraints.map(|constraints| constraints.permitted).unwrap_or_default();
+        Ok(Permitted::new(&self.network, permitted)?)
+    }
+
+    fn issuing_file(&self, number: u32) -> PathBuf {
+        self.folder.join(format!("issuing-{number}.pem"))
     }
 
     /// Revokes an issuing certificate, and with it everything that it issued; signs the list.
