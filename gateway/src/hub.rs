@@ -9,7 +9,10 @@ mod scribe;
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -75,6 +78,8 @@ struct Shared {
     directory: ArcSwap<Directory>,
     status: ArcSwap<Status>,
     history: History,
+    /// Leaves of the evidence log that are durable.
+    evidence_size: AtomicU64,
 }
 
 /// How the writer is.
@@ -138,6 +143,7 @@ impl Hub {
             directory: ArcSwap::from_pointee(writer.state().directory().clone()),
             status: ArcSwap::default(),
             history: writer.history().clone(),
+            evidence_size: AtomicU64::new(writer.state().evidence().size()),
         });
         let (ended, end) = oneshot::channel();
         let thread = Thread::new(writer, Arc::clone(&shared), connections, metrics);
@@ -159,6 +165,12 @@ impl Hub {
     #[must_use]
     pub fn status(&self) -> Status {
         **self.shared.status.load()
+    }
+
+    /// Leaves of the evidence log that are durable.
+    #[must_use]
+    pub fn evidence_size(&self) -> u64 {
+        self.shared.evidence_size.load(Ordering::Acquire)
     }
 
     /// What the journal tells of the past.
@@ -366,7 +378,7 @@ impl Thread {
         let begun = Instant::now();
         let answers = self.writer.step(clock::now(), asked.requests, &mut || self.salts.next())?;
         self.metrics.step(begun.elapsed(), answers.len());
-        self.take_over_directory();
+        self.show();
         self.desk.hand_out(self.writer.state().mailboxes(), asked.touched, &answers);
         for (answer, reply) in answers.into_iter().zip(asked.replies) {
             self.metrics.answered(&answer);
@@ -418,7 +430,7 @@ impl Thread {
         let before = self.writer.state().evidence().size();
         self.writer.tick(clock::now(), &mut || self.salts.next())?;
         if self.writer.state().evidence().size() > before {
-            self.take_over_directory();
+            self.show();
             self.desk.hand_out_to_all(self.writer.state().mailboxes());
         }
         if self.writer.is_snapshot_due() {
@@ -448,7 +460,9 @@ impl Thread {
         }
     }
 
-    fn take_over_directory(&mut self) {
+    /// Shows what is durable now.
+    fn show(&mut self) {
+        self.shared.evidence_size.store(self.writer.state().evidence().size(), Ordering::Release);
         let size = self.writer.state().directory_log().size();
         if size != self.due.directory_size {
             self.due.directory_size = size;

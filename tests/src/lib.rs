@@ -6,5 +6,6 @@ pub mod load;
 pub mod network;
 pub mod place;
 pub mod random;
+pub mod sandbox;
 pub mod simulation;
 pub mod steps;

@@ -30,6 +30,8 @@ use proto::{
 
 use crate::random::Random;
 
+/// The network's id.
+pub const NETWORK: &str = "example.network";
 /// The agencies of the network.
 pub const AGENCIES: [&str; 5] = ["ae-rk.aman", "ae.dfwac", "int.iom.kw", "jo.mosd", "xx.silent"];
 /// The moment at which a network begins: 2026-01-01.
@@ -119,6 +121,18 @@ impl Network {
         network
     }
 
+    /// The seeds of both logs' keys, for the files of a gateway.
+    #[must_use]
+    pub fn log_seeds() -> [[u8; 32]; 2] {
+        [seed("evidence log"), seed("directory log")]
+    }
+
+    /// The seed of an agency's signing key.
+    #[must_use]
+    pub fn agency_seed(agency: &AgencyId) -> [u8; 32] {
+        seed(agency.as_str())
+    }
+
     /// What an outsider trusts to check a receipt.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -178,7 +192,7 @@ impl Network {
             public_key: key.public().to_bytes().to_vec(),
         });
         let genesis = wire::Genesis {
-            network: "example.network".to_owned(),
+            network: NETWORK.to_owned(),
             evidence_origin: self.keys.evidence.origin().to_string(),
             directory_origin: self.keys.directory.origin().to_string(),
             administrators: administrators.collect(),

@@ -58,26 +58,7 @@ impl Client {
     /// # Errors
     /// When files are missing, the gateway cannot be reached, or it is not the network's.
     pub async fn connect(network: &NetworkFile, tls: &Path) -> Result<Self> {
-        let uri: Uri = network.gateway.parse().context("the gateway's address in network.toml")?;
-        let host = uri.host().context("the gateway's address has no host")?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port_u16().unwrap_or(443);
-        let name = ServerName::try_from(host.clone()).context("the gateway's host")?;
-        let connector = TlsConnector::from(Arc::new(config(network, tls)?));
-        let connect = service_fn(move |_: Uri| {
-            let (connector, name, host) = (connector.clone(), name.clone(), host.clone());
-            async move {
-                let tcp = TcpStream::connect((host.as_str(), port)).await?;
-                tcp.set_nodelay(true)?;
-                std::io::Result::Ok(TokioIo::new(connector.connect(name, tcp).await?))
-            }
-        });
-        // TLS is the connector's, so the endpoint itself is plain.
-        let endpoint = Endpoint::from_static("http://gateway").connect_timeout(CONNECT_TIME_MAX);
-        let channel = endpoint.timeout(CALL_TIME_MAX).connect_with_connector(connect).await;
-        let channel = channel.with_context(|| {
-            format!("the gateway at {} cannot be reached, or refused the certificate", network.gateway)
-        })?;
+        let channel = channel(network, tls).await?;
         let evidence_log = VerifierKey::parse(&network.evidence_log).context("evidence_log")?;
         Ok(Self {
             channel,
@@ -95,7 +76,9 @@ impl Client {
         let pae = proto::dsse::pre_authentication_encoding(&object.payload_type, &object.payload);
         let object_digest = Digest::of(&pae);
         let mut directory = DirectoryClient::new(self.channel.clone());
-        let answer = directory.change(Request::new(object)).await.map_err(said)?.into_inner();
+        let mut request = Request::new(object);
+        request.set_timeout(CALL_TIME_MAX);
+        let answer = directory.change(request).await.map_err(said)?.into_inner();
         match answer.answer {
             Some(Answer::Receipt(receipt)) => {
                 let receipt = Receipt::parse(receipt)?;
@@ -139,11 +122,38 @@ impl Client {
     }
 }
 
+/// A channel to the gateway with the certificate of a folder: `certificate.pem` and `key.pem`.
+///
+/// # Errors
+/// As [`Client::connect`].
+pub async fn channel(network: &NetworkFile, tls: &Path) -> Result<Channel> {
+    let uri: Uri = network.gateway.parse().context("the gateway's address in network.toml")?;
+    let host = uri.host().context("the gateway's address has no host")?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = uri.port_u16().unwrap_or(443);
+    let name = ServerName::try_from(host.clone()).context("the gateway's host")?;
+    let connector = TlsConnector::from(Arc::new(config(network, tls)?));
+    let connect = service_fn(move |_: Uri| {
+        let (connector, name, host) = (connector.clone(), name.clone(), host.clone());
+        async move {
+            let tcp = TcpStream::connect((host.as_str(), port)).await?;
+            tcp.set_nodelay(true)?;
+            std::io::Result::Ok(TokioIo::new(connector.connect(name, tcp).await?))
+        }
+    });
+    // TLS is the connector's, so the endpoint itself is plain.
+    let endpoint = Endpoint::from_static("http://gateway").connect_timeout(CONNECT_TIME_MAX);
+    endpoint.connect_with_connector(connect).await.with_context(|| {
+        format!("the gateway at {} cannot be reached, or refused the certificate", network.gateway)
+    })
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn said(status: tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("the gateway says {:?}: {}", status.code(), status.message())
 }
 
+/// TLS 1.3 with a client certificate; only the network's root is trusted.
 fn config(network: &NetworkFile, tls: &Path) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(network.root.as_bytes()).context("root in network.toml")?)?;

@@ -73,7 +73,7 @@ impl Gateway {
     /// Where a record of this party stands.
     fn locate(&self, index: u64, party: &AgencyId) -> Result<Option<Locator>, Status> {
         let history = self.hub.history();
-        if index >= self.hub.status().evidence_size {
+        if index >= self.hub.evidence_size() {
             return Ok(None);
         }
         let number =

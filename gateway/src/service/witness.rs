@@ -92,7 +92,7 @@ impl WitnessService {
     fn compare(&self, log: Log, agency: &AgencyId, seen: &Checkpoint, latest: &Checkpoint) {
         let ours = if seen.size > latest.size {
             // Signed and answered, but published a little later.
-            seen.size <= self.0.hub.status().evidence_size.max(latest.size) || log == Log::Directory
+            seen.size <= self.0.hub.evidence_size() || log == Log::Directory
         } else {
             self.0.published.of(log).root(seen.size).is_ok_and(|root| root == seen.root)
         };

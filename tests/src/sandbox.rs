@@ -1,0 +1,240 @@
+//! A real network on this machine: a gateway's folder with real certificates and a founded network,
+//! its program as a process of its own, and connections over real TLS. Not here: what is sent.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant, SystemTime},
+};
+
+use certs::{Authority, GatewayNames, Identity, Plan, Role, UnixTime};
+use gateway::{
+    admin::client,
+    network::NetworkFile,
+    place::{Place, write_private},
+    writer::answer::Answer,
+};
+use journal::{LogId, SegmentBytes};
+use proto::ids::AgencyId;
+use tonic::transport::Channel;
+
+use crate::{
+    network::{BEGINNING, NETWORK, Network},
+    random::Random,
+};
+
+/// How long a gateway may take to listen.
+const START_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// A network on this machine.
+pub struct Sandbox {
+    /// Who signs.
+    pub network: Network,
+    /// Where everything is.
+    pub folder: PathBuf,
+    /// Where the gateway listens.
+    pub address: SocketAddr,
+    /// Where its metrics are.
+    pub metrics: SocketAddr,
+    process: Option<Child>,
+}
+
+impl Sandbox {
+    /// Makes a network in a folder: the gateway's files, its first entries, a certificate for every
+    /// agency and for an administrator. Nothing runs yet.
+    #[must_use]
+    pub fn make(folder: &Path, mut network: Network) -> Self {
+        let (address, metrics) = (free_address(), free_address());
+        let place = Place::new(folder, None);
+        let now = UnixTime::of(SystemTime::now()).unwrap();
+        let plan = Plan::sandbox(NETWORK.parse().unwrap());
+        let mut authority = Authority::init(&place.authority(), &plan, now).unwrap();
+        let credential = authority.issue_gateway_with_key(&GatewayNames::loopback(), now).unwrap();
+        credential.save(&place.tls_folder()).unwrap();
+        authority.trust(now).unwrap().save(&place.tls_folder()).unwrap();
+        let file = NetworkFile {
+            network: NETWORK.to_owned(),
+            gateway: format!("https://{address}"),
+            evidence_log: network.keys.evidence.verifier().to_string(),
+            directory_log: network.keys.directory.verifier().to_string(),
+            root: authority.root().to_pem(),
+        };
+        file.write(&place.network()).unwrap();
+        let hex = |seed: [u8; 32]| seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+        for (path, seed) in [place.evidence_key(), place.directory_key()].iter().zip(Network::log_seeds()) {
+            write_private(path, hex(seed).as_bytes()).unwrap();
+        }
+        for agency in &network.agencies {
+            let identity = agency_identity(&agency.id);
+            authority.issue_with_key(&identity, now).unwrap().save(&folder.join(agency.id.as_str())).unwrap();
+        }
+        let identity = Identity::Staff { role: Role::Administrator, pseudonym: "admin-1".parse().unwrap() };
+        authority.issue_with_key(&identity, now).unwrap().save(&folder.join("admin-1")).unwrap();
+        let config = format!(
+            "network = \"{NETWORK}\"\nevidence_origin = \"{}\"\ndirectory_origin = \"{}\"\n\
+             listen = \"{address}\"\nmetrics = \"{metrics}\"\nreserve_mib = 16\n",
+            network.keys.evidence.origin(),
+            network.keys.directory.origin()
+        );
+        fs::write(place.config(), config).unwrap();
+        found(&place, &mut network);
+        Self { network, folder: folder.to_owned(), address, metrics, process: None }
+    }
+
+    /// Starts the gateway's program and waits until it listens.
+    pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// As [`Self::start`], with environment variables such as a preloaded library's.
+    pub fn start_with(&mut self, environment: &[(&str, &str)]) {
+        assert!(self.process.is_none(), "the gateway runs already");
+        let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let child = Command::new(program("gateway"))
+            .args(["serve", "--config"])
+            .arg(self.folder.join("gateway.toml"))
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.process = Some(child);
+        let begun = Instant::now();
+        while TcpStream::connect(self.address).is_err() {
+            let exited = self.process.as_mut().unwrap().try_wait().unwrap();
+            assert!(exited.is_none(), "the gateway ended at its start:\n{}", self.log_text());
+            assert!(begun.elapsed() < START_TIME_MAX, "the gateway does not listen:\n{}", self.log_text());
+            std::thread::yield_now();
+        }
+    }
+
+    /// The gateway's process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    /// Ends the gateway at once.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Asks the gateway to end, and waits. Gives whether it ended well.
+    pub fn terminate(&mut self) -> bool {
+        let mut process = self.process.take().unwrap();
+        let pid = rustix::process::Pid::from_child(&process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        process.wait().unwrap().success()
+    }
+
+    /// Where the gateway logs.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("gateway.log")
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        fs::File::open(self.log()).map_or_else(
+            |_| String::new(),
+            |file| BufReader::new(file).lines().map(|line| line.unwrap() + "\n").collect(),
+        )
+    }
+
+    /// What everybody is given.
+    #[must_use]
+    pub fn network_file(&self) -> NetworkFile {
+        NetworkFile::read(&self.folder.join("network.toml")).unwrap()
+    }
+
+    /// A connection as an agency, or as `admin-1`.
+    ///
+    /// # Errors
+    /// When the gateway does not take it.
+    pub async fn connect(&self, name: &str) -> anyhow::Result<Channel> {
+        client::channel(&self.network_file(), &self.folder.join(name)).await
+    }
+
+    /// The authority, to issue and revoke.
+    #[must_use]
+    pub fn authority(&self) -> Authority {
+        Authority::open(&Place::new(&self.folder, None).authority()).unwrap()
+    }
+
+    /// The places of the gateway's files.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::new(&self.folder, None)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// The identity of an agency's only machine here.
+#[must_use]
+pub fn agency_identity(agency: &AgencyId) -> Identity {
+    Identity::Agency { agency: agency.as_str().parse().unwrap(), node: "node-1".parse().unwrap() }
+}
+
+/// An address of this machine that nobody listens on.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// A program of this workspace, built with the tests.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not built: cargo build --workspace", path.display());
+    path
+}
+
+/// The first entries, through the writer, as `gateway init` and administrators would have made them.
+fn found(place: &Place, network: &mut Network) {
+    let segment_bytes = SegmentBytes::new(8 * 1024 * 1024).unwrap();
+    place.create(&LogId::new([7; 16]), segment_bytes).unwrap();
+    fs::set_permissions(place.journal(), fs::Permissions::from_mode(0o700)).unwrap();
+    let (mut writer, _) = place.open(journal::Config::inline(), network.keys.clone()).unwrap();
+    let mut random = Random::new(1);
+    let mut founding = network.founding();
+    while !founding.is_empty() {
+        let rest = founding.split_off(founding.len().min(256));
+        let answers = writer.step(BEGINNING, founding, &mut || random.salt()).unwrap();
+        for answer in answers {
+            match answer {
+                Answer::Taken { .. } => {}
+                Answer::Refused { refusal, .. } => panic!("founding refused: {refusal}"),
+                Answer::Busy(_) | Answer::Nothing => panic!("founding not taken"),
+            }
+        }
+        founding = rest;
+    }
+    writer.follow_up(u64::MAX).unwrap();
+    writer.publish_checkpoints().unwrap();
+}
