@@ -235,8 +235,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeFault> {
     TcpListener::bind(address).await.map_err(|error| ServeFault::Listen { address, error })
 }
 
-/// Every limit of the transport.
-fn server() -> Server {
+/// A server with every limit of the transport.
+#[must_use]
+pub fn server() -> Server {
     Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)

@@ -7,6 +7,8 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use gateway::writer::{LogKey, LogKeys, Request};
 use prost::Message as _;
@@ -60,6 +62,8 @@ pub struct Network {
     pub agreement: Digest,
     /// The log keys.
     pub keys: LogKeys,
+    /// Agreements between two agencies, by their places.
+    between: BTreeMap<(usize, usize), Digest>,
     changes: u64,
 }
 
@@ -112,6 +116,7 @@ impl Network {
             administrators: vec![key("admin-one"), key("admin-two"), key("admin-three")],
             agreement: Digest::default(),
             keys,
+            between: BTreeMap::new(),
             changes: 0,
         };
         network.agreement = Digest::of(&dsse::pre_authentication_encoding(
@@ -252,6 +257,71 @@ impl Network {
         let keys = [self.administrators[0].clone(), self.administrators[1].clone()];
         let object = self.change(change, at, &keys.iter().collect::<Vec<_>>());
         self.request(Self::administrator(), object)
+    }
+
+    /// More agreements, each between two agencies and signed by both, up to so many in all; and a
+    /// mechanism of so many rules. What a large network's directory holds.
+    #[must_use]
+    pub fn bulk(&mut self, agreements: usize, rules: u64) -> Vec<Request> {
+        let count = self.agencies.len();
+        let pairs = (1..count).flat_map(|gap| (0..count).map(move |one| (one, (one + gap) % count)));
+        let mut requests = Vec::with_capacity(agreements + 1);
+        let mut between = BTreeMap::new();
+        for (number, (one, other)) in pairs.take(agreements).enumerate() {
+            let pair = [self.at(one).clone(), self.at(other).clone()];
+            let payload = self.agreement_between(&pair, u64::try_from(number).unwrap());
+            let keys: Vec<_> = pair.iter().map(|agency| &agency.key).collect();
+            let object = dsse::sign(PayloadType::Agreement, payload, &keys);
+            let pae = dsse::pre_authentication_encoding(&object.payload_type, &object.payload);
+            between.insert((one, other), Digest::of(&pae));
+            requests.push(self.request(Self::administrator(), object));
+        }
+        self.between = between;
+        requests.push(self.mechanism(rules));
+        requests
+    }
+
+    /// The agreement under which one agency sends to another, by their places.
+    #[must_use]
+    pub fn agreement_of(&self, from: usize, to: usize) -> Digest {
+        self.between.get(&(from, to)).copied().unwrap_or(self.agreement)
+    }
+
+    fn mechanism(&self, rules: u64) -> Request {
+        let rule = |number: u64| wire::Rule {
+            rule_id: format!("rule-{number}"),
+            categories: vec!["trafficking".to_owned()],
+            services: vec!["shelter".to_owned()],
+            recipients: vec![self.at(usize::try_from(number).unwrap()).id.to_string()],
+            valid_until_ms: BEGINNING.plus_ms(3650 * DAY_MS).0,
+            ..wire::Rule::default()
+        };
+        let rules = (0..rules).map(rule).collect();
+        let mechanism = wire::Mechanism { version: 1, revision: 1, rules };
+        let keys = [&self.administrators[0], &self.administrators[1]];
+        let object = dsse::sign(PayloadType::Mechanism, mechanism.encode_to_vec(), &keys);
+        self.request(Self::administrator(), object)
+    }
+
+    fn agreement_between(&self, pair: &[Agency], number: u64) -> Vec<u8> {
+        let small = Self { agencies: pair.to_vec(), ..self.clone_without_agencies() };
+        let mut agreement = wire::Agreement::decode(small.agreement_payload().as_slice()).unwrap();
+        let random = Digest::of(&number.to_le_bytes()).0;
+        agreement.agreement_id =
+            EnvelopeId::new(BEGINNING, random[..10].try_into().unwrap()).as_bytes().to_vec();
+        agreement.parties.sort_by(|one, other| one.agency.cmp(&other.agency));
+        agreement.encode_to_vec()
+    }
+
+    fn clone_without_agencies(&self) -> Self {
+        Self {
+            agencies: Vec::new(),
+            administrators: Vec::new(),
+            agreement: self.agreement,
+            keys: self.keys.clone(),
+            between: BTreeMap::new(),
+            changes: 0,
+        }
     }
 
     /// The request of a signed object without parts. Its signatures are ours.
