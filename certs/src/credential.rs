@@ -6,9 +6,9 @@ use std::{fmt, path::Path};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::{
-    certificate::Certificate,
+    certificate::{CERTIFICATE_BYTES_MAX, Certificate},
     error::{Error, Refusal},
-    folder,
+    folder::{self, to_u64},
     issuer::{CERTIFICATE_FILE, KEY_FILE},
     key::Key,
     revocation::RevocationList,
@@ -18,6 +18,10 @@ use crate::{
 pub(crate) const ROOT_FILE: &str = "root.pem";
 /// The file with all revocation lists, as [`Trust::save`] writes it.
 pub(crate) const LISTS_FILE: &str = "crls.pem";
+/// The folder in which a new key and certificate wait to be put in place, both whole.
+const RENEWED_FOLDER: &str = "renewed";
+/// The same before it is whole, and after it is in place: nobody needs it.
+const UNDECIDED_FOLDER: &str = "renewed.new";
 
 /// A certificate and the issuing certificate that signed it. The root is not in it: whoever verifies
 /// has it already.
@@ -105,6 +109,47 @@ impl Credential {
         self.key.save(&path.join(KEY_FILE))?;
         self.chain.save(&path.join(CERTIFICATE_FILE))
     }
+
+    /// Puts this key and certificate in the place of those in a folder, both or neither, also when the
+    /// power fails in between: then [`Self::settle`] ends it. Whoever reads in the very moment may find
+    /// two that do not fit, and must keep what it has and read again.
+    ///
+    /// # Errors
+    /// [`Refusal::TooOpen`], [`Fault::Io`](crate::Fault::Io).
+    pub fn replace(&self, path: &Path) -> Result<(), Error> {
+        folder::check_folder(path)?;
+        Self::settle(path)?;
+        let made = path.join(UNDECIDED_FOLDER);
+        folder::remove_folder(&made)?;
+        folder::create_folder(&made)?;
+        self.save(&made)?;
+        // From here on it will be done.
+        folder::rename_to_new(&made, &path.join(RENEWED_FOLDER))?;
+        folder::sync_parent(&path.join(RENEWED_FOLDER))?;
+        Self::settle(path)
+    }
+
+    /// Ends a replacement that was interrupted; otherwise does nothing. To be called before a folder's
+    /// key and certificate are read for the first time.
+    ///
+    /// # Errors
+    /// [`Refusal::TooOpen`], [`Fault::Io`](crate::Fault::Io).
+    pub fn settle(path: &Path) -> Result<(), Error> {
+        let renewed = path.join(RENEWED_FOLDER);
+        if !renewed.exists() {
+            return Ok(());
+        }
+        folder::check_folder(&renewed)?;
+        let key = Key::load(&renewed.join(KEY_FILE))?;
+        let chain = folder::read(&renewed.join(CERTIFICATE_FILE), to_u64(4 * CERTIFICATE_BYTES_MAX))?;
+        folder::replace_private(&path.join(KEY_FILE), key.to_pem().as_bytes())?;
+        folder::replace_public(&path.join(CERTIFICATE_FILE), &chain)?;
+        // Taken away in one step, so that it is never found with one file of two.
+        let done = path.join(UNDECIDED_FOLDER);
+        folder::remove_folder(&done)?;
+        folder::rename_to_new(&renewed, &done)?;
+        folder::remove_folder(&done)
+    }
 }
 
 impl fmt::Debug for Credential {
@@ -153,12 +198,25 @@ impl Trust {
         self.lists.iter().map(RevocationList::to_pem).collect()
     }
 
-    /// Writes `root.pem` and `crls.pem` into a folder, over what was there.
+    /// Writes `root.pem` and `crls.pem` into a folder, over what was there, and says whether there was
+    /// anything else. So it may be called at every turn of a timer: lists may be new by other hands,
+    /// those of a ceremony above all.
     ///
     /// # Errors
     /// [`crate::Fault::Io`].
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        folder::replace_public(&path.join(ROOT_FILE), self.root.to_pem().as_bytes())?;
-        folder::replace_public(&path.join(LISTS_FILE), self.crls_pem().as_bytes())
+    pub fn save(&self, path: &Path) -> Result<bool, Error> {
+        let root = replace_if_other(&path.join(ROOT_FILE), &self.root.to_pem())?;
+        let lists = replace_if_other(&path.join(LISTS_FILE), &self.crls_pem())?;
+        Ok(root || lists)
     }
+}
+
+fn replace_if_other(path: &Path, content: &str) -> Result<bool, Error> {
+    // What cannot be read, or is too long, is other.
+    let limit_bytes = to_u64(content.len());
+    let is_same = folder::read(path, limit_bytes).is_ok_and(|there| there == content.as_bytes());
+    if !is_same {
+        folder::replace_public(path, content.as_bytes())?;
+    }
+    Ok(!is_same)
 }

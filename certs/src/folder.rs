@@ -70,6 +70,15 @@ fn check_mode(path: &Path, mode: u32) -> Result<(), Refusal> {
     }
 }
 
+/// Removes a folder and what is in it, if it is there.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_fault(Step::Remove, path)(error).into()),
+        Ok(()) => Ok(sync_parent(path)?),
+    }
+}
+
 /// Whether a folder has nothing in it, or is not there.
 pub(crate) fn is_free(path: &Path) -> Result<bool, Fault> {
     match fs::read_dir(path) {

@@ -745,6 +745,71 @@ fn credentials_are_saved_private_and_shown_to_nobody() {
 }
 
 #[test]
+fn a_credential_replaces_another_whole_wherever_it_is_interrupted() {
+    let (place, mut authority) = Place::new();
+    let old = authority.issue_with_key(&agent(), now()).unwrap();
+    let new = authority.renew_with_key(&old.certificate().serial, after(1)).unwrap();
+    let folder = place.folder.path().join("agent");
+    let fits = |credential: &Credential| {
+        let key = Key::load(&folder.join("key.pem")).unwrap();
+        let chain = Certificate::read_chain(&fs::read(folder.join("certificate.pem")).unwrap()).unwrap();
+        key.to_pki() == credential.key() && &chain[0] == credential.certificate()
+    };
+    old.save(&folder).unwrap();
+    Credential::settle(&folder).unwrap();
+    assert!(fits(&old));
+    new.replace(&folder).unwrap();
+    assert!(fits(&new));
+    assert_eq!(files(&folder).len(), 2);
+    assert_eq!(mode(&folder.join("key.pem")), 0o600);
+
+    // Before it is decided: half of the new one is written.
+    let half = folder.join("renewed.new");
+    fs::create_dir(&half).unwrap();
+    fs::write(half.join("key.pem"), "half").unwrap();
+    Credential::settle(&folder).unwrap();
+    assert!(fits(&new));
+    old.replace(&folder).unwrap();
+    assert!(fits(&old) && !half.exists());
+
+    // After: nothing, the key, or both are in place.
+    for done in [&[][..], &["key.pem"], &["key.pem", "certificate.pem"]] {
+        let waiting = folder.join("renewed");
+        new.save(&waiting).unwrap();
+        for name in done {
+            fs::copy(waiting.join(name), folder.join(name)).unwrap();
+        }
+        Credential::settle(&folder).unwrap();
+        assert!(fits(&new) && !waiting.exists());
+        old.replace(&folder).unwrap();
+    }
+    // One that waits is not lost to the next.
+    new.save(&folder.join("renewed")).unwrap();
+    old.replace(&folder).unwrap();
+    assert!(fits(&old));
+}
+
+#[test]
+fn trust_is_written_only_when_it_is_other() {
+    let (place, mut authority) = Place::new();
+    let folder = place.folder.path().join("trust");
+    fs::create_dir(&folder).unwrap();
+    let mut save = |at| authority.trust(at).unwrap().save(&folder).unwrap();
+    assert!(save(now()));
+    assert!(!save(now()));
+    fs::remove_file(folder.join("root.pem")).unwrap();
+    assert!(save(now()));
+    // A ceremony's list, which no timer of the authority's signs.
+    let mut root = place.root();
+    let list = root.revoke_issuing(1, Reason::KeyCompromise, now()).map(|_| root.list().clone()).unwrap();
+    place.open().install_root_list(&list, now()).unwrap();
+    assert!(save(now()));
+    let lists = RevocationList::read_all(&fs::read(folder.join("crls.pem")).unwrap()).unwrap();
+    assert_eq!(lists[0], list);
+    assert!(!save(now()));
+}
+
+#[test]
 fn what_was_read_is_what_was_written_whatever_the_names() {
     let (_place, mut authority) = Place::new();
     for text in ["a.b.referral.example", "127.255.255.254", "::1"] {

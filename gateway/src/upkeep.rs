@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::SystemTime};
 
-use certs::{Authority, Error, Holder, Identity, Issued, LEAF_LIFETIME, UnixTime};
+use certs::{Authority, Credential, Error, Holder, Identity, Issued, LEAF_LIFETIME, UnixTime};
 
 use crate::place::Place;
 
@@ -33,35 +33,22 @@ impl Upkeep {
     }
 
     fn try_renew(&self) -> Result<(), Error> {
+        Credential::settle(&self.tls)?;
         let now = UnixTime::of(SystemTime::now())?;
         let mut authority = Authority::open(&self.authority)?;
-        if authority.sign_due_crls(now)? {
-            authority.trust(now)?.save(&self.tls)?;
-            tracing::info!("revocation lists signed again");
+        authority.sign_due_crls(now)?;
+        // At every turn: lists are also signed by the program, and at ceremonies of the root.
+        if authority.trust(now)?.save(&self.tls)? {
+            tracing::info!("revocation lists taken up");
         }
         let newest = authority.issued().filter(|issued| is_gateways(issued)).last();
         let due = newest.filter(|newest| newest.not_after < now.plus(third()));
         if let Some(serial) = due.map(|due| due.serial.clone()) {
             let renewed = authority.renew_with_key(&serial, now)?;
-            self.replace(&renewed)?;
+            renewed.replace(&self.tls)?;
             tracing::info!("the gateway's certificate was renewed");
         }
         Ok(())
-    }
-
-    /// Key and certificate are written beside, then put in place; whoever reads in between finds two
-    /// that do not fit, and keeps what it has.
-    fn replace(&self, renewed: &certs::Credential) -> Result<(), Error> {
-        let beside = self.tls.join("renewed");
-        if beside.exists() {
-            std::fs::remove_dir_all(&beside).map_err(|error| io(&beside, &error))?;
-        }
-        renewed.save(&beside)?;
-        for name in ["key.pem", "certificate.pem"] {
-            let to = self.tls.join(name);
-            std::fs::rename(beside.join(name), &to).map_err(|error| io(&to, &error))?;
-        }
-        std::fs::remove_dir(&beside).map_err(|error| io(&beside, &error))
     }
 }
 
@@ -73,6 +60,49 @@ fn is_gateways(issued: &Issued) -> bool {
     issued.holder == Holder::Leaf(Identity::Gateway) && issued.revocation.is_none()
 }
 
-fn io(path: &std::path::Path, error: &std::io::Error) -> Error {
-    certs::Fault::Io { step: certs::Step::Rename, path: path.into(), kind: error.kind() }.into()
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use certs::{GatewayNames, Plan, Reason, Root, Which};
+
+    use super::*;
+
+    #[test]
+    fn what_the_program_and_ceremonies_change_is_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path(), None);
+        let now = UnixTime::of(SystemTime::now()).unwrap();
+        let plan = Plan::sandbox("sandbox.example".parse().unwrap());
+        let mut authority = Authority::init(&place.authority(), &plan, now).unwrap();
+        let gateway = authority.issue_gateway_with_key(&GatewayNames::loopback(), now).unwrap();
+        gateway.save(&place.tls_folder()).unwrap();
+        let crls = || fs::read_to_string(place.tls_folder().join("crls.pem")).unwrap_or_default();
+        let upkeep = Upkeep::new(&place);
+        upkeep.renew();
+        assert_eq!(crls(), authority.trust(now).unwrap().crls_pem());
+
+        let agent = authority.issue_with_key(&"agency/ae.dfwac/main".parse().unwrap(), now).unwrap();
+        let which = Which::Fingerprint(agent.certificate().fingerprint);
+        authority.revoke(&which, Reason::KeyCompromise, now).unwrap();
+        assert_ne!(crls(), authority.trust(now).unwrap().crls_pem());
+        upkeep.renew();
+        assert_eq!(crls(), authority.trust(now).unwrap().crls_pem());
+
+        let mut root = Root::open(&authority.root_folder()).unwrap();
+        let list = root.sign_list(now).unwrap();
+        authority.install_root_list(list, now).unwrap();
+        upkeep.renew();
+        assert_eq!(crls(), authority.trust(now).unwrap().crls_pem());
+
+        // A renewal that the power cut short.
+        let serial = &gateway.certificate().serial;
+        let renewed = authority.renew_with_key(serial, now).unwrap();
+        renewed.save(&place.tls_folder().join("renewed")).unwrap();
+        upkeep.renew();
+        let chain = fs::read_to_string(place.tls_folder().join("certificate.pem")).unwrap();
+        assert!(chain.starts_with(&renewed.certificate().to_pem()));
+        let key = certs::Key::load(&place.tls_folder().join("key.pem")).unwrap();
+        assert_eq!(key.to_pki(), renewed.key());
+    }
 }

@@ -1,8 +1,6 @@
 //! Commands on the authority itself: make it, revoke, sign lists, list, say what is due. Not here:
 //! handing out certificates (`credentials`), the root (`ceremony`).
 
-use std::path::Path;
-
 use certs::{
     Authority, Certificate, Error, Issued, Lifetime, Permitted, Plan, Refusal, Revoked, UnixTime, Which,
 };
@@ -95,18 +93,15 @@ pub(crate) fn crl(arguments: &Crl, now: UnixTime) -> Result<Report, Error> {
         lines.push(format!("{}: number {}, until {}", list.issuer, list.number, list.next_update));
     }
     if let Some(folder) = &arguments.out {
-        save(&trust, folder)?;
-        lines.push(format!("Wrote root.pem and crls.pem into {}.", report::path(folder)));
+        let is_new = trust.save(folder)?;
+        let word = if is_new { "Wrote root.pem and crls.pem into" } else { "Nothing is new in" };
+        lines.push(format!("{word} {}.", report::path(folder)));
     }
     let lists: Vec<_> = trust.lists().iter().map(|list| report::list_json(list, now)).collect();
     let duties = authority.duties(now)?;
     let json = json!({ "signed": signed, "lists": lists, "duties": report::duties_json(&duties) });
     lines.extend(duties.iter().map(|duty| format!("Note: {duty}.")));
     Ok(Report::new(&lines, json))
-}
-
-fn save(trust: &certs::Trust, folder: &Path) -> Result<(), Error> {
-    trust.save(folder)
 }
 
 pub(crate) fn list(arguments: &List, now: UnixTime) -> Result<Report, Error> {
