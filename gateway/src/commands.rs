@@ -13,14 +13,13 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use gateway::{
-    config::{Config, LogConfig},
+    config::Config,
     init::{self, NewNetwork},
-    serve,
+    serve, telemetry,
 };
 use journal::SegmentBytes;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// The gateway of inter-agency referrals.
 ///
@@ -163,10 +162,10 @@ impl InitArguments {
 
 fn serve(path: &Path) -> Result<Said> {
     let config = Config::read(path)?;
-    logging(&config.log)?;
     let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let telemetry = runtime.block_on(async {
+        let telemetry = telemetry::start(&config.log)?;
         let serving = serve::open(&config, root).await?;
         tracing::info!(
             address = %serving.address,
@@ -177,9 +176,10 @@ fn serve(path: &Path) -> Result<Said> {
         let stop = CancellationToken::new();
         tokio::spawn(wait_for_signal(stop.clone())?);
         serving.run(stop).await?;
-        anyhow::Ok(())
+        anyhow::Ok(telemetry)
     })?;
     tracing::info!("ended");
+    telemetry.end();
     Ok(Said { text: Vec::new(), json: Value::Null })
 }
 
@@ -196,11 +196,4 @@ fn wait_for_signal(stop: CancellationToken) -> io::Result<impl Future<Output = (
         tracing::info!("asked to end");
         stop.cancel();
     })
-}
-
-fn logging(config: &LogConfig) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.filter).context("log.filter")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let set = if config.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
-    set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))
 }

@@ -23,6 +23,7 @@ pub mod published;
 pub mod serve;
 pub mod service;
 pub mod start;
+pub mod telemetry;
 pub mod tiles;
 pub mod upkeep;
 pub mod verify;

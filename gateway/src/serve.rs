@@ -49,6 +49,7 @@ use crate::{
         witness::WitnessService,
     },
     start::Started,
+    telemetry,
     upkeep::Upkeep,
 };
 
@@ -239,6 +240,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeFault> {
 #[must_use]
 pub fn server() -> Server {
     Server::builder()
+        .trace_fn(telemetry::call_span)
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
