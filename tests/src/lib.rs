@@ -1,6 +1,7 @@
 //! The trials: what tests, simulation and benchmarks share. Ships nothing.
 
 pub mod arguments;
+pub mod demo;
 pub mod fixture;
 pub mod load;
 pub mod network;
