@@ -1,7 +1,9 @@
 //! Starting: snapshot and the journal behind it, and what follows the journal as far as it got. The
 //! same path after a clean stop, a `kill -9` and a power cut. Not here: configuration.
 
-use journal::{Closed, Config, FileJournal, Journal, Mark, OpenError, Recovered, snapshot::Snapshots};
+use journal::{
+    Closed, Config, FileJournal, Journal, Mark, OpenError, Prepare, Recovered, snapshot::Snapshots,
+};
 use proto::{log::merkle::Frontier, snapshot::Snapshot, state::State};
 
 use crate::{
@@ -61,7 +63,7 @@ pub fn start<J: Journal, R: Rows, F: Files>(
     }
     check_network(&state, &keys)?;
     last = sign_last(&keys, &state, &last);
-    let index = Index::open(derived.rows, &history);
+    let index = Index::open(derived.rows, &history, config.prepare == Prepare::Background);
     let open = |files, log, key: &LogKey, size| Tiles::open(files, log, key.verifier(), size);
     let evidence = open(derived.evidence, Log::Evidence, &keys.evidence, state.evidence().size())?;
     let directory = open(derived.directory, Log::Directory, &keys.directory, state.directory_log().size())?;

@@ -451,8 +451,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     /// read: neither touches what was acknowledged, and both may be tried again.
     pub fn follow_up(&mut self, batches_max: u64) -> Result<(), Fault> {
         let batches = usize::try_from(batches_max).unwrap_or(usize::MAX);
-        self.index.catch_up(&self.history, batches)?;
-        self.index.flush();
+        self.index.follow_up(&self.history, batches)?;
         let sizes = (self.state.evidence().size(), self.state.directory_log().size());
         self.evidence_tiles.catch_up(&self.history, sizes.0, batches_max)?;
         self.directory_tiles.catch_up(&self.history, sizes.1, batches_max)?;
