@@ -18,12 +18,10 @@ use std::sync::Arc;
 
 use journal::{BatchNo, Mark, ReadError};
 use proto::{
-    batch::Batch,
     digest::Digest,
-    evidence::{Event, Record},
-    fact::Fact,
     ids::{AgencyId, EnvelopeKey, Locator, ReferralKey},
     known::Known,
+    outline::{Mention, Outline},
 };
 use rows::{Coverage, Row, Rows, RowsFault, Sorted};
 use run::Run;
@@ -144,9 +142,9 @@ impl<R: Rows> Index<R> {
     }
 
     /// Takes the batch that was just committed, if all before it are here and there is room.
-    pub fn follow(&mut self, batch: &Batch, mark: Mark, next: Mark) {
+    pub fn follow(&mut self, batch: impl Into<Outline>, mark: Mark, next: Mark) {
         if self.loaded && mark.batch_no == self.cursor.batch_no && self.has_room() {
-            self.put(batch, mark.batch_no.get(), next);
+            self.put(&batch.into(), mark.batch_no.get(), next);
             self.spill_if_due();
         }
     }
@@ -338,7 +336,7 @@ impl<R: Rows> Index<R> {
             match batches.next() {
                 None => break,
                 Some(Ok(read)) => {
-                    self.put(&crate::history::parse(&read)?, read.mark().batch_no.get(), read.next());
+                    self.put(&crate::history::outline(&read)?, read.mark().batch_no.get(), read.next());
                     self.spill_if_due();
                 }
                 Some(Err(ReadError::Damaged(damaged))) => {
@@ -443,38 +441,30 @@ impl<R: Rows> Index<R> {
         }
     }
 
-    fn put(&mut self, batch: &Batch, number: u64, next: Mark) {
+    fn put(&mut self, batch: &Outline, number: u64, next: Mark) {
         let before = self.unstored.len();
-        let mut first = None;
-        for (place, entry) in (0..).zip(&batch.entries) {
-            let at = Locator { batch: number, entry: place };
-            for record in entry.facts.iter().filter_map(Fact::record) {
-                first = first.or(Some(record.place.index));
-                self.put_record(record, at);
-            }
+        for mention in &batch.mentions {
+            self.put_mention(mention, Locator { batch: number, entry: mention.entry });
         }
-        if let Some(first) = first {
-            self.unstored.insert(key::leaf(first), number.to_be_bytes().to_vec());
+        if let Some(first) = batch.mentions.first() {
+            self.unstored.insert(key::leaf(first.index), number.to_be_bytes().to_vec());
         }
         self.arrived += self.unstored.len() - before;
         self.cursor = next;
-        self.root = batch.evidence.as_ref().map_or_else(Digest::default, |evidence| evidence.root);
+        self.root = batch.root.unwrap_or_default();
     }
 
-    fn put_record(&mut self, record: &Record, at: Locator) {
-        let what = &record.what;
-        if let (Event::SubmissionAcceptance, Some(from), Some(id), Some(digest)) =
-            (what.event, &what.sender, what.envelope_id, what.envelope)
-        {
-            let key = key::envelope(&EnvelopeKey { id, from: from.clone() });
-            self.unstored.insert(key, key::known_value(&Known { digest, at }));
+    fn put_mention(&mut self, mention: &Mention, at: Locator) {
+        if let Some((key, digest)) = &mention.accepted {
+            let known = Known { digest: *digest, at };
+            self.unstored.insert(key::envelope(key), key::known_value(&known));
         }
-        if let Some(referral) = &what.referral {
+        if let Some(referral) = &mention.referral {
             self.unstored.insert(key::referral_at(referral, at), Vec::new());
         }
-        for link in &record.place.links {
-            let first = self.unstored.entry(key::party_at(&link.party, at.batch));
-            first.or_insert_with(|| link.count.to_be_bytes().to_vec());
+        for (party, count) in &mention.parties {
+            let first = self.unstored.entry(key::party_at(party, at.batch));
+            first.or_insert_with(|| count.to_be_bytes().to_vec());
         }
     }
 }
@@ -490,9 +480,8 @@ fn is_of(history: &History, covers: &Coverage) -> bool {
         Err(ReadError::Damaged(_)) => return true,
         Err(ReadError::BeyondEnd { .. } | ReadError::Fault(_)) => return false,
     };
-    let root = |batch: Batch| batch.evidence.map_or_else(Digest::default, |evidence| evidence.root);
-    read.next().position == covers.to.position
-        && crate::history::parse(&read).is_ok_and(|batch| root(batch) == covers.root)
+    let root = crate::history::outline(&read).map(|outline| outline.root.unwrap_or_default());
+    read.next().position == covers.to.position && root == Ok(covers.root)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 use journal::{Closed, Config, Crash, FileJournal, Journal as _, LogId, MemoryDisk, SegmentBytes};
 use proto::{
-    batch::{Entry, LoggedCheckpoint},
+    batch::{Batch, Entry, LoggedCheckpoint},
     caller::Caller,
     command::Command,
-    evidence::{Happening, PartyLink, Place, Salt},
+    evidence::{Event, Happening, PartyLink, Place, Record, Salt},
+    fact::Fact,
     ids::{EnvelopeId, TimeMs},
 };
 
