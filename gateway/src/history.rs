@@ -2,7 +2,7 @@
 //! the index, which is faster and may be missing.
 
 use journal::{BatchNo, Reader};
-use proto::{batch::Batch, ids::Locator};
+use proto::{Malformed, batch::Batch, ids::Locator, outline::Outline};
 
 use crate::fault::Fault;
 
@@ -96,8 +96,19 @@ impl History {
 /// # Errors
 /// [`Fault::NotUnderstood`].
 pub fn parse(read: &journal::Batch) -> Result<Batch, Fault> {
-    Batch::parse(read.meta())
-        .map_err(|malformed| Fault::NotUnderstood { batch: read.mark().batch_no.get(), malformed })
+    Batch::parse(read.meta()).map_err(|malformed| not_understood(read, malformed))
+}
+
+/// Reads what a batch is about.
+///
+/// # Errors
+/// [`Fault::NotUnderstood`].
+pub fn outline(read: &journal::Batch) -> Result<Outline, Fault> {
+    Outline::parse(read.meta()).map_err(|malformed| not_understood(read, malformed))
+}
+
+fn not_understood(read: &journal::Batch, malformed: Malformed) -> Fault {
+    Fault::NotUnderstood { batch: read.mark().batch_no.get(), malformed }
 }
 
 /// A log's size before a batch.

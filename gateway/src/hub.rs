@@ -433,7 +433,7 @@ impl Thread {
             self.show();
             self.desk.hand_out_to_all(self.writer.state().mailboxes());
         }
-        if self.writer.is_snapshot_due() {
+        if self.writer.snapshot_is_due() {
             let (mark, bytes) = self.writer.snapshot();
             self.scribe.snapshot(mark, bytes);
         }

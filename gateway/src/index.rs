@@ -1,60 +1,119 @@
 //! The index: what is asked for by name. Derived from the journal and written behind it; what is
-//! missing is built again while the service runs. Not here: the key-value store (`rows`).
+//! missing is made again while the service runs. Not here: the files (`run`, `sled_rows`).
+//!
+//! Rows come and go in one direction. The newest are in memory; in quiet times they are also put into
+//! a small store, where a restart finds them. When there are too many they become a [run](run), all
+//! together, and memory and store begin anew. Runs of like size are merged, so that there are few. So
+//! what is in memory is bounded, and history costs nothing but disk. Each file says itself which
+//! batches it is of; whatever a crash left half done is seen by that, and dropped.
 
+mod key;
 pub mod rows;
+mod run;
+mod runs;
 pub mod sled_rows;
+mod work;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use journal::{BatchNo, Mark, Position, ReadError};
+use journal::{BatchNo, Mark, ReadError};
 use proto::{
-    batch::Batch,
     digest::Digest,
-    evidence::{Event, Record},
-    fact::Fact,
     ids::{AgencyId, EnvelopeKey, Locator, ReferralKey},
     known::Known,
+    outline::{Mention, Outline},
 };
-use rows::{Row, Rows, RowsFault};
+use rows::{Coverage, Row, Rows, RowsFault, Sorted};
+use run::Run;
+use runs::{Runs, Unmerged};
+use work::Bench;
+
+pub use runs::{MERGED_ROWS_MAX, RUNS_MERGED};
 
 use crate::{fault::Fault, history::History};
 
-/// How many rows wait in memory before they are written.
-pub const PENDING_ROWS_MAX: usize = 200_000;
-
-const ENVELOPE: u8 = b'e';
-const REFERRAL: u8 = b'r';
-const PARTY: u8 = b'p';
-const LEAF: u8 = b'l';
+/// Of the rows that make a run, this part (a 64th) may come between two follow-ups while the time is
+/// called quiet: in busy times nothing is stored that becomes a run within seconds.
+const QUIET_PART: usize = 64;
+/// Of the rows that make a run, this part (a 16th) is stored in one follow-up, and no more: what a busy
+/// time left becomes a run, however small.
+const STORED_PART: usize = 16;
+/// But so many are never too many, as one batch may bring them.
+const STORED_ROWS_LEAST: usize = 16;
+/// After a file could not be written, so many follow-ups pass before it is tried again.
+const FOLLOW_UPS_BETWEEN_TRIES: u32 = 16;
 
 /// The index. It follows the journal: rows of all batches before its cursor are in it.
 #[derive(Debug)]
 pub struct Index<R> {
     rows: R,
-    pending: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// None when their folder cannot be used.
+    runs: Option<Runs>,
+    /// Whether the store was asked for what it holds.
+    loaded: bool,
+    /// Rows that the store has, too.
+    stored: Sorted,
+    /// Rows that it does not have.
+    unstored: Sorted,
+    /// Rows that are becoming a run.
+    spilling: Option<(Arc<Sorted>, Coverage)>,
+    spill: Bench<Run, RowsFault>,
+    merge: Bench<Run, Unmerged>,
     cursor: Mark,
-    /// How often the store was set aside since the start.
+    /// The root that the last batch before the cursor names.
+    root: Digest,
+    /// Rows that came since the last follow-up.
+    arrived: usize,
+    /// Follow-ups to pass before a file is tried again.
+    rest: u32,
+    /// How often something of it was damaged, since the start.
     set_aside: u64,
 }
 
+/// The records of a party in one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartyBatch {
+    /// The batch's number.
+    pub batch: u64,
+    /// The party's own count of the first of them.
+    pub first: u64,
+}
+
 impl<R: Rows> Index<R> {
-    /// Takes a store up. A store that is ahead of the journal, or beside it, is not this journal's.
-    pub fn open(rows: R, history: &History) -> Self {
-        let mut index = Self { rows, pending: BTreeMap::new(), cursor: Mark::START, set_aside: 0 };
-        match index.rows.watermark() {
-            Ok(None) => {}
-            Ok(Some((position, batch_no))) if is_mark(history, position, batch_no) => {
-                index.cursor = Mark { position, batch_no };
-            }
-            Ok(Some(_)) | Err(RowsFault) => index.set_aside(),
-        }
+    /// Takes an index up. Runs that are ahead of the journal, or beside it, are not this journal's.
+    /// The store is not read yet. Files are written in the background, or by whoever calls.
+    pub fn open(rows: R, history: &History, in_background: bool) -> Self {
+        let mut index = Self {
+            rows,
+            runs: None,
+            loaded: false,
+            stored: Sorted::new(),
+            unstored: Sorted::new(),
+            spilling: None,
+            spill: Bench::new(in_background),
+            merge: Bench::new(in_background),
+            cursor: Mark::START,
+            root: Digest::default(),
+            arrived: 0,
+            rest: 0,
+            set_aside: 0,
+        };
+        index.open_runs(history);
         index
+    }
+
+    fn open_runs(&mut self, history: &History) {
+        self.runs = self.rows.runs().and_then(Runs::open).ok();
+        while let Some(last) = self.last_run().filter(|last| !is_of(history, last)) {
+            self.cut(last.from);
+        }
+        self.go_to_runs();
     }
 
     /// Whether every durable batch is in it.
     #[must_use]
     pub fn is_ready(&self, history: &History) -> bool {
-        self.cursor.batch_no == history.reader().end().batch_no
+        self.loaded && self.cursor.batch_no == history.reader().end().batch_no
     }
 
     /// How many batches are in it.
@@ -63,201 +122,367 @@ impl<R: Rows> Index<R> {
         self.cursor.batch_no.get()
     }
 
-    /// How often the store was set aside since the start.
+    /// How often something of it was damaged and dropped, since the start.
     #[must_use]
     pub const fn times_set_aside(&self) -> u64 {
         self.set_aside
     }
 
-    /// Takes the batch that was just committed, if all before it are here.
-    pub fn follow(&mut self, batch: &Batch, mark: Mark, next: Mark) {
-        if mark.batch_no == self.cursor.batch_no {
-            self.put(batch, mark.batch_no.get());
-            self.cursor = next;
-            if self.pending.len() >= PENDING_ROWS_MAX {
-                self.flush();
-            }
+    /// How many rows are in memory.
+    #[must_use]
+    pub fn rows_in_memory(&self) -> usize {
+        let spilling = self.spilling.as_ref().map_or(0, |(rows, _)| rows.len());
+        self.stored.len() + self.unstored.len() + spilling
+    }
+
+    /// How many runs there are.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.runs.as_ref().map_or(0, Runs::count)
+    }
+
+    /// Takes the batch that was just committed, if all before it are here and there is room.
+    pub fn follow(&mut self, batch: impl Into<Outline>, mark: Mark, next: Mark) {
+        if self.loaded && mark.batch_no == self.cursor.batch_no && self.has_room() {
+            self.put(&batch.into(), mark.batch_no.get(), next);
+            self.spill_if_due();
         }
     }
 
-    /// Takes batches that are missing, at most so many. Damaged ones are left out: what they held
-    /// cannot be found by name.
+    /// Work behind the commit: files are written, and batches that are missing are taken from the
+    /// journal, at most so many. Damaged ones are left out: what they held cannot be found by name.
     ///
     /// # Errors
     /// [`Fault::Read`] when the journal cannot be read; [`Fault::NotUnderstood`].
-    pub fn catch_up(&mut self, history: &History, batches_max: usize) -> Result<(), Fault> {
-        let mut batches = history.reader().iter_from(self.cursor);
-        for _ in 0..batches_max {
-            match batches.next() {
-                None => break,
-                Some(Ok(read)) => self.put(&crate::history::parse(&read)?, read.mark().batch_no.get()),
-                Some(Err(ReadError::Damaged(damaged))) => {
-                    tracing::warn!(position = damaged.position.get(), "damaged record left out of the index");
-                }
-                Some(Err(error)) => return Err(error.into()),
-            }
-            self.cursor = batches.mark();
-            if self.pending.len() >= PENDING_ROWS_MAX {
-                self.flush();
-            }
+    pub fn follow_up(&mut self, history: &History, batches_max: usize) -> Result<(), Fault> {
+        self.rest = self.rest.saturating_sub(1);
+        if self.runs.is_none() && self.rest == 0 {
+            self.open_runs(history);
+            self.rest = FOLLOW_UPS_BETWEEN_TRIES;
         }
+        self.load(history);
+        let spilled = self.spill.poll();
+        self.take_spilled(spilled);
+        self.take_merged();
+        self.catch_up(history, batches_max)?;
+        self.store(history);
+        self.begin_merge();
+        self.arrived = 0;
         Ok(())
-    }
-
-    /// Writes what waits. A store that fails is set aside, and the index begins anew.
-    pub fn flush(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        let rows: Vec<Row> = std::mem::take(&mut self.pending).into_iter().collect();
-        if self.rows.write(rows, (self.cursor.position, self.cursor.batch_no)).is_err() {
-            self.set_aside();
-        }
     }
 
     /// Whether an envelope was accepted. `None` when the index is not complete.
     pub fn envelope(&mut self, key: &EnvelopeKey, history: &History) -> Option<Option<Known>> {
-        if !self.is_ready(history) {
-            return None;
-        }
-        let value = self.get(&envelope_key(key))?;
-        Some(value.and_then(|bytes| known(&bytes)))
+        self.be_ready(history)?;
+        let key = key::envelope(key);
+        let recent = self.recent().find_map(|rows| rows.get(&key).cloned());
+        let value = match recent {
+            Some(value) => Some(value),
+            None => {
+                let found = self.runs.as_ref()?.get(&key);
+                self.trust(found)?
+            }
+        };
+        Some(value.and_then(|value| key::known(&value)))
     }
 
     /// Where a referral's records stand, in order; empty when there is no such referral. `None` when
     /// the index is not complete.
     pub fn referral(&mut self, key: &ReferralKey, history: &History) -> Option<Vec<Locator>> {
-        if !self.is_ready(history) {
-            return None;
+        self.be_ready(history)?;
+        let prefix = key::referral(key);
+        let rows = self.scan(&prefix, &prefix, usize::MAX)?;
+        Some(rows.keys().filter_map(|key| key::place(key)).collect())
+    }
+
+    /// The batches from one on in which a party has records, in order, and so many at the most. `None`
+    /// when the index is not complete.
+    pub fn party(
+        &mut self,
+        party: &AgencyId,
+        from_batch: u64,
+        most: usize,
+        history: &History,
+    ) -> Option<Vec<PartyBatch>> {
+        self.be_ready(history)?;
+        let rows = self.scan(&key::party_at(party, from_batch), &key::party(party), most)?;
+        let batches = rows.iter().filter_map(|(key, value)| {
+            Some(PartyBatch { batch: key::batch(key)?, first: key::number(value)? })
+        });
+        Some(batches.take(most).collect())
+    }
+
+    /// The batch that holds a leaf of the evidence log, which must be durable. `None` when the index
+    /// is not complete.
+    pub fn batch_of_leaf(&mut self, leaf: u64, history: &History) -> Option<u64> {
+        self.be_ready(history)?;
+        let key = key::leaf(leaf);
+        let recent = self.recent().filter_map(|rows| rows.range(..=key.clone()).next_back());
+        // Leaves and batches grow together: of several the greatest is the last.
+        let recent = recent.filter(|(key, _)| key::is_leaf(key)).max().map(|(_, value)| value.clone());
+        let value = match recent {
+            Some(value) => Some(value),
+            None => {
+                let found = self.runs.as_ref()?.at_or_before(&key, key::is_leaf);
+                self.trust(found)?
+            }
+        };
+        value.and_then(|value| key::number(&value))
+    }
+
+    /// A question may come before the first follow-up.
+    fn be_ready(&mut self, history: &History) -> Option<()> {
+        self.load(history);
+        self.is_ready(history).then_some(())
+    }
+
+    fn recent(&self) -> impl Iterator<Item = &Sorted> {
+        let spilling = self.spilling.as_ref().map(|(rows, _)| rows.as_ref());
+        [&self.unstored, &self.stored].into_iter().chain(spilling)
+    }
+
+    fn scan(&mut self, from: &[u8], prefix: &[u8], most: usize) -> Option<Sorted> {
+        let found = self.runs.as_ref()?.scan(from, prefix, most);
+        let mut rows = self.trust(found)?;
+        for recent in self.recent() {
+            let recent =
+                recent.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)).take(most);
+            rows.extend(recent.map(|(key, value)| (key.clone(), value.clone())));
         }
-        let rows = self.scan(&referral_prefix(key))?;
-        let mut places: Vec<_> = rows.iter().filter_map(|(_, value)| locator(value)).collect();
-        places.dedup();
-        Some(places)
+        Some(rows)
     }
 
-    /// The numbers in the evidence log of a party's records, in order. `None` when the index is not
-    /// complete.
-    pub fn party(&mut self, party: &AgencyId, history: &History) -> Option<Vec<u64>> {
-        if !self.is_ready(history) {
-            return None;
-        }
-        let rows = self.scan(&party_prefix(party))?;
-        Some(rows.iter().filter_map(|(_, value)| number(value)).collect())
-    }
-
-    fn get(&mut self, key: &[u8]) -> Option<Option<Vec<u8>>> {
-        if let Some(value) = self.pending.get(key) {
-            return Some(Some(value.clone()));
-        }
-        let found = self.rows.get(key);
-        self.trust(found)
-    }
-
-    fn scan(&mut self, prefix: &[u8]) -> Option<Vec<Row>> {
-        let stored = self.rows.scan(prefix);
-        let mut rows: BTreeMap<_, _> = self.trust(stored)?.into_iter().collect();
-        let pending = self.pending.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        rows.extend(pending.map(|(key, value)| (key.clone(), value.clone())));
-        Some(rows.into_iter().collect())
-    }
-
-    fn trust<T>(&mut self, found: Result<T, RowsFault>) -> Option<T> {
+    /// What a run says; when it is damaged, it and all behind it is made again from the journal.
+    fn trust<T>(&mut self, found: Result<T, Mark>) -> Option<T> {
         match found {
             Ok(found) => Some(found),
-            Err(RowsFault) => {
-                self.set_aside();
+            Err(begins) => {
+                self.cut(begins);
                 None
             }
         }
     }
 
-    fn set_aside(&mut self) {
-        tracing::warn!("the index is damaged: set aside, to be built again from the journal");
-        self.rows.set_aside();
-        self.pending.clear();
-        self.cursor = Mark::START;
+    /// Forgets everything behind a place.
+    fn cut(&mut self, end: Mark) {
+        tracing::warn!(batch = end.batch_no.get(), "the index is damaged: made again from the journal");
         self.set_aside = self.set_aside.saturating_add(1);
-    }
-
-    fn put(&mut self, batch: &Batch, number: u64) {
-        let mut first = None;
-        for (place, entry) in (0..).zip(&batch.entries) {
-            let at = Locator { batch: number, entry: place };
-            for record in entry.facts.iter().filter_map(Fact::record) {
-                first = first.or(Some(record.place.index));
-                self.put_record(record, at);
+        // A run in the making would have no place in the chain.
+        let spilled = self.spill.wait();
+        if let Some(runs) = &mut self.runs {
+            runs.cut(end);
+            if let Some(Ok(spilled)) = spilled {
+                runs.discard(&spilled);
             }
         }
-        if let Some(first) = first {
-            self.pending.insert(leaf_key(first), number.to_be_bytes().to_vec());
+        self.spilling = None;
+        self.unstored.clear();
+        self.forget_store();
+        self.go_to_runs();
+    }
+
+    fn forget_store(&mut self) {
+        self.rows.begin_anew();
+        self.stored.clear();
+    }
+
+    /// Goes on where the runs end.
+    fn go_to_runs(&mut self) {
+        self.cursor = self.runs.as_ref().map_or(Mark::START, Runs::end);
+        self.root = self.last_run().map_or_else(Digest::default, |last| last.root);
+    }
+
+    fn last_run(&self) -> Option<Coverage> {
+        self.runs.as_ref().and_then(Runs::last).copied()
+    }
+
+    /// Takes what the store holds, once. What does not go on where the runs end is of no use: the
+    /// store is one that became a run, or an old one that a power cut brought back.
+    fn load(&mut self, history: &History) {
+        if self.loaded || self.runs.is_none() {
+            return;
+        }
+        self.loaded = true;
+        match self.rows.load() {
+            Ok(None) => {}
+            Ok(Some((covers, rows))) if covers.from == self.cursor && is_of(history, &covers) => {
+                (self.cursor, self.root, self.stored) = (covers.to, covers.root, rows);
+            }
+            Ok(Some(_)) => self.forget_store(),
+            Err(RowsFault) => {
+                self.set_aside = self.set_aside.saturating_add(1);
+                self.forget_store();
+            }
         }
     }
 
-    fn put_record(&mut self, record: &Record, at: Locator) {
-        let what = &record.what;
-        let place = place(at);
-        if let (Event::SubmissionAcceptance, Some(from), Some(id), Some(digest)) =
-            (what.event, &what.sender, what.envelope_id, what.envelope)
+    /// Whether another batch may come: not when nothing can be spilled.
+    fn has_room(&self) -> bool {
+        self.runs.is_some() && self.stored.len() + self.unstored.len() < self.rows.rows_max()
+    }
+
+    fn catch_up(&mut self, history: &History, batches_max: usize) -> Result<(), Fault> {
+        let mut batches = history.reader().iter_from(self.cursor);
+        for _ in 0..batches_max {
+            if !self.has_room() {
+                // Nobody is answered by the index now, so this may wait for its disk.
+                let spilled = self.spill.wait();
+                self.take_spilled(spilled);
+                self.spill_if_due();
+            }
+            if !self.has_room() {
+                break;
+            }
+            match batches.next() {
+                None => break,
+                Some(Ok(read)) => {
+                    self.put(&crate::history::outline(&read)?, read.mark().batch_no.get(), read.next());
+                    self.spill_if_due();
+                }
+                Some(Err(ReadError::Damaged(damaged))) => {
+                    tracing::warn!(position = damaged.position.get(), "damaged record left out of the index");
+                    self.cursor = batches.mark();
+                }
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// When there are enough rows, all of them begin to become a run.
+    fn spill_if_due(&mut self) {
+        if self.stored.len() + self.unstored.len() >= self.rows.rows_max() {
+            self.begin_spill();
+        }
+    }
+
+    fn begin_spill(&mut self) {
+        let Some(runs) = self.runs.as_ref().filter(|_| self.spilling.is_none()) else {
+            return;
+        };
+        let mut rows = std::mem::take(&mut self.unstored);
+        rows.append(&mut self.stored);
+        let rows = Arc::new(rows);
+        let covers = Coverage { from: runs.end(), to: self.cursor, root: self.root };
+        self.spilling = Some((rows, covers));
+        self.try_spill();
+    }
+
+    fn try_spill(&mut self) {
+        if let (Some(runs), Some((rows, covers))) = (&self.runs, &self.spilling)
+            && self.spill.is_free()
         {
-            let key = envelope_key(&EnvelopeKey { id, from: from.clone() });
-            self.pending.insert(key, [digest.as_bytes().as_slice(), &place].concat());
+            let (volume, rows, covers) = (runs.volume().clone(), Arc::clone(rows), *covers);
+            self.spill.begin(move |stop| runs::spill(&volume, &rows, covers, stop));
         }
-        if let Some(referral) = &what.referral {
-            let key = [referral_prefix(referral), record.place.index.to_be_bytes().to_vec()].concat();
-            self.pending.insert(key, place.to_vec());
+    }
+
+    fn take_spilled(&mut self, spilled: Option<Result<Run, RowsFault>>) {
+        match spilled {
+            None if self.rest == 0 => self.try_spill(),
+            None => {}
+            Some(Err(RowsFault)) => {
+                tracing::warn!("the index could not be written: tried again later");
+                self.rest = FOLLOW_UPS_BETWEEN_TRIES;
+            }
+            Some(Ok(run)) => {
+                if let Some(runs) = &mut self.runs {
+                    runs.push(run);
+                }
+                self.spilling = None;
+                // What the store holds is in the run.
+                self.rows.begin_anew();
+            }
         }
-        for link in &record.place.links {
-            let key = [party_prefix(&link.party), link.count.to_be_bytes().to_vec()].concat();
-            self.pending.insert(key, record.place.index.to_be_bytes().to_vec());
+    }
+
+    fn take_merged(&mut self) {
+        match self.merge.poll() {
+            None => {}
+            Some(Ok(run)) => {
+                if let Some(runs) = &mut self.runs {
+                    runs.replace(run);
+                }
+            }
+            Some(Err(Unmerged::Damaged(begins))) => self.cut(begins),
+            Some(Err(Unmerged::Unwritten)) => self.rest = FOLLOW_UPS_BETWEEN_TRIES,
+        }
+    }
+
+    fn begin_merge(&mut self) {
+        let Some(runs) = self.runs.as_ref().filter(|_| self.rest == 0 && self.merge.is_free()) else {
+            return;
+        };
+        if let Some(parts) = runs.due() {
+            let volume = runs.volume().clone();
+            self.merge.begin(move |stop| runs::merge(&volume, &parts, stop));
+        }
+    }
+
+    /// In quiet times, stores what the store does not have.
+    fn store(&mut self, history: &History) {
+        let most = self.rows.rows_max();
+        let is_quiet = self.arrived <= most / QUIET_PART && self.spilling.is_none() && self.is_ready(history);
+        if !is_quiet || self.unstored.is_empty() {
+            return;
+        }
+        if self.unstored.len() > (most / STORED_PART).max(STORED_ROWS_LEAST) {
+            return self.begin_spill();
+        }
+        let rows: Vec<Row> = self.unstored.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let from = self.runs.as_ref().map_or(Mark::START, Runs::end);
+        if self.rows.write(rows, Coverage { from, to: self.cursor, root: self.root }).is_ok() {
+            self.stored.append(&mut self.unstored);
+        } else {
+            // The store has nothing any more; memory has all.
+            self.set_aside = self.set_aside.saturating_add(1);
+            self.rows.begin_anew();
+            self.unstored.append(&mut self.stored);
+        }
+    }
+
+    fn put(&mut self, batch: &Outline, number: u64, next: Mark) {
+        let before = self.unstored.len();
+        for mention in &batch.mentions {
+            self.put_mention(mention, Locator { batch: number, entry: mention.entry });
+        }
+        if let Some(first) = batch.mentions.first() {
+            self.unstored.insert(key::leaf(first.index), number.to_be_bytes().to_vec());
+        }
+        self.arrived += self.unstored.len() - before;
+        self.cursor = next;
+        self.root = batch.root.unwrap_or_default();
+    }
+
+    fn put_mention(&mut self, mention: &Mention, at: Locator) {
+        if let Some((key, digest)) = &mention.accepted {
+            let known = Known { digest: *digest, at };
+            self.unstored.insert(key::envelope(key), key::known_value(&known));
+        }
+        if let Some(referral) = &mention.referral {
+            self.unstored.insert(key::referral_at(referral, at), Vec::new());
+        }
+        for (party, count) in &mention.parties {
+            let first = self.unstored.entry(key::party_at(party, at.batch));
+            first.or_insert_with(|| count.to_be_bytes().to_vec());
         }
     }
 }
 
-/// Whether a place is one where a batch of this journal ended.
-fn is_mark(history: &History, position: Position, batch_no: BatchNo) -> bool {
-    let Some(last) = batch_no.get().checked_sub(1) else {
-        return position == Mark::START.position;
+/// Whether the batches that some rows are of are this journal's: the last of them ends where it should,
+/// and names the same root. One that is damaged cannot tell; then its place must do.
+fn is_of(history: &History, covers: &Coverage) -> bool {
+    let Some(last) = covers.to.batch_no.get().checked_sub(1) else {
+        return covers.to == Mark::START;
     };
-    let batch = history.reader().read_number(BatchNo::new(last));
-    batch.is_ok_and(|batch| batch.next().position == position)
+    let read = match history.reader().read_number(BatchNo::new(last)) {
+        Ok(read) => read,
+        Err(ReadError::Damaged(_)) => return true,
+        Err(ReadError::BeyondEnd { .. } | ReadError::Fault(_)) => return false,
+    };
+    let root = crate::history::outline(&read).map(|outline| outline.root.unwrap_or_default());
+    read.next().position == covers.to.position && root == Ok(covers.root)
 }
 
-fn envelope_key(key: &EnvelopeKey) -> Vec<u8> {
-    [&[ENVELOPE], key.id.as_bytes().as_slice(), key.from.as_str().as_bytes()].concat()
-}
-
-fn referral_prefix(key: &ReferralKey) -> Vec<u8> {
-    [&[REFERRAL], key.id.as_bytes().as_slice(), key.opened_by.as_str().as_bytes(), &[0]].concat()
-}
-
-fn party_prefix(party: &AgencyId) -> Vec<u8> {
-    [&[PARTY], party.as_str().as_bytes(), &[0]].concat()
-}
-
-fn leaf_key(first: u64) -> Vec<u8> {
-    [&[LEAF], first.to_be_bytes().as_slice()].concat()
-}
-
-fn place(at: Locator) -> [u8; 12] {
-    let mut bytes = [0; 12];
-    let (batch, entry) = bytes.split_at_mut(8);
-    batch.copy_from_slice(&at.batch.to_be_bytes());
-    entry.copy_from_slice(&at.entry.to_be_bytes());
-    bytes
-}
-
-fn locator(bytes: &[u8]) -> Option<Locator> {
-    let (batch, entry) = bytes.split_first_chunk::<8>()?;
-    let entry = entry.try_into().ok()?;
-    Some(Locator { batch: u64::from_be_bytes(*batch), entry: u32::from_be_bytes(entry) })
-}
-
-fn known(bytes: &[u8]) -> Option<Known> {
-    let (digest, place) = bytes.split_first_chunk::<32>()?;
-    Some(Known { digest: Digest(*digest), at: locator(place)? })
-}
-
-fn number(bytes: &[u8]) -> Option<u64> {
-    bytes.try_into().ok().map(u64::from_be_bytes)
-}
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! Starting: snapshot and the journal behind it, and what follows the journal as far as it got. The
 //! same path after a clean stop, a `kill -9` and a power cut. Not here: configuration.
 
-use journal::{Closed, Config, FileJournal, Journal, Mark, OpenError, Recovered, snapshot::Snapshots};
+use journal::{
+    Closed, Config, FileJournal, Journal, Mark, OpenError, Prepare, Recovered, snapshot::Snapshots,
+};
 use proto::{log::merkle::Frontier, snapshot::Snapshot, state::State};
 
 use crate::{
@@ -9,7 +11,7 @@ use crate::{
     history::{self, History, Log},
     index::{Index, rows::Rows},
     tiles::{Tiles, files::Files},
-    writer::{Last, LogKey, LogKeys, Parts, Rules, Writer},
+    writer::{Last, LogKey, LogKeys, Parts, Rules, Writer, replay::Replay},
 };
 
 /// What derived data a writer starts with.
@@ -53,20 +55,22 @@ pub fn start<J: Journal, R: Rows, F: Files>(
         return Err(Fault::DamagedRecord { position: damaged.position });
     }
     let history = History::new(journal.reader());
-    let Base { mark, mut state, mut last } = base;
+    let Base { mark, mut state, mut last, bytes } = base;
+    let replay = Replay::from_here(mark, &state, bytes);
     let mut replayed = 0;
     for read in history.reader().iter_from(mark) {
-        replay(&read?, &mut state, &mut last)?;
+        self::replay(&read?, &mut state, &mut last)?;
         replayed += 1;
     }
     check_network(&state, &keys)?;
     last = sign_last(&keys, &state, &last);
-    let index = Index::open(derived.rows, &history);
+    let index = Index::open(derived.rows, &history, config.prepare == Prepare::Background);
     let open = |files, log, key: &LogKey, size| Tiles::open(files, log, key.verifier(), size);
     let evidence = open(derived.evidence, Log::Evidence, &keys.evidence, state.evidence().size())?;
     let directory = open(derived.directory, Log::Directory, &keys.directory, state.directory_log().size())?;
     let tiles = (evidence, directory);
-    let writer = Writer::new(Parts { journal: wrap(journal), state, keys, rules, index, tiles, last });
+    let writer =
+        Writer::new(Parts { journal: wrap(journal), state, keys, rules, index, tiles, last, replay });
     Ok((writer, Started { recovered, replayed }))
 }
 
@@ -75,6 +79,8 @@ struct Base {
     mark: Mark,
     state: State,
     last: Last,
+    /// The snapshot's length.
+    bytes: usize,
 }
 
 impl Base {
@@ -92,6 +98,7 @@ impl Base {
                 mark: read.mark,
                 state: snapshot.state,
                 last: Last { evidence: snapshot.evidence, directory: snapshot.directory },
+                bytes: read.bytes().len(),
             }),
             Err(malformed) => {
                 // Of another version, perhaps. The one before costs time, nothing else.
@@ -108,7 +115,7 @@ impl Base {
     }
 
     fn beginning() -> Self {
-        Self { mark: Mark::START, state: State::default(), last: Last::default() }
+        Self { mark: Mark::START, state: State::default(), last: Last::default(), bytes: 0 }
     }
 }
 

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, io};
 
 use files::Files;
 use proto::{
+    batch::Batch,
     digest::Digest,
     log::{
         checkpoint::Checkpoint,
@@ -42,6 +43,8 @@ pub struct Tiles<F> {
     unwritten: BTreeMap<String, Vec<u8>>,
     /// The size that the published checkpoint vouches for.
     published: u64,
+    /// The batch in which catching up goes on, as long as the size is still this.
+    catching_up: Option<(u64, u64)>,
 }
 
 impl<F: Files> Tiles<F> {
@@ -67,7 +70,7 @@ impl<F: Files> Tiles<F> {
     /// Tiles of no leaf yet.
     pub fn empty(files: F, log: Log) -> Self {
         let (edge, entries, unwritten) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { files, log, size: 0, edge, entries, unwritten, published: 0 }
+        Self { files, log, size: 0, edge, entries, unwritten, published: 0, catching_up: None }
     }
 
     /// Leaves in the tiles.
@@ -126,11 +129,17 @@ impl<F: Files> Tiles<F> {
         if self.size >= size {
             return Ok(());
         }
-        let first = history.batch_of_leaf(self.log, self.size)?;
+        let first = match self.catching_up {
+            Some((size, batch)) if size == self.size => batch,
+            Some(_) | None => history.batch_of_leaf(self.log, self.size)?,
+        };
         for number in (first..history.batches()).take(usize::try_from(batches_max).unwrap_or(usize::MAX)) {
             let batch = history.batch(number)?;
             self.follow(size_before(&batch, self.log), leaves(&batch, self.log));
             self.write()?;
+            let reached = size_before(&batch, self.log).saturating_add(count(&batch, self.log));
+            // Below it when everything was forgotten meanwhile.
+            self.catching_up = Some((reached, number + 1));
         }
         Ok(())
     }
@@ -280,6 +289,10 @@ impl<F: Files> Tiles<F> {
         let hashes = self.entries.iter().map(|entry| leaf_hash(entry));
         self.edge.first().map_or(self.entries.is_empty(), |edge| hashes.eq(edge.iter().copied()))
     }
+}
+
+fn count(batch: &Batch, log: Log) -> u64 {
+    u64::try_from(leaves(batch, log).count()).unwrap_or(u64::MAX)
 }
 
 fn bytes_of(hashes: &[Digest]) -> Vec<u8> {

@@ -3,6 +3,7 @@
 
 pub mod answer;
 mod receipts;
+pub(crate) mod replay;
 mod tally;
 
 use answer::{Answer, Busy};
@@ -28,7 +29,10 @@ use proto::{
     snapshot::Snapshot,
     state::{BatchGrowth, Cause, State},
 };
+use replay::Replay;
 use tally::Tally;
+
+pub use replay::{SNAPSHOT_BYTES, SNAPSHOT_RECORDS};
 
 use crate::{
     fault::Fault,
@@ -131,6 +135,7 @@ pub struct Writer<J, R, F> {
     directory_tiles: Tiles<F>,
     last: Last,
     tally: Tally,
+    replay: Replay,
 }
 
 /// The checkpoints signed last.
@@ -149,6 +154,7 @@ pub(crate) struct Parts<J, R, F> {
     pub(crate) index: Index<R>,
     pub(crate) tiles: (Tiles<F>, Tiles<F>),
     pub(crate) last: Last,
+    pub(crate) replay: Replay,
 }
 
 /// A batch in the making.
@@ -182,6 +188,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             directory_tiles: parts.tiles.1,
             last: parts.last,
             tally: Tally::default(),
+            replay: parts.replay,
         }
     }
 
@@ -451,8 +458,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     /// read: neither touches what was acknowledged, and both may be tried again.
     pub fn follow_up(&mut self, batches_max: u64) -> Result<(), Fault> {
         let batches = usize::try_from(batches_max).unwrap_or(usize::MAX);
-        self.index.catch_up(&self.history, batches)?;
-        self.index.flush();
+        self.index.follow_up(&self.history, batches)?;
         let sizes = (self.state.evidence().size(), self.state.directory_log().size());
         self.evidence_tiles.catch_up(&self.history, sizes.0, batches_max)?;
         self.directory_tiles.catch_up(&self.history, sizes.1, batches_max)?;
@@ -491,17 +497,23 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         self.directory_tiles.forget();
     }
 
-    /// The state as bytes, and the place in the journal up to which it speaks.
+    /// The state as bytes, and the place in the journal up to which it speaks. From here on counts what
+    /// makes the next one due, whether or not this one is written: that it is not costs time at a start,
+    /// nothing else.
     #[must_use]
-    pub fn snapshot(&self) -> (Mark, Vec<u8>) {
+    pub fn snapshot(&mut self) -> (Mark, Vec<u8>) {
         let end = self.journal.end();
-        let snapshot = Snapshot {
-            state: self.state.clone(),
-            next_batch: end.batch_no.get(),
-            evidence: self.last.evidence.clone(),
-            directory: self.last.directory.clone(),
-        };
-        (end, snapshot.encode())
+        let Last { evidence, directory } = &self.last;
+        let next_batch = end.batch_no.get();
+        let bytes = Snapshot::encode_of(&self.state, next_batch, evidence.as_ref(), directory.as_ref());
+        self.replay = Replay::from_here(end, &self.state, bytes.len());
+        (end, bytes)
+    }
+
+    /// Whether a start would have so much to replay that a snapshot should be taken.
+    #[must_use]
+    pub fn snapshot_is_due(&self) -> bool {
+        self.replay.is_long(self.journal.end(), &self.state)
     }
 
     /// Where a referral's records stand, in order. Nothing while the index is not complete.
@@ -512,12 +524,6 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     /// Whether ordinary work would be taken now.
     pub fn has_room(&mut self) -> bool {
         matches!(self.journal.room(), Room::Ordinary { .. })
-    }
-
-    /// Whether a snapshot would spare the next start much.
-    #[must_use]
-    pub fn is_snapshot_due(&self) -> bool {
-        false
     }
 
     /// What the rules know.

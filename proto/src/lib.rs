@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod log;
 mod malformed;
 pub mod mechanism;
+pub mod outline;
 pub mod receipt;
 pub mod referral;
 pub mod refusal;

@@ -41,14 +41,24 @@ impl Snapshot {
     /// The bytes on disk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let state = &self.state;
+        Self::encode_of(&self.state, self.next_batch, self.evidence.as_ref(), self.directory.as_ref())
+    }
+
+    /// The bytes on disk of what somebody else holds.
+    #[must_use]
+    pub fn encode_of(
+        state: &State,
+        next_batch: u64,
+        evidence: Option<&LoggedCheckpoint>,
+        directory: Option<&LoggedCheckpoint>,
+    ) -> Vec<u8> {
         let link = |(party, head): (&AgencyId, &Head)| {
             PartyLink { party: party.clone(), count: head.count, previous: Some(head.last) }.to_wire()
         };
         wire::Snapshot {
             version: SNAPSHOT_VERSION,
             now_ms: state.now.0,
-            next_batch: self.next_batch,
+            next_batch,
             evidence: Some(frontier_to_wire(state.evidence.frontier())),
             directory_log: Some(frontier_to_wire(state.directory_log.frontier())),
             directory: directory::to_wire(&state.directory),
@@ -61,8 +71,8 @@ impl Snapshot {
             mail: state.mailboxes.all().map(|(mailbox, mail)| mail_to_wire(mailbox, mail)).collect(),
             envelope_id_max: state.known.highest().map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
             denials: state.denials.iter().map(denial_to_wire).collect(),
-            last_evidence: self.evidence.as_ref().map(LoggedCheckpoint::to_wire),
-            last_directory: self.directory.as_ref().map(LoggedCheckpoint::to_wire),
+            last_evidence: evidence.map(LoggedCheckpoint::to_wire),
+            last_directory: directory.map(LoggedCheckpoint::to_wire),
         }
         .encode_to_vec()
     }

@@ -9,7 +9,7 @@ use std::{
 use gateway::{
     fault::Fault,
     index::{
-        rows::{Row, Rows, RowsFault, Watermark},
+        rows::{Coverage, ROWS_MAX, Row, Rows, RowsFault, Sorted},
         sled_rows::SledRows,
     },
     start::{Derived, Started, start},
@@ -19,13 +19,14 @@ use gateway::{
 use journal::{Closed, Config, FileJournal, LogId, OpenError, SegmentBytes, Volume};
 
 /// The real writer.
-pub type Real = Writer<FileJournal, Stepping<SledRows>, Stepping<Folder>>;
+pub type Real = Writer<FileJournal, SteppingRows, Stepping<Folder>>;
 
 /// Where a gateway's files are.
 #[derive(Debug, Clone)]
 pub struct Place {
     root: PathBuf,
     anchor: PathBuf,
+    index_rows_max: usize,
 }
 
 impl Place {
@@ -33,7 +34,13 @@ impl Place {
     #[must_use]
     pub fn new(root: &Path, anchor: Option<&Path>) -> Self {
         let anchor = anchor.map_or_else(|| root.join("anchor"), Path::to_owned);
-        Self { root: root.to_owned(), anchor }
+        Self { root: root.to_owned(), anchor, index_rows_max: ROWS_MAX }
+    }
+
+    /// With an index that makes a run of so many rows, so that a short trial sees many.
+    #[must_use]
+    pub fn with_index_rows_max(self, rows: usize) -> Self {
+        Self { index_rows_max: rows, ..self }
     }
 
     /// Where the segments and snapshots are.
@@ -42,7 +49,7 @@ impl Place {
         self.root.join("journal")
     }
 
-    /// Where sled's files are.
+    /// Where the index's files are.
     #[must_use]
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
@@ -84,7 +91,7 @@ impl Place {
         let closed = Closed::lock(&volumes.0, &volumes.1)?;
         let folder = |path: &Path| Folder::open(path).map_err(|error| Fault::Derived(error.kind()));
         let derived = Derived {
-            rows: Stepping(SledRows::open(&self.index())),
+            rows: SteppingRows { rows: SledRows::open(&self.index()), rows_max: self.index_rows_max },
             evidence: Stepping(folder(&self.evidence())?),
             directory: Stepping(folder(&self.directory())?),
         };
@@ -120,27 +127,35 @@ impl<F: Files> Files for Stepping<F> {
     }
 }
 
-impl<R: Rows> Rows for Stepping<R> {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsFault> {
-        self.0.get(key)
+/// The store of the index's newest rows, whose steps are traced.
+#[derive(Debug)]
+pub struct SteppingRows {
+    rows: SledRows,
+    rows_max: usize,
+}
+
+impl Rows for SteppingRows {
+    fn load(&mut self) -> Result<Option<(Coverage, Sorted)>, RowsFault> {
+        self.rows.load()
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<Row>, RowsFault> {
-        self.0.scan(prefix)
-    }
-
-    fn watermark(&self) -> Result<Option<Watermark>, RowsFault> {
-        self.0.watermark()
-    }
-
-    fn write(&mut self, rows: Vec<Row>, watermark: Watermark) -> Result<(), RowsFault> {
+    fn write(&mut self, rows: Vec<Row>, covers: Coverage) -> Result<(), RowsFault> {
         step("rows write");
-        self.0.write(rows, watermark)?;
+        self.rows.write(rows, covers)?;
         step("rows written");
         Ok(())
     }
 
-    fn set_aside(&mut self) {
-        self.0.set_aside();
+    fn begin_anew(&mut self) {
+        step("rows dropped");
+        self.rows.begin_anew();
+    }
+
+    fn runs(&self) -> Result<Volume, RowsFault> {
+        self.rows.runs()
+    }
+
+    fn rows_max(&self) -> usize {
+        self.rows_max
     }
 }

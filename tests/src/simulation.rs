@@ -36,6 +36,10 @@ pub struct Done {
     pub handed_over: u64,
     /// Leaves of the evidence log at the end.
     pub leaves: u64,
+    /// Runs of the index at the end.
+    pub index_runs: u64,
+    /// Times that something of the index was damaged and made again, in the last life.
+    pub index_made_again: u64,
 }
 
 impl std::ops::AddAssign for Done {
@@ -47,6 +51,8 @@ impl std::ops::AddAssign for Done {
         self.repeated += other.repeated;
         self.handed_over += other.handed_over;
         self.leaves += other.leaves;
+        self.index_runs += other.index_runs;
+        self.index_made_again += other.index_made_again;
     }
 }
 

@@ -21,13 +21,18 @@ pub const COMMIT_PATH: [&str; 9] =
     ["decided", "write", "written", "synced", "committed", "signed", "published", "answering", "answered"];
 
 /// Steps beside it: what is derived, and the journal's preparations.
-pub const BESIDE: [&str; 18] = [
+pub const BESIDE: [&str; 23] = [
     "segment rolled",
     "segment preparing",
     "segment renamed",
     "segment prepared",
     "rows write",
     "rows written",
+    "rows dropped",
+    "run written",
+    "run synced",
+    "run renamed",
+    "run in place",
     "tile write",
     "tile written",
     "tiles sync",

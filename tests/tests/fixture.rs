@@ -9,10 +9,10 @@ use std::{
 };
 
 use gateway::{
-    history::Log,
+    history::{Log, outline, parse},
     verify::{Folders, Verifiers, verify},
 };
-use proto::receipt::Receipt;
+use proto::{outline::Outline, receipt::Receipt};
 use trials::{
     fixture::{make, open, receipts, story},
     network::Network,
@@ -84,6 +84,13 @@ fn it_opens_is_right_and_gives_every_receipt_again() {
         let verifiers = Verifiers::from(&network.keys);
         let verified = verify(writer.history().reader(), &verifiers, Some(&folders), |_| {}).unwrap();
         assert_eq!(verified.evidence, writer.state().evidence().size());
+
+        for number in 0..writer.history().batches() {
+            let read = writer.history().reader().read_number(journal::BatchNo::new(number)).unwrap();
+            let (outline, whole) = (outline(&read).unwrap(), parse(&read).unwrap());
+            assert_eq!(outline, Outline::from(&whole), "batch {number} is about something else");
+            assert!(!outline.mentions.is_empty());
+        }
 
         let mut salts = Random::new(1);
         let now = writer.state().now();

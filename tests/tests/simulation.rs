@@ -59,6 +59,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
     println!("{done:?}");
     // A simulation in which nothing happens proves nothing.
     assert!(done.acknowledged > 0 && done.repeated > 0 && done.handed_over > 0 && done.lives > 0, "{done:?}");
+    assert!(done.index_runs > 0 && done.index_made_again > 0, "{done:?}");
 }
 
 fn is_seen(bug: Bug) {
@@ -92,4 +93,9 @@ fn a_skipped_tile_is_seen() {
 #[test]
 fn a_duplicate_within_a_batch_is_seen() {
     is_seen(Bug::DuplicateInBatch);
+}
+
+#[test]
+fn rows_that_the_index_forgot_are_seen() {
+    is_seen(Bug::ForgottenRows);
 }

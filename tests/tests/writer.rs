@@ -7,11 +7,12 @@ use gateway::{
     start::{Derived, start},
     tiles::files::MemoryFiles,
     verify::{Folders, Verifiers, verify},
-    writer::{Writer, answer::Answer},
+    writer::{SNAPSHOT_RECORDS, Writer, answer::Answer},
 };
 use journal::{Closed, Config, FileJournal, LogId, MemoryDisk, SegmentBytes};
 use proto::{dsse::Signed, ids::Release, referral::digests_released};
 use trials::{
+    load::Load,
     network::{BEGINNING, Network},
     random::Random,
 };
@@ -108,4 +109,34 @@ fn a_name_in_a_refused_header_reaches_no_disk() {
     for bytes in on_disk.chain(published).chain([snapshot]) {
         assert!(!bytes.windows(6).any(|window| window == b"maryam"), "the name is on the disk");
     }
+}
+
+#[test]
+fn a_snapshot_is_due_by_what_a_start_would_replay() {
+    let disk = MemoryDisk::new();
+    FileJournal::create(&disk.volume(), &LogId::new([7; 16]), SegmentBytes::DEFAULT).unwrap();
+    let mut network = Network::new();
+    let mut writer = open(&disk, &network, empty());
+    let mut salts = Random::new(2);
+    for request in network.founding() {
+        writer.step(BEGINNING, vec![request], &mut || salts.salt()).unwrap();
+    }
+    let load = Load { network: network.clone(), seed: 1, bytes: 200, messages: true };
+    let mut number = 0;
+    while !writer.snapshot_is_due() {
+        assert!(writer.state().evidence().size() < SNAPSHOT_RECORDS + 1000, "never due");
+        let some = (number..number + 500).map(|number| load.envelope(number).request).collect();
+        number += 500;
+        writer.step(Load::moment(number), some, &mut || salts.salt()).unwrap();
+    }
+    assert!(writer.state().evidence().size() >= SNAPSHOT_RECORDS);
+
+    let (mark, bytes) = writer.snapshot();
+    assert!(!writer.snapshot_is_due(), "from here on");
+    drop(writer);
+    assert!(open(&disk, &network, empty()).snapshot_is_due(), "it was never written");
+    let writer = open(&disk, &network, empty());
+    writer.journal().snapshots().write(mark, &bytes).unwrap();
+    drop(writer);
+    assert!(!open(&disk, &network, empty()).snapshot_is_due());
 }

@@ -41,6 +41,7 @@ pub mod snapshot;
 mod supply;
 mod volume;
 mod walk;
+mod whole;
 mod width;
 
 pub use anchor::{Anchor, AnchorFile, AnchorFound, OWNER_BYTES_MAX};
@@ -58,3 +59,4 @@ pub use recover::{Cut, DAMAGE_MAX, Recovered};
 pub use room::Room;
 pub use seam::{Appended, Journal};
 pub use volume::Volume;
+pub use whole::{Making, WholeFile};

@@ -74,7 +74,18 @@ impl MemoryDisk {
     /// [`MemoryDisk::crash`] a new volume is needed.
     #[must_use]
     pub fn volume(&self) -> Volume {
-        Volume::new(MemoryFolder { disk: self.clone(), life: self.state().life() })
+        self.below(String::new())
+    }
+
+    /// A folder of this disk, whose files are `name/…` among all names of the disk; for one life of
+    /// the process, as [`MemoryDisk::volume`].
+    #[must_use]
+    pub fn folder(&self, name: &str) -> Volume {
+        self.below(format!("{name}/"))
+    }
+
+    fn below(&self, prefix: String) -> Volume {
+        Volume::new(MemoryFolder { disk: self.clone(), life: self.state().life(), prefix })
     }
 
     /// Ends the process, and all locks with it.
@@ -171,9 +182,21 @@ fn changes(step: Step) -> bool {
 struct MemoryFolder {
     disk: MemoryDisk,
     life: u64,
+    /// What the names of its files begin with.
+    prefix: String,
 }
 
 impl MemoryFolder {
+    fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// The name of a file of this folder, none for one of another.
+    fn name(&self, path: &str) -> Option<String> {
+        let name = path.strip_prefix(self.prefix.as_str())?;
+        (!name.contains('/')).then(|| name.to_owned())
+    }
+
     fn file(&self, id: FileId, is_segment: bool) -> Arc<dyn DiskFile> {
         Arc::new(MemoryFile { disk: self.disk.clone(), life: self.life, id, is_segment })
     }
@@ -181,7 +204,8 @@ impl MemoryFolder {
 
 impl Disk for MemoryFolder {
     fn names(&self) -> Result<Vec<String>, Fault> {
-        Ok(self.disk.alive(self.life, Step::List)?.names())
+        let paths = self.disk.alive(self.life, Step::List)?.names();
+        Ok(paths.iter().filter_map(|path| self.name(path)).collect())
     }
 
     fn lock(&self) -> Result<Option<Box<dyn Any + Send + Sync>>, Fault> {
@@ -194,22 +218,22 @@ impl Disk for MemoryFolder {
     }
 
     fn open(&self, name: &str) -> Result<Option<Arc<dyn DiskFile>>, Fault> {
-        let id = self.disk.alive(self.life, Step::Open)?.find(name);
+        let id = self.disk.alive(self.life, Step::Open)?.find(&self.path(name));
         Ok(id.map(|id| self.file(id, name.ends_with(".seg"))))
     }
 
     fn create(&self, name: &str) -> Result<Arc<dyn DiskFile>, Fault> {
-        let id = self.disk.alive(self.life, Step::Create)?.create(name);
+        let id = self.disk.alive(self.life, Step::Create)?.create(&self.path(name));
         Ok(self.file(id, false))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), Fault> {
-        self.disk.alive(self.life, Step::Rename)?.rename(from, to);
+        self.disk.alive(self.life, Step::Rename)?.rename(&self.path(from), &self.path(to));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> Result<(), Fault> {
-        self.disk.alive(self.life, Step::Remove)?.remove(name);
+        self.disk.alive(self.life, Step::Remove)?.remove(&self.path(name));
         Ok(())
     }
 

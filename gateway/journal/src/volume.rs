@@ -43,33 +43,15 @@ impl Volume {
         Ok(Some(content))
     }
 
-    /// Puts a file in place whole or not at all: temporary name, sync, rename, sync of the names.
+    /// Puts a file in place whole or not at all.
     pub(crate) fn replace(&self, name: &str, parts: &[&[u8]]) -> Result<(), Fault> {
-        let temporary = temporary(name);
-        let file = self.disk().create(&temporary)?;
+        let mut making = self.make(name)?;
         let mut at = 0;
         for part in parts {
-            file.write_at(at, part)?;
+            making.write_at(at, part)?;
             at += crate::width::to_u64(part.len());
         }
-        tracing::trace!(target: "journal", name, "file written");
-        file.sync()?;
-        tracing::trace!(target: "journal", name, "file synced");
-        self.disk().rename(&temporary, name)?;
-        tracing::trace!(target: "journal", name, "file renamed");
-        self.disk().sync_names()?;
-        tracing::trace!(target: "journal", name, "file in place");
-        Ok(())
-    }
-
-    /// Removes what a crash left half made.
-    pub(crate) fn remove_temporaries(&self) -> Result<(), Fault> {
-        for name in self.disk().names()? {
-            if name.ends_with(TEMPORARY) {
-                self.disk().remove(&name)?;
-            }
-        }
-        Ok(())
+        making.finish()
     }
 }
 
@@ -79,7 +61,7 @@ impl fmt::Debug for Volume {
     }
 }
 
-const TEMPORARY: &str = ".tmp";
+pub(crate) const TEMPORARY: &str = ".tmp";
 
 pub(crate) fn temporary(name: &str) -> String {
     format!("{name}{TEMPORARY}")

@@ -1,90 +1,139 @@
-//! The key-value store under the index, and its twin in memory. Not here: what the rows mean.
+//! The store of the newest rows, which a restart finds again without reading the journal, and its
+//! twin in memory. Not here: what the rows mean, and runs, which hold all older ones.
 
 use std::collections::BTreeMap;
 
-use journal::{BatchNo, Position};
+use journal::{Mark, MemoryDisk, Volume};
+use proto::digest::Digest;
 
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
-/// How far the rows go: all batches before this place.
-pub type Watermark = (Position, BatchNo);
+/// Rows in the order of their keys.
+pub type Sorted = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// The store failed, or what it says cannot be trusted. There is nothing to mend: set it aside.
+/// How many rows are kept before they all become a run: in memory, and at the most as many in the
+/// store.
+pub const ROWS_MAX: usize = 65_536;
+
+/// Which batches of which journal some rows are of, with none left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// From this place on.
+    pub from: Mark,
+    /// All batches before this place.
+    pub to: Mark,
+    /// The root that the last of these batches names: it tells this journal from another one that
+    /// happens to have a batch end at the same place.
+    pub root: Digest,
+}
+
+/// The store or a run failed, or what it says cannot be trusted. There is nothing to mend: it is
+/// made again from the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowsFault;
 
-/// An ordered key-value store that may lose everything: what it forgets is written again. Rows and
-/// watermark are written together, so that it never claims more than it holds.
-pub trait Rows {
-    /// The value of a key.
-    ///
-    /// # Errors
-    /// [`RowsFault`].
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsFault>;
-
-    /// All rows whose keys begin so, in order.
-    ///
-    /// # Errors
-    /// [`RowsFault`].
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<Row>, RowsFault>;
-
-    /// How far it goes; nothing when it is empty.
-    ///
-    /// # Errors
-    /// [`RowsFault`].
-    fn watermark(&self) -> Result<Option<Watermark>, RowsFault>;
-
-    /// Writes rows and the watermark, together or not at all.
-    ///
-    /// # Errors
-    /// [`RowsFault`].
-    fn write(&mut self, rows: Vec<Row>, watermark: Watermark) -> Result<(), RowsFault>;
-
-    /// Begins anew, empty. What was there is kept aside for people to look at.
-    fn set_aside(&mut self);
+impl From<journal::Fault> for RowsFault {
+    fn from(fault: journal::Fault) -> Self {
+        tracing::warn!(%fault, "a file of the index");
+        Self
+    }
 }
 
-/// The twin in memory.
-#[derive(Debug, Clone, Default)]
+/// A store that may lose everything: what it forgets is read from the journal again. It never claims
+/// to cover more than it holds.
+pub trait Rows {
+    /// All that it holds, and what that covers; nothing when it is empty.
+    ///
+    /// # Errors
+    /// [`RowsFault`].
+    fn load(&mut self) -> Result<Option<(Coverage, Sorted)>, RowsFault>;
+
+    /// Writes rows and what the store covers with them, together or not at all.
+    ///
+    /// # Errors
+    /// [`RowsFault`].
+    fn write(&mut self, rows: Vec<Row>, covers: Coverage) -> Result<(), RowsFault>;
+
+    /// Begins anew, empty.
+    fn begin_anew(&mut self);
+
+    /// The folder of the runs.
+    ///
+    /// # Errors
+    /// [`RowsFault`].
+    fn runs(&self) -> Result<Volume, RowsFault>;
+
+    /// How many rows are kept before they become a run.
+    fn rows_max(&self) -> usize {
+        ROWS_MAX
+    }
+}
+
+/// The twin in memory, with a disk of its own for the runs unless it is given one.
+#[derive(Debug, Clone)]
 pub struct MemoryRows {
-    rows: BTreeMap<Vec<u8>, Vec<u8>>,
-    watermark: Option<Watermark>,
-    /// When set, every call fails until it is set aside.
+    rows: Sorted,
+    covers: Option<Coverage>,
+    runs: Volume,
+    /// As [`Rows::rows_max`].
+    pub rows_max: usize,
+    /// When set, every call fails until it begins anew.
     pub broken: bool,
 }
 
 impl MemoryRows {
+    /// An empty store, whose runs lie in this folder.
+    #[must_use]
+    pub const fn new(runs: Volume, rows_max: usize) -> Self {
+        Self { rows: Sorted::new(), covers: None, runs, rows_max, broken: false }
+    }
+
+    /// Puts it on the disk of another life of the process.
+    pub fn mount(&mut self, runs: Volume) {
+        self.runs = runs;
+    }
+
+    /// Loses all rows, as a power cut may.
+    pub fn lose(&mut self) {
+        self.rows.clear();
+        self.covers = None;
+        self.broken = false;
+    }
+
     fn check(&self) -> Result<(), RowsFault> {
         if self.broken { Err(RowsFault) } else { Ok(()) }
     }
 }
 
+impl Default for MemoryRows {
+    fn default() -> Self {
+        Self::new(MemoryDisk::new().volume(), ROWS_MAX)
+    }
+}
+
 impl Rows for MemoryRows {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsFault> {
+    fn load(&mut self) -> Result<Option<(Coverage, Sorted)>, RowsFault> {
         self.check()?;
-        Ok(self.rows.get(key).cloned())
+        Ok(self.covers.map(|covers| (covers, self.rows.clone())))
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<Row>, RowsFault> {
-        self.check()?;
-        let rows = self.rows.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        Ok(rows.map(|(key, value)| (key.clone(), value.clone())).collect())
-    }
-
-    fn watermark(&self) -> Result<Option<Watermark>, RowsFault> {
-        self.check()?;
-        Ok(self.watermark)
-    }
-
-    fn write(&mut self, rows: Vec<Row>, watermark: Watermark) -> Result<(), RowsFault> {
+    fn write(&mut self, rows: Vec<Row>, covers: Coverage) -> Result<(), RowsFault> {
         self.check()?;
         self.rows.extend(rows);
-        self.watermark = Some(watermark);
+        self.covers = Some(covers);
         Ok(())
     }
 
-    fn set_aside(&mut self) {
-        *self = Self::default();
+    fn begin_anew(&mut self) {
+        self.lose();
+    }
+
+    fn runs(&self) -> Result<Volume, RowsFault> {
+        Ok(self.runs.clone())
+    }
+
+    fn rows_max(&self) -> usize {
+        self.rows_max
     }
 }

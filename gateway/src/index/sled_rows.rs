@@ -1,5 +1,6 @@
-//! The rows in sled 0.34. It syncs nothing for certain and may panic on damage, so every call is
-//! caught, nothing acknowledged rests on it, and the watermark is compared with the journal.
+//! The newest rows in sled 0.34. It syncs nothing for certain and may panic on damage, so every call
+//! is caught, nothing acknowledged rests on it, and what it claims to cover is compared with the
+//! journal. It is kept small, since its memory and its time at open grow with its rows.
 
 use std::{
     fs,
@@ -7,41 +8,46 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use journal::{BatchNo, Position};
+use journal::{BatchNo, Mark, Position, Volume};
+use proto::digest::Digest;
 
-use super::rows::{Row, Rows, RowsFault, Watermark};
+use super::rows::{Coverage, Row, Rows, RowsFault, Sorted};
 
 /// Cache of the store, in bytes.
-pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+pub const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// The longest value that is stored: larger ones would go to files that sled never syncs.
 pub const VALUE_BYTES_MAX: usize = 1024;
+/// More rows than this are no store of ours.
+const STORED_ROWS_MAX: usize = 1_000_000;
 
+/// The store's folder, beside the runs.
+const STORE: &str = "recent";
+/// What the store's folder is called while it is removed: half of one is never opened.
+const OLD: &str = "recent.old";
 /// Sorts before every key of the index.
-const WATERMARK: &[u8] = b"\0watermark";
+const COVERS: &[u8] = b"\0covers";
 
-/// The rows in sled.
+/// The newest rows in sled, and the folder of the runs around them.
 #[derive(Debug)]
 pub struct SledRows {
     path: PathBuf,
-    /// None when it cannot even be opened.
+    /// None before the first use, and when it cannot be opened.
     db: Option<sled::Db>,
 }
 
 impl SledRows {
-    /// Opens the store in a folder of its own; a damaged one is noticed at the first call.
+    /// Takes up the index's folder, making it if need be. Nothing is read yet; a damaged store is
+    /// noticed at the first call.
     #[must_use]
     pub fn open(path: &Path) -> Self {
-        Self { path: path.to_owned(), db: open(path) }
-    }
-
-    /// Bytes on disk.
-    #[must_use]
-    pub fn bytes_on_disk(&self) -> u64 {
-        self.call(|db| db.size_on_disk()).unwrap_or(0)
+        if fs::create_dir_all(path).is_err() {
+            tracing::warn!("the index's folder cannot be made");
+        }
+        Self { path: path.to_owned(), db: None }
     }
 
     /// Lets go of the store. It syncs a file when it is dropped, and panics when the disk refuses:
-    /// exactly then it is to be set aside, by a service that goes on.
+    /// exactly then it is to be removed, by a service that goes on.
     fn close(&mut self) {
         let db = self.db.take();
         if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
@@ -49,8 +55,16 @@ impl SledRows {
         }
     }
 
-    fn call<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, RowsFault> {
-        let db = self.db.as_ref().ok_or(RowsFault)?;
+    fn db(&mut self) -> Result<&sled::Db, RowsFault> {
+        if self.db.is_none() {
+            remove(&self.path.join(OLD));
+            self.db = open(&self.path.join(STORE));
+        }
+        self.db.as_ref().ok_or(RowsFault)
+    }
+
+    fn call<T>(&mut self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, RowsFault> {
+        let db = self.db()?;
         match catch_unwind(AssertUnwindSafe(|| call(db))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) | Err(_) => Err(RowsFault),
@@ -74,28 +88,27 @@ fn open(path: &Path) -> Option<sled::Db> {
     catch_unwind(AssertUnwindSafe(|| config.open())).ok().and_then(Result::ok)
 }
 
+fn remove(path: &Path) {
+    if path.exists() && fs::remove_dir_all(path).is_err() {
+        tracing::warn!("an old folder of the index stays");
+    }
+}
+
 impl Rows for SledRows {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsFault> {
-        self.call(|db| Ok(db.get(key)?.map(|value| value.to_vec())))
+    fn load(&mut self) -> Result<Option<(Coverage, Sorted)>, RowsFault> {
+        let rows = self.call(|db| {
+            let rows = db.iter().take(STORED_ROWS_MAX);
+            rows.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+        });
+        let mut rows: Sorted = rows?;
+        match rows.remove(COVERS) {
+            None => Ok(None),
+            Some(_) if rows.len() >= STORED_ROWS_MAX - 1 => Err(RowsFault),
+            Some(covers) => Ok(Some((coverage(&covers).ok_or(RowsFault)?, rows))),
+        }
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<Row>, RowsFault> {
-        self.call(|db| {
-            db.scan_prefix(prefix).map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
-        })
-    }
-
-    fn watermark(&self) -> Result<Option<Watermark>, RowsFault> {
-        let Some(bytes) = self.get(WATERMARK)? else {
-            return Ok(None);
-        };
-        let (position, batch_no) = bytes.split_first_chunk::<8>().ok_or(RowsFault)?;
-        let batch_no = batch_no.try_into().map_err(|_| RowsFault)?;
-        let position = Position::new(u64::from_be_bytes(*position));
-        Ok(Some((position, BatchNo::new(u64::from_be_bytes(batch_no)))))
-    }
-
-    fn write(&mut self, rows: Vec<Row>, (position, batch_no): Watermark) -> Result<(), RowsFault> {
+    fn write(&mut self, rows: Vec<Row>, covers: Coverage) -> Result<(), RowsFault> {
         if rows.iter().any(|(_, value)| value.len() > VALUE_BYTES_MAX) {
             return Err(RowsFault);
         }
@@ -103,20 +116,39 @@ impl Rows for SledRows {
         for (key, value) in rows {
             batch.insert(key, value);
         }
-        let mark = [position.get().to_be_bytes(), batch_no.get().to_be_bytes()].concat();
-        batch.insert(WATERMARK, mark);
+        batch.insert(COVERS, bytes_of(&covers));
         self.call(|db| db.apply_batch(batch))
     }
 
-    fn set_aside(&mut self) {
+    fn begin_anew(&mut self) {
         self.close();
-        let aside = self.path.with_extension("aside");
-        // What was set aside before is of no more use than this.
-        let removed = fs::remove_dir_all(&aside);
-        let moved = fs::rename(&self.path, &aside);
-        tracing::warn!(removed = removed.is_ok(), moved = moved.is_ok(), "index folder set aside");
-        self.db = open(&self.path);
+        let (store, old) = (self.path.join(STORE), self.path.join(OLD));
+        remove(&old);
+        // What is half removed must not be taken for a store.
+        if store.exists() && fs::rename(&store, &old).is_err() {
+            tracing::warn!("an old store of the index stays");
+        }
+        remove(&old);
     }
+
+    fn runs(&self) -> Result<Volume, RowsFault> {
+        Ok(Volume::directory(&self.path)?)
+    }
+}
+
+fn bytes_of(covers: &Coverage) -> Vec<u8> {
+    let mark = |mark: Mark| [mark.position.get().to_be_bytes(), mark.batch_no.get().to_be_bytes()].concat();
+    [mark(covers.from).as_slice(), &mark(covers.to), covers.root.as_bytes()].concat()
+}
+
+fn coverage(bytes: &[u8]) -> Option<Coverage> {
+    let (marks, root) = bytes.split_first_chunk::<32>()?;
+    let (words, _) = marks.as_chunks::<8>();
+    let mut words = words.iter().map(|word| u64::from_be_bytes(*word));
+    let mut mark =
+        || Some(Mark { position: Position::new(words.next()?), batch_no: BatchNo::new(words.next()?) });
+    let (from, to) = (mark()?, mark()?);
+    Some(Coverage { from, to, root: Digest(root.try_into().ok()?) })
 }
 
 #[cfg(test)]
@@ -127,40 +159,61 @@ mod tests {
         vec![(vec![b'e', number], vec![number; 40]), (vec![b'r', number], vec![number])]
     }
 
-    const MARK: Watermark = (Position::new(4096), BatchNo::new(7));
+    const COVERAGE: Coverage = Coverage {
+        from: Mark::START,
+        to: Mark { position: Position::new(4096), batch_no: BatchNo::new(7) },
+        root: Digest([9; 32]),
+    };
 
     #[test]
-    fn rows_and_watermark_survive_a_reopening() {
+    fn rows_and_what_they_cover_survive_a_reopening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index");
         let mut store = SledRows::open(&path);
-        assert_eq!(store.watermark(), Ok(None));
-        store.write(rows(1), MARK).unwrap();
+        assert_eq!(store.load(), Ok(None));
+        store.write(rows(1), Coverage { to: Mark::START, ..COVERAGE }).unwrap();
+        store.write(rows(2), COVERAGE).unwrap();
         drop(store);
-        let store = SledRows::open(&path);
-        assert_eq!(store.watermark(), Ok(Some(MARK)));
-        assert_eq!(store.get(b"e\x01"), Ok(Some(vec![1; 40])));
-        assert_eq!(store.scan(b"e").unwrap().len(), 1, "the watermark is no row");
-        assert_eq!(fs::read_dir(path.join("blobs")).unwrap().count(), 0, "nothing that sled never syncs");
+        let mut store = SledRows::open(&path);
+        let all: Sorted = rows(1).into_iter().chain(rows(2)).collect();
+        assert_eq!(store.load(), Ok(Some((COVERAGE, all))));
+        assert_eq!(
+            fs::read_dir(path.join("recent/blobs")).unwrap().count(),
+            0,
+            "nothing that sled never syncs"
+        );
     }
 
     #[test]
-    fn a_damaged_store_is_set_aside() {
+    fn a_damaged_store_begins_anew_and_nothing_of_it_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index");
         let mut store = SledRows::open(&path);
-        store.write(rows(1), MARK).unwrap();
+        store.write(rows(1), COVERAGE).unwrap();
         drop(store);
-        fs::write(path.join("conf"), b"no such configuration").unwrap();
+        fs::write(path.join("recent/conf"), b"no such configuration").unwrap();
         let mut store = SledRows::open(&path);
-        if store.watermark() != Err(RowsFault) {
-            assert_eq!(store.watermark(), Ok(None));
-        }
-        store.set_aside();
-        assert_eq!(store.watermark(), Ok(None));
-        store.write(rows(2), MARK).unwrap();
-        assert_eq!(store.get(b"e\x02"), Ok(Some(vec![2; 40])));
-        assert!(path.with_extension("aside").is_dir());
+        assert!(matches!(store.load(), Err(RowsFault) | Ok(None)));
+        store.begin_anew();
+        assert_eq!(store.load(), Ok(None));
+        store.write(rows(2), COVERAGE).unwrap();
+        assert_eq!(store.load(), Ok(Some((COVERAGE, rows(2).into_iter().collect()))));
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "nothing is set aside");
+    }
+
+    #[test]
+    fn half_a_folder_is_removed_and_never_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        let mut store = SledRows::open(&path);
+        store.write(rows(1), COVERAGE).unwrap();
+        drop(store);
+        // The process ended while the folder was removed.
+        fs::rename(path.join("recent"), path.join("recent.old")).unwrap();
+        fs::remove_file(path.join("recent.old/conf")).unwrap();
+        let mut store = SledRows::open(&path);
+        assert_eq!(store.load(), Ok(None));
+        assert!(!path.join("recent.old").exists());
     }
 
     #[test]
@@ -168,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = SledRows::open(&folder.path().join("index"));
         let row = |bytes| vec![(vec![1], vec![0; bytes])];
-        assert_eq!(store.write(row(VALUE_BYTES_MAX), MARK), Ok(()));
-        assert_eq!(store.write(row(VALUE_BYTES_MAX + 1), MARK), Err(RowsFault));
+        assert_eq!(store.write(row(VALUE_BYTES_MAX), COVERAGE), Ok(()));
+        assert_eq!(store.write(row(VALUE_BYTES_MAX + 1), COVERAGE), Err(RowsFault));
     }
 }

@@ -102,7 +102,9 @@ impl From<journal::Fault> for Ended {
 }
 
 fn place(arguments: &Arguments) -> Place {
-    Place::new(Path::new(&arguments.words[0]), arguments.text("anchor").map(Path::new))
+    let place = Place::new(Path::new(&arguments.words[0]), arguments.text("anchor").map(Path::new));
+    // Few, so that a short life sees runs of the index made and merged.
+    place.with_index_rows_max(arguments.get("index-rows", 1000))
 }
 
 fn load(arguments: &Arguments, network: &Network) -> Load {
@@ -259,9 +261,12 @@ impl Driver {
         done.map_err(|fault| writeln!(self.lines, "e {what}: {fault}").unwrap()).ok()
     }
 
+    /// Twice without anything between: the second time finds it quiet.
     fn follow_up(&mut self) {
-        let done = self.writer.follow_up(64);
-        self.tolerate("follow up", done);
+        for _ in 0..2 {
+            let done = self.writer.follow_up(64);
+            self.tolerate("follow up", done);
+        }
     }
 
     fn publish(&mut self) -> Result<(), Ended> {

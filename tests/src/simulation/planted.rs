@@ -1,13 +1,19 @@
 //! Bugs planted at the writer's seams, so that the simulation can show that it would see them. And
 //! the shared stores of the derived data, which outlive the process that writes them.
 
-use std::{cell::RefCell, io, rc::Rc};
+use std::{
+    cell::{RefCell, RefMut},
+    io,
+    rc::Rc,
+};
 
 use gateway::{
-    index::rows::{MemoryRows, Row, Rows, RowsFault, Watermark},
+    index::rows::{Coverage, MemoryRows, Row, Rows, RowsFault, Sorted},
     tiles::files::{Files, MemoryFiles},
 };
-use journal::{AnchorFile, Appended, Fault, FileJournal, Journal, Mark, Reader, Room, snapshot::Snapshots};
+use journal::{
+    AnchorFile, Appended, Fault, FileJournal, Journal, Mark, Reader, Room, Volume, snapshot::Snapshots,
+};
 use proto::{
     caller::Caller,
     command::Command,
@@ -28,6 +34,8 @@ pub enum Bug {
     SkippedTile,
     /// A batch is decided on the state before it, so that a duplicate inside it is accepted.
     DuplicateInBatch,
+    /// The index's store claims to hold rows that it does not.
+    ForgottenRows,
 }
 
 /// A journal that may be planted with a bug.
@@ -119,27 +127,43 @@ impl Files for SharedFiles {
 }
 
 /// An index's rows that outlive the process.
-#[derive(Debug, Clone, Default)]
-pub struct SharedRows(pub(super) Rc<RefCell<MemoryRows>>);
+#[derive(Debug, Clone)]
+pub struct SharedRows {
+    rows: Rc<RefCell<MemoryRows>>,
+    forgets: bool,
+}
+
+impl SharedRows {
+    /// Over a store.
+    #[must_use]
+    pub fn new(rows: MemoryRows, bug: Option<Bug>) -> Self {
+        Self { rows: Rc::new(RefCell::new(rows)), forgets: bug == Some(Bug::ForgottenRows) }
+    }
+
+    pub(super) fn store(&self) -> RefMut<'_, MemoryRows> {
+        self.rows.borrow_mut()
+    }
+}
 
 impl Rows for SharedRows {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsFault> {
-        self.0.borrow().get(key)
+    fn load(&mut self) -> Result<Option<(Coverage, Sorted)>, RowsFault> {
+        self.store().load()
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<Row>, RowsFault> {
-        self.0.borrow().scan(prefix)
+    fn write(&mut self, rows: Vec<Row>, covers: Coverage) -> Result<(), RowsFault> {
+        let rows = if self.forgets { Vec::new() } else { rows };
+        self.store().write(rows, covers)
     }
 
-    fn watermark(&self) -> Result<Option<Watermark>, RowsFault> {
-        self.0.borrow().watermark()
+    fn begin_anew(&mut self) {
+        self.store().begin_anew();
     }
 
-    fn write(&mut self, rows: Vec<Row>, watermark: Watermark) -> Result<(), RowsFault> {
-        self.0.borrow_mut().write(rows, watermark)
+    fn runs(&self) -> Result<Volume, RowsFault> {
+        self.store().runs()
     }
 
-    fn set_aside(&mut self) {
-        self.0.borrow_mut().set_aside();
+    fn rows_max(&self) -> usize {
+        self.store().rows_max()
     }
 }

@@ -47,6 +47,11 @@ const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 /// Below this much free space only reserved work is done.
 const RESERVE_BYTES: u64 = 1024 * 1024;
+/// The folder of the index's runs.
+const INDEX: &str = "index";
+/// How many rows make a run, from few to more: in some runs of the simulation there is a run of rows
+/// every few steps, and merges of merges; in others hardly one.
+const ROWS_MAX: [u64; 2] = [12, 2000];
 
 pub(super) struct World {
     seed: u64,
@@ -57,8 +62,9 @@ pub(super) struct World {
     evidence: SharedFiles,
     directory: SharedFiles,
     rows: SharedRows,
-    /// The rows as they were a while ago.
+    /// The index as it was a while ago: its store, and its runs with their names on the disk.
     old_rows: MemoryRows,
+    old_runs: Vec<(String, Vec<u8>)>,
     writer: Option<Twin>,
     agents: Agents,
     policy: Policy,
@@ -81,6 +87,8 @@ impl World {
         let disk = MemoryDisk::new();
         let log_id = LogId::new(Random::new(seed).bytes());
         FileJournal::create(&disk.volume(), &log_id, SegmentBytes::MIN).unwrap();
+        let rows_max = ROWS_MAX[0] + seed.wrapping_mul(seed) % (ROWS_MAX[1] - ROWS_MAX[0]);
+        let rows = MemoryRows::new(disk.folder(INDEX), usize::try_from(rows_max).unwrap());
         let mut world = Self {
             seed,
             random: Random::new(seed ^ 0x5eed),
@@ -89,8 +97,9 @@ impl World {
             policy: network.policy(),
             evidence: files,
             directory: SharedFiles::default(),
-            rows: SharedRows::default(),
-            old_rows: MemoryRows::default(),
+            old_rows: rows.clone(),
+            old_runs: Vec::new(),
+            rows: SharedRows::new(rows, bug),
             writer: None,
             agents: Agents::new(network),
             disk,
@@ -118,6 +127,7 @@ impl World {
     fn open(&self) -> Result<Twin, Fault> {
         let closed = Closed::lock(&self.disk.volume(), &self.disk.volume())?;
         let config = Config { reserve_bytes: RESERVE_BYTES, ..Config::inline() };
+        self.rows.store().mount(self.disk.folder(INDEX));
         let derived = Derived {
             rows: self.rows.clone(),
             evidence: self.evidence.clone(),
@@ -226,7 +236,7 @@ impl World {
             self.directory.files.borrow_mut().lose_unsynced();
         }
         if self.random.once_in(3) {
-            self.rows.0.take();
+            self.rows.store().lose();
         }
     }
 
@@ -394,9 +404,15 @@ impl World {
     }
 
     fn follow_up(&mut self) -> Result<(), String> {
-        let batches = 1 + self.random.below(40);
-        let followed = self.writer().follow_up(batches);
-        self.survive(followed).map(|_| ())
+        // Again and again without anything between, as in quiet times.
+        for _ in 0..=self.random.below(3) {
+            let batches = 1 + self.random.below(40);
+            let followed = self.writer().follow_up(batches);
+            if self.survive(followed)?.is_none() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// An administrator stops an agency or an agreement for a while, or lets it go on.
@@ -446,7 +462,12 @@ impl World {
     }
 
     fn take_snapshot(&mut self) -> Result<(), String> {
-        self.old_rows = self.rows.0.borrow().clone();
+        self.old_rows = self.rows.store().clone();
+        self.old_runs = self
+            .run_files()
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), self.disk.file(&name)?)))
+            .collect();
         let (mark, bytes) = self.writer().snapshot();
         let snapshots = self.writer.as_ref().unwrap().journal().snapshots();
         if snapshots.write(mark, &bytes).is_err() {
@@ -497,19 +518,53 @@ impl World {
         }
     }
 
-    /// The store fails while it is used; or it is found empty, or as it was a while ago, at a start.
+    /// The store fails while it is used, or a run is damaged; or store or runs are found lost, or as
+    /// they were a while ago, at a start.
     fn damage_index(&mut self) -> Result<(), String> {
-        if self.random.once_in(2) {
-            self.rows.0.borrow_mut().broken = true;
-            return Ok(());
+        match self.random.below(6) {
+            0 => {
+                self.rows.store().broken = true;
+                return Ok(());
+            }
+            1 => {
+                self.damage_run();
+                return Ok(());
+            }
+            _ => self.disk.crash(Crash::Kill),
         }
-        self.disk.crash(Crash::Kill);
-        if self.random.once_in(2) {
-            self.rows.0.take();
-        } else {
-            self.rows.0.replace(self.old_rows.clone());
+        match self.random.below(4) {
+            0 => self.rows.store().lose(),
+            1 => *self.rows.store() = self.old_rows.clone(),
+            2 => self.damage_run(),
+            _ => {
+                let runs = self.run_files();
+                if !runs.is_empty() {
+                    let name: &String = self.random.pick(&runs);
+                    self.disk.remove_file(name);
+                }
+                for (name, bytes) in &self.old_runs {
+                    self.disk.set_file(name, bytes);
+                }
+            }
         }
         self.restart()
+    }
+
+    fn run_files(&self) -> Vec<String> {
+        self.disk.names().into_iter().filter(|name| name.starts_with(INDEX)).collect()
+    }
+
+    fn damage_run(&mut self) {
+        let runs = self.run_files();
+        if runs.is_empty() {
+            return;
+        }
+        let name = self.random.pick(&runs).clone();
+        let bits = self.disk.file(&name).map_or(0, |bytes| bytes.len() * 8);
+        // Anywhere, or where rows stand.
+        let from = if self.random.once_in(2) { 0 } else { 4096 * 8 };
+        let bits = u64::try_from(bits).unwrap().saturating_sub(from);
+        self.disk.flip_bit(&name, from + self.random.below(bits.max(1)));
     }
 
     fn damage_tiles(&mut self) {
@@ -606,6 +661,8 @@ impl World {
         if self.tiles_damaged || self.bug.is_some() || self.seed.is_multiple_of(4) {
             self.check_from_the_beginning()?;
         }
+        self.done.index_runs = u64::try_from(self.writer().index().runs()).unwrap();
+        self.done.index_made_again = self.writer().index().times_set_aside();
         self.check_replay()?;
         self.done.acknowledged = u64::try_from(
             self.agents.sent.iter().filter(|sent| matches!(sent.answer, Heard::Taken(_))).count(),

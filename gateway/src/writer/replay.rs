@@ -1,0 +1,59 @@
+//! How much a start would have to replay, which is what makes a snapshot due. Not here: taking one.
+
+use journal::Mark;
+use proto::state::State;
+
+/// Bytes of journal behind the last snapshot that make the next one due: a start reads and applies them
+/// in well under a second.
+pub const SNAPSHOT_BYTES: u64 = 32 * 1024 * 1024;
+/// Evidence records behind the last snapshot that make the next one due, however small they are.
+pub const SNAPSHOT_RECORDS: u64 = 32 * 1024;
+/// A snapshot's bytes that are as much work as one record: with much open work the next one is due when
+/// there is as much to replay as there was to write, so that writing snapshots is never most of the work.
+const RECORD_BYTES: u64 = 1024;
+
+/// The last snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Replay {
+    mark: Mark,
+    records: u64,
+    snapshot_bytes: u64,
+}
+
+impl Replay {
+    /// From a snapshot of so many bytes on, of the state as it is.
+    pub(crate) fn from_here(mark: Mark, state: &State, snapshot_bytes: usize) -> Self {
+        let snapshot_bytes = u64::try_from(snapshot_bytes).unwrap_or(u64::MAX);
+        Self { mark, records: state.evidence().size(), snapshot_bytes }
+    }
+
+    pub(super) fn is_long(&self, end: Mark, state: &State) -> bool {
+        let bytes = end.position.get().saturating_sub(self.mark.position.get());
+        let records = state.evidence().size().saturating_sub(self.records);
+        bytes >= SNAPSHOT_BYTES.max(self.snapshot_bytes)
+            || records >= SNAPSHOT_RECORDS.max(self.snapshot_bytes / RECORD_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::{BatchNo, Position};
+
+    use super::*;
+
+    const fn mark(position: u64) -> Mark {
+        Mark { position: Position::new(position), batch_no: BatchNo::new(7) }
+    }
+
+    #[test]
+    fn due_by_bytes_and_with_much_open_work_later() {
+        let state = State::default();
+        for (snapshot_bytes, due_after) in
+            [(0, SNAPSHOT_BYTES), (1000, SNAPSHOT_BYTES), (100 * 1024 * 1024, 100 * 1024 * 1024)]
+        {
+            let replay = Replay::from_here(mark(5000), &state, snapshot_bytes);
+            assert!(!replay.is_long(mark(5000 + due_after - 1), &state));
+            assert!(replay.is_long(mark(5000 + due_after), &state));
+        }
+    }
+}
