@@ -18,6 +18,8 @@ use crate::sandbox::free_address;
 
 /// How long a program may take to be ready, or something to happen.
 const TIME_MAX: Duration = Duration::from_secs(60);
+/// The agent's exit code for what is refused.
+const REFUSED: i32 = 3;
 
 /// The programs of the workspace.
 #[derive(Debug, Clone)]
@@ -112,6 +114,19 @@ impl Stage {
         let folder = folder.to_string_lossy();
         let all: Vec<&str> = ["--folder", &folder].iter().chain(arguments).copied().collect();
         run(&self.programs.agent, &all)
+    }
+
+    /// Runs a command of an agency's agent that must be refused, and gives the refusal.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn agent_refused(&self, agency: &str, arguments: &[&str]) -> Result<Value> {
+        let folder = self.path(agency);
+        let folder = folder.to_string_lossy();
+        let all: Vec<&str> = ["--folder", &folder].iter().chain(arguments).copied().collect();
+        let (code, said, error) = run_to_its_end(&self.programs.agent, &all)?;
+        ensure!(code == REFUSED, "this was to be refused, but the agent says {code}: {said}{error}");
+        Ok(said["refusal"].clone())
     }
 
     /// Shows a command as it is typed.
@@ -235,16 +250,23 @@ fn terminate(child: &mut Child) -> Result<()> {
 }
 
 fn run(program: &Path, arguments: &[&str]) -> Result<Value> {
+    let (code, said, error) = run_to_its_end(program, arguments)?;
+    ensure!(code == 0, "{} {}: {said}{error}", program.display(), arguments.join(" "));
+    Ok(said)
+}
+
+/// Exit code, JSON, and what stands on standard error.
+fn run_to_its_end(program: &Path, arguments: &[&str]) -> Result<(i32, Value, String)> {
     let output = Command::new(program).arg("--json").args(arguments).stdin(Stdio::null()).output()?;
     let said = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("{} {}: {}{}", program.display(), arguments.join(" "), said.trim(), error.trim());
-    }
-    if said.trim().is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_str(said.trim()).with_context(|| format!("{} does not speak JSON", program.display()))
+    let said = if said.trim().is_empty() {
+        Value::Null
+    } else {
+        let spoken = serde_json::from_str(said.trim());
+        spoken.with_context(|| format!("{} does not speak JSON", program.display()))?
+    };
+    let error = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok((output.status.code().unwrap_or(-1), said, error))
 }
 
 /// Waits for something, looking again and again.

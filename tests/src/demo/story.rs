@@ -135,7 +135,7 @@ fn found(stage: &mut Stage) -> Result<()> {
 
 fn admit(stage: &mut Stage, cast: &Cast, hub: &str) -> Result<()> {
     let network = format!("{hub}/network.toml");
-    let admission = stage.path(&format!("{}.admission.json", cast.id));
+    let admission = stage.path(cast.id).join("admission.json");
     let admission = admission.to_string_lossy().into_owned();
     stage.agent(
         cast.id,
@@ -155,8 +155,6 @@ fn admit(stage: &mut Stage, cast: &Cast, hub: &str) -> Result<()> {
             cast.name_ar,
             "--jurisdiction",
             cast.jurisdiction,
-            "--out",
-            &admission,
         ],
     )?;
     let (blue, green) = (format!("{hub}/administrators/blue-1"), format!("{hub}/administrators/green-2"));
@@ -238,11 +236,11 @@ fn refusal(stage: &Stage) -> Result<()> {
     fs::write(&case, document.to_string())?;
     attach(&case)?;
     Stage::typed("agent", &["send", "not-agreed.json", "--unchecked"]);
-    let refused = stage.agent(DFWAC, &["send", &case.to_string_lossy(), "--unchecked", "--wait"]);
-    let Err(refused) = refused else { bail!("what no agreement allows was taken") };
-    for line in said_lines(&format!("{refused:#}")) {
-        println!("    {line}");
-    }
+    let path = case.to_string_lossy();
+    let refusal = stage.agent_refused(DFWAC, &["send", &path, "--unchecked", "--wait"])?;
+    println!("    {}", text(&refusal, "code")?);
+    println!("    {}", text(&refusal, "text_en")?);
+    println!("    \u{2067}{}\u{2069}", text(&refusal, "text_ar")?);
     Ok(())
 }
 
@@ -385,11 +383,11 @@ fn arrives(stage: &Stage, agency: &str, referral: &str) -> Result<()> {
 
 fn status_is(stage: &Stage, agency: &str, referral: &str, status: &str) -> Result<bool> {
     let shown = stage.agent(agency, &["show", referral])?;
-    Ok(shown["summary"]["status"] == status)
+    Ok(shown["case"]["status"] == status)
 }
 
 fn referrals(inbox: &Value) -> Result<Vec<String>> {
-    let cases = inbox["cases"].as_array().context("an inbox has cases")?;
+    let cases = inbox.as_array().context("an inbox is a list")?;
     cases.iter().map(|case| text(case, "referral")).collect()
 }
 
@@ -399,10 +397,6 @@ fn text(value: &Value, name: &str) -> Result<String> {
 
 fn short(referral: &str) -> &str {
     referral.get(..13).unwrap_or(referral)
-}
-
-fn said_lines(said: &str) -> Vec<String> {
-    said.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
 fn line_of(entry: &Value) -> String {
