@@ -512,7 +512,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
 
     /// Whether a start would have so much to replay that a snapshot should be taken.
     #[must_use]
-    pub fn snapshot_is_due(&self) -> bool {
+    pub fn is_snapshot_due(&self) -> bool {
         self.replay.is_long(self.journal.end(), &self.state)
     }
 
@@ -524,12 +524,6 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     /// Whether ordinary work would be taken now.
     pub fn has_room(&mut self) -> bool {
         matches!(self.journal.room(), Room::Ordinary { .. })
-    }
-
-    /// Whether a snapshot would spare the next start much.
-    #[must_use]
-    pub fn is_snapshot_due(&self) -> bool {
-        false
     }
 
     /// What the rules know.
