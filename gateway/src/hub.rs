@@ -474,7 +474,7 @@ impl Thread {
 
     /// Whether something is left to catch up with, so that nobody waits for the next tick.
     fn is_behind(&self) -> bool {
-        !self.writer.index().is_ready(self.writer.history())
+        self.writer.index().wants_follow_up(self.writer.history())
     }
 
     fn look(&mut self) {

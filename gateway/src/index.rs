@@ -116,6 +116,13 @@ impl<R: Rows> Index<R> {
         self.loaded && self.cursor.batch_no == history.reader().end().batch_no
     }
 
+    /// Whether another follow-up would bring it on: not when it is complete, nor while it rests because a
+    /// file could not be written.
+    #[must_use]
+    pub fn wants_follow_up(&self, history: &History) -> bool {
+        self.rest == 0 && !self.is_ready(history)
+    }
+
     /// How many batches are in it.
     #[must_use]
     pub const fn batches(&self) -> u64 {

@@ -512,7 +512,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
 
     /// Whether a start would have so much to replay that a snapshot should be taken.
     #[must_use]
-    pub fn snapshot_is_due(&self) -> bool {
+    pub fn is_snapshot_due(&self) -> bool {
         self.replay.is_long(self.journal.end(), &self.state)
     }
 

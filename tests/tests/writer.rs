@@ -112,7 +112,7 @@ fn a_name_in_a_refused_header_reaches_no_disk() {
 }
 
 #[test]
-fn a_snapshot_is_due_by_what_a_start_would_replay() {
+fn a_is_snapshot_due_by_what_a_start_would_replay() {
     let disk = MemoryDisk::new();
     FileJournal::create(&disk.volume(), &LogId::new([7; 16]), SegmentBytes::DEFAULT).unwrap();
     let mut network = Network::new();
@@ -123,7 +123,7 @@ fn a_snapshot_is_due_by_what_a_start_would_replay() {
     }
     let load = Load { network: network.clone(), seed: 1, bytes: 200, messages: true };
     let mut number = 0;
-    while !writer.snapshot_is_due() {
+    while !writer.is_snapshot_due() {
         assert!(writer.state().evidence().size() < SNAPSHOT_RECORDS + 1000, "never due");
         let some = (number..number + 500).map(|number| load.envelope(number).request).collect();
         number += 500;
@@ -132,11 +132,11 @@ fn a_snapshot_is_due_by_what_a_start_would_replay() {
     assert!(writer.state().evidence().size() >= SNAPSHOT_RECORDS);
 
     let (mark, bytes) = writer.snapshot();
-    assert!(!writer.snapshot_is_due(), "from here on");
+    assert!(!writer.is_snapshot_due(), "from here on");
     drop(writer);
-    assert!(open(&disk, &network, empty()).snapshot_is_due(), "it was never written");
+    assert!(open(&disk, &network, empty()).is_snapshot_due(), "it was never written");
     let writer = open(&disk, &network, empty());
     writer.journal().snapshots().write(mark, &bytes).unwrap();
     drop(writer);
-    assert!(!open(&disk, &network, empty()).snapshot_is_due());
+    assert!(!open(&disk, &network, empty()).is_snapshot_due());
 }

@@ -129,7 +129,7 @@ fn build(root: &Path, arguments: &Arguments) {
             writer.follow_up(64).unwrap();
         }
         built = batch + 1;
-        if writer.snapshot_is_due() {
+        if writer.is_snapshot_due() {
             if built > batches {
                 break;
             }
