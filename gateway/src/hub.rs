@@ -44,7 +44,7 @@ use crate::{
     index::sled_rows::SledRows,
     metrics::Metrics,
     peer::connections::Connections,
-    tiles::files::Folder,
+    tiles::behind::Behind,
     writer::{BATCH_BYTES, Request, Writer, answer::Answer},
 };
 
@@ -64,7 +64,7 @@ pub const CATCH_UP_BATCHES: u64 = 64;
 pub const CLOCK_BEHIND_MS_MAX: u64 = 60 * 1000;
 
 /// The writer on real files.
-pub type RealWriter = Writer<FileJournal, SledRows, Folder>;
+pub type RealWriter = Writer<FileJournal, SledRows, Behind>;
 
 /// The way to the writer. Cheap to clone; the writer's thread ends when all clones are gone.
 #[derive(Clone)]
@@ -433,7 +433,7 @@ impl Thread {
             self.show();
             self.desk.hand_out_to_all(self.writer.state().mailboxes());
         }
-        if self.writer.snapshot_is_due() {
+        if self.writer.is_snapshot_due() {
             let (mark, bytes) = self.writer.snapshot();
             self.scribe.snapshot(mark, bytes);
         }

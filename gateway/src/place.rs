@@ -17,7 +17,7 @@ use crate::{
     index::sled_rows::SledRows,
     peer::tls::TlsFiles,
     start::{Derived, Started, start},
-    tiles::files::Folder,
+    tiles::behind::Behind,
     writer::{LogKey, LogKeys},
 };
 
@@ -182,7 +182,7 @@ impl Place {
     pub fn open(&self, config: journal::Config, keys: LogKeys) -> Result<(RealWriter, Started), Fault> {
         let volumes = (Volume::directory(&self.journal())?, Volume::directory(&self.anchor)?);
         let closed = Closed::lock(&volumes.0, &volumes.1)?;
-        let folder = |path: &Path| Folder::open(path).map_err(|error| Fault::Derived(error.kind()));
+        let folder = |path: &Path| Behind::open(path).map_err(|error| Fault::Derived(error.kind()));
         let derived = Derived {
             rows: SledRows::open(&self.index()),
             evidence: folder(&self.evidence())?,

@@ -1,6 +1,7 @@
 //! A log's tiles and its published checkpoint, as a folder that an auditor can copy (C2SP
 //! `tlog-tiles`). Derived from the journal. Not here: proofs (`proto::log`).
 
+pub mod behind;
 pub mod files;
 
 use std::{collections::BTreeMap, io};

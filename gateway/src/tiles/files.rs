@@ -7,6 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// More files than so many are synced together with their file system: one flush of the disk, not
+/// hundreds.
+const SYNCED_ONE_BY_ONE_MAX: usize = 8;
+
 /// A folder of published files. It may lose anything that was not synced: what is missing is made
 /// again.
 pub trait Files {
@@ -68,6 +72,12 @@ impl Files for Folder {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if self.unsynced.len() > SYNCED_ONE_BY_ONE_MAX {
+            rustix::fs::syncfs(File::open(&self.path)?)?;
+            self.unsynced.clear();
+            return Ok(());
+        }
         for path in &self.unsynced {
             File::open(path)?.sync_all()?;
         }

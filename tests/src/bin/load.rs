@@ -407,7 +407,7 @@ async fn receive(
     speak(Say::Window(256)).await;
     let hear = client.deliver(ReceiverStream::new(said)).await.unwrap().into_inner();
     // What has arrived together is acknowledged with one signature.
-    let mut hear = std::pin::pin!(hear.chunks_timeout(64, Duration::from_micros(200)));
+    let mut hear = futures::StreamExt::ready_chunks(hear, 64);
     loop {
         let together = tokio::select! {
             together = hear.next() => together.unwrap_or_default(),
