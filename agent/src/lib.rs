@@ -10,3 +10,35 @@ pub mod network;
 pub mod randomness;
 pub mod settings;
 pub mod signed_file;
+pub mod store;
+
+/// The store's records (`agent/proto/agent/v1/store.proto`).
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    rustdoc::all,
+    clippy::all,
+    clippy::as_conversions,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the words are in the .proto file"
+)]
+pub mod records {
+    include!(concat!(env!("OUT_DIR"), "/store/agent.v1.rs"));
+}
+
+/// The gateway's services (`proto/referral/v1/service.proto`), over the rules' messages.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    rustdoc::all,
+    clippy::all,
+    clippy::pedantic,
+    clippy::as_conversions,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the words are in the .proto file"
+)]
+mod gateway {
+    include!(concat!(env!("OUT_DIR"), "/gateway/referral.v1.rs"));
+}
