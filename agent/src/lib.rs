@@ -3,13 +3,16 @@
 //! line (`main.rs`).
 
 pub mod admission;
+pub mod case;
 pub mod certificate;
 pub mod folder;
 pub mod keys;
 pub mod network;
+pub mod queue;
 pub mod randomness;
 pub mod settings;
 pub mod signed_file;
+pub mod state;
 pub mod store;
 
 /// The store's records (`agent/proto/agent/v1/store.proto`).
@@ -25,6 +28,13 @@ pub mod store;
 )]
 pub mod records {
     include!(concat!(env!("OUT_DIR"), "/store/agent.v1.rs"));
+
+    // Records have no `Debug`: what they hold may be a person's.
+    impl std::fmt::Debug for AlarmKind {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.as_str_name())
+        }
+    }
 }
 
 /// The gateway's services (`proto/referral/v1/service.proto`), over the rules' messages.

@@ -83,7 +83,7 @@ pub enum StoreFault {
 }
 
 /// Where a record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
     position: u64,
     slot: u32,
@@ -232,6 +232,19 @@ impl<F: Fold> Store<F> {
             return Ok(None);
         };
         self.cipher.open(&batch, *index, place.slot, cipher::Kind::Body)
+    }
+
+    /// Reads a record again.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn record(&self, place: Place) -> Result<Record, StoreFault> {
+        let batch = self.reader.read(Position::new(place.position)).map_err(StoreFault::Read)?;
+        let damaged = StoreFault::Damaged(place.position);
+        let slots = Slots::parse(&batch)?;
+        let (head, _) = slots.0.get(usize_of(place.slot)).ok_or(damaged.clone())?;
+        let head = self.cipher.open(&batch, *head, place.slot, cipher::Kind::Head)?.ok_or(damaged.clone())?;
+        Record::decode(head.as_slice()).map_err(|_| damaged)
     }
 
     /// Looks at what the records make.
