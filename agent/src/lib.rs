@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod case;
 pub mod certificate;
+pub mod document;
 pub mod folder;
 pub mod keys;
 pub mod network;
