@@ -5,10 +5,13 @@
 pub mod admission;
 pub mod case;
 pub mod certificate;
+pub mod clock;
 pub mod document;
+pub mod draft;
 pub mod folder;
 pub mod keys;
 pub mod network;
+pub mod opening;
 pub mod queue;
 pub mod randomness;
 pub mod settings;
