@@ -12,6 +12,7 @@ pub mod folder;
 pub mod follower;
 pub mod keys;
 pub mod network;
+pub mod office;
 pub mod opening;
 pub mod proof;
 pub mod queue;
