@@ -11,6 +11,7 @@ pub mod draft;
 pub mod folder;
 pub mod follower;
 pub mod keys;
+pub mod link;
 pub mod network;
 pub mod office;
 pub mod opening;
