@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compile(&out, "store", "agent/v1/store.proto", |builder| builder.skip_debug(["."]))?;
     // What the gateway serves: the agent calls it, and its tests play the gateway.
     compile(&out, "gateway", "referral/v1/service.proto", |builder| builder)?;
+    compile(&out, "local", "referral/local/v1/local.proto", |builder| builder.skip_debug(["."]))?;
     Ok(())
 }
 

@@ -12,6 +12,8 @@ pub mod folder;
 pub mod follower;
 pub mod keys;
 pub mod link;
+#[cfg(unix)]
+pub mod local;
 pub mod network;
 pub mod office;
 pub mod opening;
@@ -22,6 +24,7 @@ pub mod settings;
 pub mod signed_file;
 pub mod state;
 pub mod store;
+pub mod words;
 
 /// The store's records (`agent/proto/agent/v1/store.proto`).
 #[allow(
@@ -43,6 +46,22 @@ pub mod records {
             f.write_str(self.as_str_name())
         }
     }
+}
+
+/// The local API (`proto/referral/local/v1/local.proto`).
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    rustdoc::all,
+    clippy::all,
+    clippy::pedantic,
+    clippy::as_conversions,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the words are in the .proto file"
+)]
+pub mod api {
+    include!(concat!(env!("OUT_DIR"), "/local/referral.local.v1.rs"));
 }
 
 /// The gateway's services (`proto/referral/v1/service.proto`), over the rules' messages.
