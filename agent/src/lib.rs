@@ -3,9 +3,11 @@
 //! line (`main.rs`).
 
 pub mod admission;
+pub mod agreement_file;
 pub mod case;
 pub mod certificate;
 pub mod clock;
+pub mod daemon;
 pub mod document;
 pub mod draft;
 pub mod folder;
