@@ -1,16 +1,17 @@
 //! The directory: agencies, keys, agreements, mechanism, administrators and calendars, as the
-//! directory log built them. Not here: reading signed changes (`change`), and who may make one
-//! (`authority`).
+//! directory log built them. Not here: reading signed changes (`change`), who may make one
+//! (`authority`), and rebuilding it from the log (`replica`).
 
 pub mod authority;
 pub mod change;
+pub mod replica;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use change::{Administrator, Calendar, Change, ChangeBody, PublicKeyOf, Subject};
 
 use crate::{
-    agreement::Agreement,
+    agreement::{Agreement, Clause},
     digest::Digest,
     dsse::{PayloadType, Signed},
     header::Header,
@@ -158,6 +159,15 @@ impl Suspension {
     }
 }
 
+/// Nothing lets an envelope go: of all agreements, the one that comes furthest, and what it lacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoRoute {
+    /// Why not.
+    pub refusal: Refusal,
+    /// The agreement that says so; none when no agreement binds the two.
+    pub agreement: Option<Digest>,
+}
+
 /// An agreement and where it stands.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Memorandum {
@@ -216,6 +226,11 @@ impl Directory {
         self.agencies.get(agency)
     }
 
+    /// Every agency, in the order of their ids.
+    pub fn agencies(&self) -> impl Iterator<Item = (&AgencyId, &Agency)> {
+        self.agencies.iter()
+    }
+
     /// Whether an agency is suspended at a moment.
     #[must_use]
     pub fn is_suspended(&self, agency: &AgencyId, now: TimeMs) -> bool {
@@ -260,6 +275,31 @@ impl Directory {
             return Err(Refusal::AgreementSuspended);
         }
         Ok(&memorandum.agreement)
+    }
+
+    /// The agreement, and the clause of it, by which an envelope may go from its sender to its
+    /// recipient now; what the header says of an agreement does not matter. The gateway asks the
+    /// same of the one that a header names.
+    ///
+    /// # Errors
+    /// [`NoRoute`]: of the agreement that comes furthest.
+    pub fn route(&self, header: &Header, now: TimeMs) -> Result<(Digest, &Clause), NoRoute> {
+        let between = (&header.from, &header.to);
+        let mut furthest = NoRoute { refusal: Refusal::NoAgreement, agreement: None };
+        for digest in self.agreements.keys() {
+            let found = self.agreement_in_force(digest, between, now);
+            match found.and_then(|agreement| agreement.permits(header, now)) {
+                Ok(_) if self.is_suspended(&header.to, now) => {
+                    return Err(NoRoute { refusal: Refusal::RecipientSuspended, agreement: Some(*digest) });
+                }
+                Ok(clause) => return Ok((*digest, clause)),
+                Err(refusal) if refusal > furthest.refusal => {
+                    furthest = NoRoute { refusal, agreement: Some(*digest) };
+                }
+                Err(_) => {}
+            }
+        }
+        Err(furthest)
     }
 
     /// A revision that is signed before its first day replaces nothing before that day: else nobody

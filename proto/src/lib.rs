@@ -24,6 +24,7 @@ pub mod log;
 mod malformed;
 pub mod mechanism;
 pub mod outline;
+pub mod payload;
 pub mod receipt;
 pub mod referral;
 pub mod refusal;

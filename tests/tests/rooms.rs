@@ -51,8 +51,13 @@ fn sealing_knows_nothing_of_the_gateway() {
 }
 
 #[test]
+fn the_branch_office_knows_nothing_of_the_hub_and_issues_no_certificates() {
+    has_none_of("agent", &["gateway", "certs", "sled"]);
+}
+
+#[test]
 fn one_crypto_provider_and_one_of_each_protocol_crate() {
-    for package in ["proto", "journal", "gateway", "seal", "trials"] {
+    for package in ["proto", "journal", "gateway", "agent", "seal", "trials"] {
         has_none_of(package, &["ring", "openssl", "openssl-sys", "native-tls"]);
     }
     let lock = include_str!("../../Cargo.lock");

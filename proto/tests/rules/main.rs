@@ -12,5 +12,6 @@ mod keys;
 mod network;
 mod random;
 mod refusals;
+mod replica;
 mod samples;
 mod writer;

@@ -1,0 +1,33 @@
+//! Compiles the store's records and the services' stubs, over the rules' own message types, with a
+//! compiler written in Rust, so that no `protoc` is needed.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use tonic_prost_build::Builder;
+
+const FOLDERS: [&str; 2] = ["proto", "../proto/proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for folder in FOLDERS {
+        println!("cargo:rerun-if-changed={folder}");
+    }
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    compile(&out, "store", "agent/v1/store.proto", |builder| builder.skip_debug(["."]))?;
+    // What the gateway serves: the agent calls it, and its tests play the gateway.
+    compile(&out, "gateway", "referral/v1/service.proto", |builder| builder)?;
+    compile(&out, "local", "referral/local/v1/local.proto", |builder| builder.skip_debug(["."]))?;
+    Ok(())
+}
+
+fn compile(
+    out: &std::path::Path,
+    name: &str,
+    file: &str,
+    set: impl FnOnce(Builder) -> Builder,
+) -> Result<(), Box<dyn Error>> {
+    let folder = out.join(name);
+    fs::create_dir_all(&folder)?;
+    let builder = tonic_prost_build::configure().extern_path(".referral.v1", "::proto::wire").out_dir(folder);
+    set(builder).compile_fds(protox::compile([file], FOLDERS)?)?;
+    Ok(())
+}

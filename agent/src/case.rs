@@ -1,0 +1,551 @@
+//! One referral as this side knows it: a fold over its own envelopes, the received ones, and what the
+//! gateway said of each, in the gateway's order. Not here: the gateway's own fold (`proto::referral`),
+//! which sees both sides.
+
+use proto::{
+    digest::Digest,
+    header::Header,
+    ids::{
+        AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, ReasonClass, ReferralKey, TimeMs, Urgency,
+    },
+    lifecycle::{Act, Next, Status, Who, legal_acts, transition},
+};
+
+use crate::store::Place;
+
+/// What a referral is about, as its last submission says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is described in envelope.proto, once")]
+pub struct Need {
+    pub kind: Kind,
+    pub category: Code,
+    pub service: Code,
+    pub urgency: Urgency,
+    pub jurisdiction: Jurisdiction,
+    pub agreement: Digest,
+    pub identity_allowed: bool,
+}
+
+impl Need {
+    /// What a header says of it.
+    #[must_use]
+    pub fn of(header: &Header) -> Self {
+        Self {
+            kind: header.kind,
+            category: header.category.clone(),
+            service: header.service.clone(),
+            urgency: header.urgency,
+            jurisdiction: header.jurisdiction.clone(),
+            agreement: header.agreement,
+            identity_allowed: header.identity_allowed,
+        }
+    }
+}
+
+/// Where something stands in the evidence log, and when it was logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Logged {
+    /// Its record's index: what orders both sides' doings.
+    pub index: u64,
+    /// By the gateway's clock.
+    pub at: TimeMs,
+}
+
+/// What has become of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Ours: it waits to be pushed, or for its answer.
+    Queued,
+    /// Ours: the gateway has taken it.
+    Taken {
+        /// Its acceptance.
+        logged: Logged,
+        /// Where the receipt is.
+        receipt: Place,
+    },
+    /// Ours: the gateway refused it.
+    Refused {
+        /// The refusal's stable number.
+        number: u32,
+        /// Where the refusal is.
+        answer: Place,
+    },
+    /// Ours: it followed one that was refused, and was never pushed.
+    Withdrawn,
+    /// Theirs: it is here. One delivery for each time that parts of it were released.
+    Arrived(Vec<Delivery>),
+}
+
+/// A delivery that is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Stable through repeats.
+    pub handover_id: Vec<u8>,
+    /// Its consignment.
+    pub logged: Logged,
+    /// Where its record and body are.
+    pub place: Place,
+    /// Whether every part could be opened.
+    pub opened: bool,
+    /// What the gateway said of our receipt.
+    pub handed_over: Option<HandedOver>,
+}
+
+/// What the gateway said of our receipt for a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Its record; none when it was refused, because nothing waited any more.
+    pub logged: Option<Logged>,
+    /// Where the answer is.
+    pub answer: Place,
+}
+
+/// An envelope of a referral.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is described in envelope.proto, once")]
+pub struct Step {
+    pub digest: Digest,
+    pub envelope_id: EnvelopeId,
+    pub from: AgencyId,
+    pub to: AgencyId,
+    pub act: Act,
+    pub reason: Option<ReasonClass>,
+    pub attempt: u32,
+    pub sequence: u64,
+    pub urgency: Urgency,
+    pub created_at: TimeMs,
+    pub expires_at: TimeMs,
+    /// Where its record and body are.
+    pub place: Place,
+    /// What has become of it.
+    pub standing: Standing,
+    /// The parts that this side holds.
+    pub parts: Vec<(u32, PartClass)>,
+}
+
+/// A referral.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// Its name.
+    pub referral: ReferralKey,
+    /// What it is about.
+    pub need: Need,
+    /// Its envelopes, in the order in which this side wrote them down.
+    pub steps: Vec<Step>,
+    view: View,
+}
+
+/// What follows from the steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct View {
+    status: Status,
+    resumes_to: Option<Status>,
+    attempt: u32,
+    asked: AgencyId,
+}
+
+/// Something that moves the status.
+#[derive(Debug, Clone, Copy)]
+enum Move<'a> {
+    Envelope(&'a Step),
+    HandedOver(&'a Step),
+}
+
+impl Case {
+    /// A referral of which this is the first envelope on this side.
+    #[must_use]
+    pub fn new(header: &Header) -> Self {
+        let view = View {
+            status: Status::Submitted,
+            resumes_to: None,
+            attempt: header.attempt,
+            asked: asked(header).clone(),
+        };
+        Self { referral: header.referral.clone(), need: Need::of(header), steps: Vec::new(), view }
+    }
+
+    /// Where it stands, as far as the gateway has confirmed it.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.view.status
+    }
+
+    /// The present attempt's number, as far as this side knows.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.view.attempt
+    }
+
+    /// The agency that is asked in the present attempt, as far as this side knows.
+    #[must_use]
+    pub const fn asked(&self) -> &AgencyId {
+        &self.view.asked
+    }
+
+    /// What an agency is in it.
+    #[must_use]
+    pub fn who(&self, agency: &AgencyId) -> Option<Who> {
+        if *agency == self.referral.opened_by {
+            Some(Who::Referrer)
+        } else {
+            (*agency == self.view.asked).then_some(Who::Recipient)
+        }
+    }
+
+    /// The other side, seen from an agency.
+    #[must_use]
+    pub fn other(&self, me: &AgencyId) -> &AgencyId {
+        if *me == self.referral.opened_by { &self.view.asked } else { &self.referral.opened_by }
+    }
+
+    /// The acts that would be legal for an agency once everything that waits has been taken.
+    #[must_use]
+    pub fn legal_acts(&self, me: &AgencyId) -> Vec<Act> {
+        let Some(who) = self.who(me) else {
+            return Vec::new();
+        };
+        let status = self.projected(me).status;
+        let again = who == Who::Referrer && status.allows_new_attempt();
+        again.then_some(Act::Submit).into_iter().chain(legal_acts(status, who)).collect()
+    }
+
+    /// The last envelope of an agency that was not refused: what the next one follows.
+    #[must_use]
+    pub fn last_of(&self, agency: &AgencyId) -> Option<&Step> {
+        let own = self.steps.iter().filter(|step| step.from == *agency);
+        own.filter(|step| match step.standing {
+            Standing::Queued | Standing::Taken { .. } | Standing::Arrived(_) => true,
+            Standing::Refused { .. } | Standing::Withdrawn => false,
+        })
+        .max_by_key(|step| step.sequence)
+    }
+
+    /// The present attempt's submission, when it is here.
+    #[must_use]
+    pub fn submission(&self) -> Option<&Step> {
+        let of_attempt = |step: &&Step| step.act == Act::Submit && step.attempt == self.view.attempt;
+        self.steps.iter().rev().find(of_attempt)
+    }
+
+    /// Whether something of it waits to be pushed or answered.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.steps.iter().any(|step| step.standing == Standing::Queued)
+    }
+
+    /// An envelope by its digest.
+    #[must_use]
+    pub fn step(&self, digest: &Digest) -> Option<&Step> {
+        self.steps.iter().find(|step| step.digest == *digest)
+    }
+
+    pub(crate) fn step_mut(&mut self, digest: &Digest) -> Option<&mut Step> {
+        self.steps.iter_mut().find(|step| step.digest == *digest)
+    }
+
+    /// Takes one more envelope.
+    pub(crate) fn add(&mut self, header: &Header, step: Step) {
+        if step.act == Act::Submit {
+            self.need = Need::of(header);
+        }
+        self.steps.push(step);
+        self.refresh();
+    }
+
+    /// Works out what follows from the steps, after one of them has changed.
+    pub(crate) fn refresh(&mut self) {
+        let mut moves: Vec<(Logged, Move<'_>)> = self.steps.iter().flat_map(moves).collect();
+        moves.sort_by_key(|(logged, _)| *logged);
+        // Before anything is taken, what waits tells whom it is about.
+        let first = self.steps.iter().find(|step| step.act == Act::Submit);
+        let mut view = View {
+            status: Status::Submitted,
+            resumes_to: None,
+            attempt: first.map_or(self.view.attempt, |step| step.attempt),
+            asked: first.map_or_else(|| self.view.asked.clone(), |step| step.to.clone()),
+        };
+        for (_, next) in moves {
+            view.take(next, &self.referral.opened_by, self.need.kind);
+        }
+        self.view = view;
+    }
+
+    /// Where it will stand once what waits has been taken.
+    fn projected(&self, me: &AgencyId) -> View {
+        let mut view = self.view.clone();
+        let waiting = |step: &&Step| step.from == *me && step.standing == Standing::Queued;
+        for step in self.steps.iter().filter(waiting) {
+            view.take(Move::Envelope(step), &self.referral.opened_by, self.need.kind);
+        }
+        view
+    }
+}
+
+fn asked(header: &Header) -> &AgencyId {
+    if header.from == header.referral.opened_by { &header.to } else { &header.from }
+}
+
+/// What a step has moved so far, and where that stands.
+fn moves(step: &Step) -> Vec<(Logged, Move<'_>)> {
+    match &step.standing {
+        Standing::Taken { logged, .. } => vec![(*logged, Move::Envelope(step))],
+        Standing::Arrived(deliveries) => {
+            let came = deliveries.first().map(|delivery| (delivery.logged, Move::Envelope(step)));
+            let taken = deliveries.iter().find_map(|delivery| delivery.handed_over?.logged);
+            came.into_iter().chain(taken.map(|logged| (logged, Move::HandedOver(step)))).collect()
+        }
+        Standing::Queued | Standing::Refused { .. } | Standing::Withdrawn => Vec::new(),
+    }
+}
+
+impl View {
+    fn take(&mut self, next: Move<'_>, opened_by: &AgencyId, kind: Kind) {
+        match next {
+            Move::Envelope(step) if step.act == Act::Submit => {
+                *self = Self {
+                    status: Status::Submitted,
+                    resumes_to: None,
+                    attempt: step.attempt,
+                    asked: step.to.clone(),
+                };
+            }
+            Move::Envelope(step) if step.attempt == self.attempt => {
+                let who = if step.from == *opened_by { Who::Referrer } else { Who::Recipient };
+                // The gateway has taken it, so it was legal; what this side did not see may hide why.
+                if let Some(found) = transition(self.status, step.act, who) {
+                    self.go(found.next);
+                }
+            }
+            // Said of an attempt that is over.
+            Move::Envelope(_) => {}
+            Move::HandedOver(step) => {
+                let present = step.act == Act::Submit && step.attempt == self.attempt;
+                if present && self.status == Status::Submitted {
+                    let ends = !kind.expects_answer();
+                    self.status = if ends { Status::Completed } else { Status::Delivered };
+                }
+            }
+        }
+    }
+
+    fn go(&mut self, next: Next) {
+        match next {
+            Next::Stay => {}
+            Next::Go(status) => {
+                self.status = status;
+                self.resumes_to = None;
+            }
+            Next::Pause(status) => {
+                self.resumes_to.get_or_insert(self.status);
+                self.status = status;
+            }
+            Next::Return => {
+                if let Some(status) = self.resumes_to.take() {
+                    self.status = status;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proto::ids::Addressing;
+
+    use super::*;
+
+    const OPENER: &str = "ae.dfwac";
+    const ASKED: &str = "ae-rk.aman";
+
+    fn agency(text: &str) -> AgencyId {
+        AgencyId::parse(text, "agency").unwrap()
+    }
+
+    /// A header as one side would write it; only what the fold reads is right.
+    pub(crate) fn header(from: &str, to: &str, act: Act, number: u64) -> Header {
+        let id = EnvelopeId::new(TimeMs(1_790_000_000_000 + number), [7; 10]);
+        let first = EnvelopeId::new(TimeMs(1_790_000_000_000), [7; 10]);
+        Header {
+            envelope_id: id,
+            referral: ReferralKey { id: first, opened_by: agency(OPENER) },
+            attempt: 1,
+            sequence: number + 1,
+            previous: None,
+            in_reply_to: None,
+            kind: Kind::Referral,
+            act,
+            reason: None,
+            from: agency(from),
+            to: agency(to),
+            category: Code::parse("trafficking", "category").unwrap(),
+            service: Code::parse("shelter", "service").unwrap(),
+            urgency: Urgency::Urgent,
+            jurisdiction: Jurisdiction::parse("AE", "jurisdiction").unwrap(),
+            identity_allowed: true,
+            addressing: Addressing::ByName,
+            directory_size: 1,
+            agreement: Digest::default(),
+            mechanism: None,
+            rule: None,
+            created_at: TimeMs(1_790_000_000_000 + number),
+            expires_at: TimeMs(1_790_000_900_000),
+            parts: Vec::new(),
+            fallbacks: Vec::new(),
+        }
+    }
+
+    fn step(header: &Header, standing: Standing) -> Step {
+        Step {
+            digest: Digest::of(header.envelope_id.as_bytes()),
+            envelope_id: header.envelope_id,
+            from: header.from.clone(),
+            to: header.to.clone(),
+            act: header.act,
+            reason: header.reason,
+            attempt: header.attempt,
+            sequence: header.sequence,
+            urgency: header.urgency,
+            created_at: header.created_at,
+            expires_at: header.expires_at,
+            place: Place::default(),
+            standing,
+            parts: Vec::new(),
+        }
+    }
+
+    fn logged(index: u64) -> Logged {
+        Logged { index, at: TimeMs(index) }
+    }
+
+    fn taken(index: u64) -> Standing {
+        Standing::Taken { logged: logged(index), receipt: Place::default() }
+    }
+
+    fn arrived(index: u64, handed_over: Option<u64>) -> Standing {
+        let handed_over =
+            handed_over.map(|index| HandedOver { logged: Some(logged(index)), answer: Place::default() });
+        Standing::Arrived(vec![Delivery {
+            handover_id: vec![1],
+            logged: logged(index),
+            place: Place::default(),
+            opened: true,
+            handed_over,
+        }])
+    }
+
+    /// A case seen from the opener (`Taken` are its own) or from the asked (`Arrived` are the other's).
+    fn case(steps: Vec<(Header, Standing)>) -> Case {
+        let mut case = Case::new(&steps[0].0);
+        for (header, standing) in steps {
+            let step = step(&header, standing);
+            case.add(&header, step);
+        }
+        case
+    }
+
+    fn does(act: Act, number: u64) -> Header {
+        header(ASKED, OPENER, act, number)
+    }
+
+    fn submits() -> Header {
+        header(OPENER, ASKED, Act::Submit, 0)
+    }
+
+    #[test]
+    fn the_table_from_both_sides() {
+        use Act::{Accept, Complete, Decline, Hold, Resume, See, Start, Submit};
+        let rows: Vec<(&str, Case, Status)> = vec![
+            ("queued", case(vec![(submits(), Standing::Queued)]), Status::Submitted),
+            ("taken", case(vec![(submits(), taken(1))]), Status::Submitted),
+            ("here", case(vec![(submits(), arrived(1, None))]), Status::Submitted),
+            ("handed over", case(vec![(submits(), arrived(1, Some(2)))]), Status::Delivered),
+            ("seen", case(vec![(submits(), taken(1)), (does(See, 0), arrived(3, None))]), Status::Seen),
+            (
+                "seen, in the other order of arrival",
+                case(vec![
+                    (submits(), arrived(1, Some(2))),
+                    (does(Accept, 1), taken(5)),
+                    (does(See, 0), taken(4)),
+                ]),
+                Status::Accepted,
+            ),
+            (
+                "a pause and back",
+                case(vec![
+                    (submits(), taken(1)),
+                    (does(Accept, 0), arrived(2, None)),
+                    (does(Start, 1), arrived(3, None)),
+                    (does(Hold, 2), arrived(4, None)),
+                    (does(Resume, 3), arrived(5, None)),
+                ]),
+                Status::InProgress,
+            ),
+            (
+                "what was refused moves nothing",
+                case(vec![
+                    (submits(), arrived(1, Some(2))),
+                    (does(Accept, 0), Standing::Refused { number: 41, answer: Place::default() }),
+                    (does(Complete, 1), Standing::Withdrawn),
+                    (does(Decline, 2), Standing::Queued),
+                ]),
+                Status::Delivered,
+            ),
+            (
+                "a second attempt, and a word on the first",
+                case(vec![
+                    (submits(), taken(1)),
+                    (does(Decline, 0), arrived(2, None)),
+                    (
+                        Header { attempt: 2, to: agency("jo.mosd"), ..header(OPENER, ASKED, Submit, 3) },
+                        taken(3),
+                    ),
+                    (does(Act::ConfirmWithdrawal, 1), arrived(4, None)),
+                ]),
+                Status::Submitted,
+            ),
+        ];
+        for (name, case, status) in rows {
+            assert_eq!(case.status(), status, "{name}");
+        }
+    }
+
+    #[test]
+    fn kinds_that_expect_no_answer_end_when_they_are_handed_over() {
+        let notice = Header { kind: Kind::Notice, ..submits() };
+        assert_eq!(case(vec![(notice, arrived(1, Some(2)))]).status(), Status::Completed);
+    }
+
+    #[test]
+    fn only_legal_acts_are_offered_as_if_what_waits_were_taken() {
+        let recipient = case(vec![(submits(), arrived(1, Some(2)))]);
+        let (me, other) = (agency(ASKED), agency(OPENER));
+        assert!(recipient.legal_acts(&me).contains(&Act::Accept));
+        assert!(!recipient.legal_acts(&me).contains(&Act::Complete));
+        assert!(!recipient.legal_acts(&other).contains(&Act::Accept));
+        assert!(recipient.legal_acts(&agency("jo.mosd")).is_empty(), "no party");
+
+        let waiting = case(vec![(submits(), arrived(1, Some(2))), (does(Act::Accept, 0), Standing::Queued)]);
+        assert_eq!(waiting.status(), Status::Delivered);
+        assert!(!waiting.legal_acts(&me).contains(&Act::Accept), "not twice");
+        assert!(waiting.legal_acts(&me).contains(&Act::Start));
+
+        let declined = case(vec![(submits(), taken(1)), (does(Act::Decline, 0), arrived(2, None))]);
+        assert!(declined.legal_acts(&other).contains(&Act::Submit), "another agency may be asked");
+        assert!(!declined.legal_acts(&me).contains(&Act::Submit));
+    }
+
+    #[test]
+    fn the_chain_goes_on_behind_what_was_not_refused() {
+        let case = case(vec![
+            (submits(), arrived(1, Some(2))),
+            (does(Act::See, 0), taken(3)),
+            (does(Act::Accept, 1), Standing::Refused { number: 41, answer: Place::default() }),
+        ]);
+        let last = case.last_of(&agency(ASKED)).unwrap();
+        assert_eq!((last.act, last.sequence), (Act::See, 1));
+        assert_eq!(case.last_of(&agency(OPENER)).unwrap().act, Act::Submit);
+        assert_eq!(case.submission().unwrap().act, Act::Submit);
+        assert_eq!(case.other(&agency(ASKED)), &agency(OPENER));
+        assert_eq!(case.other(&agency(OPENER)), &agency(ASKED));
+    }
+}

@@ -1,0 +1,167 @@
+//! `agent run`: an agent from its folder to its end. Not here: the parts that it puts together.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use rustls::pki_types::UnixTime;
+use thiserror::Error;
+
+use crate::{
+    certificate::Chain,
+    folder::{Folder, FolderFault, Name},
+    keys::{Keys, KeysFault},
+    link::{
+        self, Line,
+        backoff::Backoff,
+        connection::{Connector, NotConnected},
+    },
+    network::{Network, NetworkFault},
+    office::Office,
+    settings::{Settings, SettingsFault},
+    state::State,
+    store::{Store, StoreFault},
+};
+
+/// Why the agent did not start, or ended.
+#[derive(Debug, Error)]
+pub enum RunFault {
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// Its settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsFault),
+    /// The network's file.
+    #[error(transparent)]
+    Network(#[from] NetworkFault),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeysFault),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// A file is no text.
+    #[error("{0} is no text")]
+    NotText(&'static str),
+    /// The socket.
+    #[error("the local API cannot be served: {0}")]
+    Socket(io::Error),
+}
+
+/// An agency's folder, read.
+#[derive(Debug)]
+pub struct Files {
+    /// Where everything is.
+    pub folder: Folder,
+    /// The agency's settings.
+    pub settings: Settings,
+    /// The network.
+    pub network: Network,
+}
+
+impl Files {
+    /// Opens a folder and reads what is not secret in it.
+    ///
+    /// # Errors
+    /// [`RunFault`].
+    pub fn open(root: &Path) -> Result<Self, RunFault> {
+        let folder = Folder::open(root)?;
+        let settings = Settings::parse(&text(&folder, Name::Settings)?)?;
+        let network = Network::parse(&text(&folder, Name::Network)?)?;
+        Ok(Self { folder, settings, network })
+    }
+
+    /// Checks the chain that is installed.
+    ///
+    /// # Errors
+    /// [`NotConnected`].
+    pub fn chain(&self, keys: &Keys) -> Result<Chain, NotConnected> {
+        let pem = self.folder.read(Name::Chain)?;
+        let me = (&self.settings.agency, &self.settings.node);
+        Ok(Chain::parse(&pem, &self.network, me, &keys.tls, UnixTime::now())?)
+    }
+}
+
+fn text(folder: &Folder, name: Name) -> Result<String, RunFault> {
+    String::from_utf8(folder.read(name)?).map_err(|_| RunFault::NotText(name.path()))
+}
+
+/// Runs an agent until `stop`. Without a certificate, or with one that has ended, it runs without a
+/// link: what is here can still be read, and what is sent waits.
+///
+/// # Errors
+/// [`RunFault`].
+pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunFault> {
+    let files = Files::open(root)?;
+    let keys = Keys::load(&files.folder)?;
+    let me = files.settings.agency.clone();
+    let store = Store::open(&files.folder.store(), &keys.store, State::new(me.clone()))?;
+    let policy = files.network.policy()?;
+    let office = Arc::new(Office::new(me, keys, files.network.clone(), policy, store));
+    let line = Line::default();
+    let mut ended = office.store.changes();
+    let (stop_local, local_stops) = tokio::sync::oneshot::channel::<()>();
+    let local = serve(&files, &office, &line, local_stops)?;
+    let connecting = Arc::clone(&office);
+    let link = tokio::spawn(link::run(
+        Arc::clone(&office),
+        move || connect(&files, &connecting),
+        line,
+        Backoff::of_the_system(),
+    ));
+    tracing::info!(agency = %office.me, "the agent runs");
+    let fault = tokio::select! {
+        () = stop => None,
+        () = async { while ended.changed().await.is_ok() {} } => Some(StoreFault::Ended),
+    };
+    link.abort();
+    drop(stop_local);
+    drop((link.await, local.await));
+    match fault {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
+    }
+}
+
+/// What is on disk now: a certificate that was renewed is used from the next connection on.
+fn connect(files: &Files, office: &Office) -> Result<Connector, NotConnected> {
+    let chain = files.chain(&office.keys)?;
+    office.certificate_ends_at_s.store(chain.ends_at_unix_s()?, Ordering::Relaxed);
+    Connector::new(&files.network, files.settings.connect.as_deref(), &chain, &office.keys.tls)
+}
+
+#[cfg(unix)]
+fn serve(
+    files: &Files,
+    office: &Arc<Office>,
+    line: &Line,
+    stops: tokio::sync::oneshot::Receiver<()>,
+) -> Result<tokio::task::JoinHandle<()>, RunFault> {
+    use crate::local::{Local, listen};
+    let socket = files.folder.socket();
+    let listener = listen(&socket).map_err(RunFault::Socket)?;
+    let local = Local::new(Arc::clone(office), line.clone());
+    Ok(tokio::spawn(async move {
+        let stopped = async { drop(stops.await) };
+        if let Err(error) = local.serve(listener, stopped).await {
+            tracing::error!(%error, "the local API has ended");
+        }
+        // Left behind it would only be refused by whoever tries it.
+        drop(std::fs::remove_file(socket));
+    }))
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "where there are sockets it can fail")]
+fn serve(
+    _: &Files,
+    _: &Arc<Office>,
+    _: &Line,
+    stops: tokio::sync::oneshot::Receiver<()>,
+) -> Result<tokio::task::JoinHandle<()>, RunFault> {
+    tracing::warn!("there is no local API on this system yet");
+    Ok(tokio::spawn(async { drop(stops.await) }))
+}

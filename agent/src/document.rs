@@ -1,0 +1,386 @@
+//! A referral as a file: JSON, read strictly against the payload's table. Every flaw is told at once,
+//! by its place and in both languages, and never with what stood there. Not here: sealing (`draft`).
+
+mod consent;
+mod flaw;
+mod json;
+mod shape;
+
+use proto::{
+    ids::{AgencyId, Code, Jurisdiction, Kind, TimeMs, Urgency},
+    payload::{self, Home, lists},
+};
+use serde_json::{Map, Value};
+
+pub use flaw::{Flaw, What};
+
+/// Longest document, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
+/// How long a referral waits for its recipient when the file does not say.
+pub const EXPIRES_DAYS_DEFAULT: u64 = 14;
+/// The longest that a referral may wait: as the network's rules say.
+pub const EXPIRES_DAYS_MAX: u64 = 90;
+/// Most files of a referral.
+pub const ATTACHMENTS_MAX: usize = 32;
+
+const TOP: &[&str] = &[
+    "to",
+    "kind",
+    "category",
+    "service",
+    "urgency",
+    "jurisdiction",
+    "expires_days",
+    "consent",
+    "summary",
+    "identity",
+    "attachments",
+];
+const ATTACHMENT: &[&str] = &["file", "media_type", "contains_identity"];
+const KINDS: &[&str] = &["referral", "suspicion_report", "notice", "document", "message"];
+const URGENCIES: &[&str] = &["emergency", "urgent", "normal"];
+
+/// A file that goes with a document.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name, without a folder.
+    pub name: String,
+    /// What it is; guessed from the name when empty.
+    pub media_type: String,
+    /// Whether it may tell who she is. Unless somebody says that it does not, it does.
+    pub contains_identity: bool,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// A referral that was read, with no flaw.
+#[derive(Clone, PartialEq)]
+#[allow(missing_docs, reason = "each field is described in the agent's README, once")]
+pub struct Document {
+    pub to: AgencyId,
+    pub kind: Kind,
+    pub category: Code,
+    pub service: Code,
+    pub urgency: Urgency,
+    pub jurisdiction: Jurisdiction,
+    pub expires_days: u64,
+    pub identity_allowed: bool,
+    pub consent: Map<String, Value>,
+    pub summary: Map<String, Value>,
+    pub identity: Option<Map<String, Value>>,
+    pub files: Vec<File>,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Document")
+    }
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("File")
+    }
+}
+
+/// Names of the files that a document refers to, for whoever must fetch them.
+///
+/// # Errors
+/// The flaws that keep it from being read at all.
+pub fn files_named(text: &[u8]) -> Result<Vec<String>, Vec<Flaw>> {
+    let top = object(text)?;
+    let listed = top.get("attachments").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Ok(listed.iter().filter_map(|one| one.get("file")?.as_str().map(str::to_owned)).collect())
+}
+
+/// Reads a document, with the files that came with it.
+///
+/// # Errors
+/// Every [`Flaw`], in the order of the document.
+pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<Flaw>> {
+    let top = object(text)?;
+    let mut flaws = Vec::new();
+    shape::only_known(&top, "", TOP, &mut flaws);
+    let head = Head::read(&top, &mut flaws);
+    let consent = section(&top, "consent", Home::Consent, &mut flaws);
+    let summary = section(&top, "summary", Home::Summary, &mut flaws);
+    let identity = top.contains_key("identity");
+    let identity = identity.then(|| section(&top, "identity", Home::Identity, &mut flaws));
+    let files = self::files(&top, files, &mut flaws);
+    if summary.get("need").is_none() {
+        flaws.push(Flaw::new("/summary/need", What::Missing));
+    }
+    let identity_allowed = consent::check(&consent, head.to.as_ref(), now, &mut flaws);
+    if let Some(identity) = &identity {
+        consent::check_identity(&consent, identity_allowed, &mut flaws);
+        shape::repeats_identity(&summary, identity, &mut flaws);
+    }
+    consent::check_files(&consent, identity_allowed, &files, &mut flaws);
+    if head.kind == Some(Kind::Notice) && (identity.is_some() || !files.is_empty()) {
+        flaws.push(Flaw::new("/kind", What::NoticeIsCodedOnly));
+    }
+    match head.whole() {
+        Some(head) if flaws.is_empty() => Ok(Document {
+            to: head.to,
+            kind: head.kind,
+            category: head.category,
+            service: head.service,
+            urgency: head.urgency,
+            jurisdiction: head.jurisdiction,
+            expires_days: head.expires_days,
+            identity_allowed,
+            consent,
+            summary,
+            identity,
+            files,
+        }),
+        Some(_) | None => Err(flaws),
+    }
+}
+
+/// Reads the detail of an act: an object of fields that belong there.
+///
+/// # Errors
+/// Every [`Flaw`].
+pub fn read_part(text: &[u8], home: Home) -> Result<Map<String, Value>, Vec<Flaw>> {
+    let top = object(text)?;
+    let mut flaws = Vec::new();
+    shape::check_object(&top, "", home, &mut flaws);
+    if flaws.is_empty() { Ok(top) } else { Err(flaws) }
+}
+
+fn object(text: &[u8]) -> Result<Map<String, Value>, Vec<Flaw>> {
+    if text.len() > DOCUMENT_BYTES_MAX {
+        return Err(vec![Flaw::new("", What::TooLarge { limit: DOCUMENT_BYTES_MAX })]);
+    }
+    match json::read(text) {
+        Ok(Value::Object(top)) => Ok(top),
+        Ok(_) => Err(vec![Flaw::new("", What::Form { expected: "an object" })]),
+        Err(not_json) => Err(vec![Flaw::new("", not_json)]),
+    }
+}
+
+/// What the header will say, as far as it could be read.
+#[derive(Default)]
+struct Head {
+    to: Option<AgencyId>,
+    kind: Option<Kind>,
+    category: Option<Code>,
+    service: Option<Code>,
+    urgency: Option<Urgency>,
+    jurisdiction: Option<Jurisdiction>,
+    expires_days: Option<u64>,
+}
+
+struct WholeHead {
+    to: AgencyId,
+    kind: Kind,
+    category: Code,
+    service: Code,
+    urgency: Urgency,
+    jurisdiction: Jurisdiction,
+    expires_days: u64,
+}
+
+impl Head {
+    fn read(top: &Map<String, Value>, flaws: &mut Vec<Flaw>) -> Self {
+        let mut text = |name: &'static str| match top.get(name) {
+            None => {
+                flaws.push(Flaw::new(&format!("/{name}"), What::Missing));
+                None
+            }
+            Some(Value::String(text)) => Some((name, text.as_str())),
+            Some(_) => {
+                flaws.push(Flaw::new(&format!("/{name}"), What::Form { expected: "a text" }));
+                None
+            }
+        };
+        let (to, category, service) = (text("to"), text("category"), text("service"));
+        let (urgency, jurisdiction) = (text("urgency"), text("jurisdiction"));
+        let kind = top.get("kind").map_or(Some(("kind", "referral")), |_| text("kind"));
+        let code = |text: &str| Code::parse(text, "code").ok();
+        Self {
+            to: parsed(to, "an agency id like ae.dfwac", |text| AgencyId::parse(text, "to").ok(), flaws),
+            kind: chosen(kind, KINDS, flaws).and_then(|place| Kind::ALL.get(place).copied()),
+            category: parsed(category, "a code like trafficking", code, flaws),
+            service: parsed(service, "a code like shelter", code, flaws),
+            urgency: chosen(urgency, URGENCIES, flaws).and_then(|place| Urgency::ALL.get(place).copied()),
+            jurisdiction: parsed(
+                jurisdiction,
+                "a country like JO or a division like AE-RK",
+                |text| Jurisdiction::parse(text, "jurisdiction").ok(),
+                flaws,
+            ),
+            expires_days: expires_days(top, flaws),
+        }
+    }
+
+    fn whole(self) -> Option<WholeHead> {
+        Some(WholeHead {
+            to: self.to?,
+            kind: self.kind?,
+            category: self.category?,
+            service: self.service?,
+            urgency: self.urgency?,
+            jurisdiction: self.jurisdiction?,
+            expires_days: self.expires_days?,
+        })
+    }
+}
+
+fn parsed<T>(
+    found: Option<(&'static str, &str)>,
+    expected: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+    flaws: &mut Vec<Flaw>,
+) -> Option<T> {
+    let (name, text) = found?;
+    let value = parse(text);
+    if value.is_none() {
+        flaws.push(Flaw::new(&format!("/{name}"), What::Form { expected }));
+    }
+    value
+}
+
+/// The place of a word in a list.
+fn chosen(found: Option<(&'static str, &str)>, list: lists::List, flaws: &mut Vec<Flaw>) -> Option<usize> {
+    let (name, text) = found?;
+    let place = list.iter().position(|one| *one == text);
+    if place.is_none() {
+        let nearest = payload::nearest(text, list.iter().copied());
+        flaws.push(Flaw::new(&format!("/{name}"), What::NotInList { list, nearest }));
+    }
+    place
+}
+
+fn expires_days(top: &Map<String, Value>, flaws: &mut Vec<Flaw>) -> Option<u64> {
+    let Some(value) = top.get("expires_days") else {
+        return Some(EXPIRES_DAYS_DEFAULT);
+    };
+    let days = value.as_u64().filter(|days| (1..=EXPIRES_DAYS_MAX).contains(days));
+    if days.is_none() {
+        flaws.push(Flaw::new("/expires_days", What::Form { expected: "a whole number from 1 to 90" }));
+    }
+    days
+}
+
+fn section(
+    top: &Map<String, Value>,
+    name: &'static str,
+    home: Home,
+    flaws: &mut Vec<Flaw>,
+) -> Map<String, Value> {
+    let pointer = format!("/{name}");
+    match top.get(name) {
+        Some(Value::Object(section)) => {
+            shape::check_object(section, &pointer, home, flaws);
+            section.clone()
+        }
+        Some(_) => {
+            flaws.push(Flaw::new(&pointer, What::Form { expected: "an object" }));
+            Map::new()
+        }
+        None => {
+            flaws.push(Flaw::new(&pointer, What::Missing));
+            Map::new()
+        }
+    }
+}
+
+/// Joins what the document says of its files with the files that came. A file that it does not list
+/// goes with it all the same.
+fn files(top: &Map<String, Value>, mut came: Vec<File>, flaws: &mut Vec<Flaw>) -> Vec<File> {
+    let listed = match top.get("attachments") {
+        None => &[][..],
+        Some(Value::Array(listed)) => listed.as_slice(),
+        Some(_) => {
+            flaws.push(Flaw::new("/attachments", What::Form { expected: "a list of objects" }));
+            &[]
+        }
+    };
+    for (place, one) in listed.iter().enumerate() {
+        let pointer = format!("/attachments/{place}");
+        let Value::Object(one) = one else {
+            flaws.push(Flaw::new(&pointer, What::Form { expected: "an object" }));
+            continue;
+        };
+        shape::only_known(one, &pointer, ATTACHMENT, flaws);
+        let Some(name) = one.get("file").and_then(Value::as_str) else {
+            flaws.push(Flaw::new(&format!("{pointer}/file"), What::Missing));
+            continue;
+        };
+        let Some(file) = came.iter_mut().find(|file| file.name == base_name(name)) else {
+            flaws.push(Flaw::new(&format!("{pointer}/file"), What::FileMissing));
+            continue;
+        };
+        describe(file, one, &pointer, flaws);
+    }
+    if came.len() > ATTACHMENTS_MAX {
+        flaws.push(Flaw::new("/attachments", What::TooMany { limit: ATTACHMENTS_MAX }));
+    }
+    for file in &mut came {
+        if file.media_type.is_empty() {
+            media_type(&file.name).clone_into(&mut file.media_type);
+        }
+    }
+    came
+}
+
+fn describe(file: &mut File, listed: &Map<String, Value>, pointer: &str, flaws: &mut Vec<Flaw>) {
+    match listed.get("media_type") {
+        None => {}
+        Some(Value::String(text)) if is_media_type(text) => file.media_type.clone_from(text),
+        Some(_) => {
+            let expected = "a media type like application/pdf";
+            flaws.push(Flaw::new(&format!("{pointer}/media_type"), What::Form { expected }));
+        }
+    }
+    match listed.get("contains_identity") {
+        None => {}
+        Some(Value::Bool(contains)) => file.contains_identity = *contains,
+        Some(_) => {
+            let expected = "true or false";
+            flaws.push(Flaw::new(&format!("{pointer}/contains_identity"), What::Form { expected }));
+        }
+    }
+}
+
+fn is_media_type(text: &str) -> bool {
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    text.len() <= 127 && text.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
+}
+
+/// The day of a moment, UTC, as `YYYY-MM-DD`.
+#[must_use]
+pub fn day_of(at: TimeMs) -> String {
+    consent::today(at)
+}
+
+/// A file's name without its folder.
+#[must_use]
+pub fn base_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// What a file probably is, by its name.
+#[must_use]
+pub fn media_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    match extension.as_deref() {
+        Some("pdf") => "application/pdf",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("png") => "image/png",
+        Some("txt") => "text/plain",
+        Some("json") => "application/json",
+        Some("docx") => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        Some("odt") => "application/vnd.oasis.opendocument.text",
+        Some("mp3") => "audio/mpeg",
+        Some("m4a") => "audio/mp4",
+        Some(_) | None => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

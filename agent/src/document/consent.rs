@@ -1,0 +1,108 @@
+//! What a referral rests on: whether her consent, or what stands in its place, carries what the
+//! document sends. Not here: what an agreement allows (`proto::agreement`).
+
+use proto::ids::{AgencyId, TimeMs};
+use serde_json::{Map, Value};
+
+use super::{File, Flaw, What};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Checks the consent by itself; says whether identity may travel.
+pub(super) fn check(
+    consent: &Map<String, Value>,
+    to: Option<&AgencyId>,
+    now: TimeMs,
+    flaws: &mut Vec<Flaw>,
+) -> bool {
+    let mut flaw = |field: &str, what| flaws.push(Flaw::new(&format!("/consent/{field}"), what));
+    if !consent.contains_key("identity_allowed") {
+        flaw("identity_allowed", What::Missing);
+    }
+    let is = |field: &str, value: bool| consent.get(field) == Some(&Value::Bool(value));
+    let basis = consent.get("basis").and_then(Value::as_str);
+    for field in needed(basis) {
+        let holds = consent.get(*field).is_some_and(|value| *value != Value::Bool(false));
+        if !holds {
+            flaw(field, What::BasisNeeds { field });
+        }
+    }
+    match basis {
+        None => flaw("basis", What::Missing),
+        Some("guardian_consent_child_assent") if is("guardian_suspected", true) => {
+            flaw("guardian_suspected", What::GuardianSuspected);
+        }
+        Some("informed_consent_adult" | "guardian_consent_child_assent") if is("con_Consent", false) => {
+            flaw("con_Consent", What::NoConsent);
+        }
+        Some("duty_to_notify_no_identity") if is("identity_allowed", true) => {
+            flaw("identity_allowed", What::IdentityNotAllowed);
+        }
+        Some(_) => {}
+    }
+    if let (Some(Value::Array(agencies)), Some(to)) = (consent.get("agencies"), to)
+        && !agencies.iter().any(|agency| agency.as_str() == Some(to.as_str()))
+    {
+        flaw("agencies", What::NotConsentedTo);
+    }
+    if let Some(until) = consent.get("until").and_then(Value::as_str)
+        && until < today(now).as_str()
+    {
+        flaw("until", What::ConsentEnded);
+    }
+    is("identity_allowed", true)
+}
+
+/// What a basis must be accompanied by.
+fn needed(basis: Option<&str>) -> &'static [&'static str] {
+    match basis {
+        Some("guardian_consent_child_assent") => &["child_assent"],
+        Some("best_interests_of_the_child") => &["decided_by"],
+        Some("vital_interest_override") => &["justification", "approved_by"],
+        Some(_) | None => &[],
+    }
+}
+
+/// Checks that the identity may go with it.
+pub(super) fn check_identity(consent: &Map<String, Value>, allowed: bool, flaws: &mut Vec<Flaw>) {
+    if !allowed || !covers(consent, "identity") {
+        flaws.push(Flaw::new("/identity", What::IdentityNotAllowed));
+    }
+}
+
+/// Checks that the files may go with it.
+pub(super) fn check_files(
+    consent: &Map<String, Value>,
+    allowed: bool,
+    files: &[File],
+    flaws: &mut Vec<Flaw>,
+) {
+    let telling = files.iter().any(|file| file.contains_identity);
+    let barred = (telling && !allowed) || (!files.is_empty() && !covers(consent, "attachments"));
+    if barred {
+        flaws.push(Flaw::new("/attachments", What::IdentityNotAllowed));
+    }
+}
+
+/// Whether a list of what she consents to share, if there is one, holds something.
+fn covers(consent: &Map<String, Value>, data: &str) -> bool {
+    match consent.get("data") {
+        Some(Value::Array(list)) => list.iter().any(|one| one.as_str() == Some(data)),
+        Some(_) | None => true,
+    }
+}
+
+/// The day of a moment, UTC, as `YYYY-MM-DD`. Source: the civil calendar from days, by Howard
+/// Hinnant ("chrono-Compatible Low-Level Date Algorithms", civil_from_days).
+pub(super) fn today(now: TimeMs) -> String {
+    let days = now.0 / DAY_MS + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}

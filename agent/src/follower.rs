@@ -1,0 +1,173 @@
+//! Following the logs: what they offer is taken only when it is signed, whole, and goes on from what
+//! was seen before. Pure: fetching is the link's. Not here: the directory's rules
+//! (`proto::directory`).
+
+use std::collections::BTreeMap;
+
+use proto::{
+    Malformed,
+    digest::Digest,
+    directory::{
+        PublicKeyOf,
+        replica::{Replica, Unlawful},
+    },
+    ids::AgencyId,
+    log::{
+        Unproven,
+        checkpoint::Checkpoint,
+        note::{SignedNote, VerifierKey},
+    },
+    wire,
+};
+use thiserror::Error;
+
+use crate::network::Network;
+
+/// Why what a log offers is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotFollowed {
+    /// The checkpoint is not the log's.
+    #[error("the checkpoint is not signed by the log: {0}")]
+    NotSigned(Unproven),
+    /// Not of its form.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// It does not go on from what was seen before.
+    #[error("the log is not the one that was seen before: {0}")]
+    Fork(Unproven),
+    /// Entries are missing or out of order.
+    #[error("entry {0} of the directory did not come in its turn")]
+    Gap(u64),
+    /// An entry that the rules refuse.
+    #[error("entry {index} of the directory is refused: {unlawful}")]
+    Unlawful {
+        /// Which.
+        index: u64,
+        /// Why.
+        unlawful: Unlawful,
+    },
+    /// The directory is of another network.
+    #[error("the directory is of another network than network.toml")]
+    OtherNetwork,
+}
+
+impl NotFollowed {
+    /// Whether people must look before anything more is sealed.
+    #[must_use]
+    pub const fn is_alarm(&self) -> bool {
+        match self {
+            Self::Fork(_) | Self::Unlawful { .. } | Self::OtherNetwork => true,
+            Self::NotSigned(_) | Self::Malformed(_) | Self::Gap(_) => false,
+        }
+    }
+}
+
+/// Reads a checkpoint that a log signed.
+///
+/// # Errors
+/// [`NotFollowed::NotSigned`] or [`NotFollowed::Malformed`].
+pub fn open(note: &str, log: &VerifierKey) -> Result<(SignedNote, Checkpoint), NotFollowed> {
+    let note = SignedNote::parse(note)?;
+    let checkpoint = Checkpoint::open(&note, log).map_err(NotFollowed::NotSigned)?;
+    Ok((note, checkpoint))
+}
+
+/// A note with the log's own line only: the cosignatures of others are not ours to keep.
+#[must_use]
+pub fn bare(note: &SignedNote, log: &VerifierKey) -> SignedNote {
+    let mut lines = note.lines().iter();
+    let own = lines.find(|line| line.id() == log.id() && line.name() == log.name().as_str());
+    let bare = own.and_then(|line| SignedNote::new(note.text().to_owned(), line.clone()).ok());
+    bare.unwrap_or_else(|| note.clone())
+}
+
+/// The hashes of a proof.
+///
+/// # Errors
+/// [`NotFollowed::Malformed`].
+pub fn hashes(path: &[u8]) -> Result<Vec<Digest>, NotFollowed> {
+    Ok(path.chunks(32).map(|bytes| Digest::parse(bytes, "path")).collect::<Result<_, _>>()?)
+}
+
+/// Checks that one of two checkpoints of a log is the beginning of the other.
+///
+/// # Errors
+/// [`NotFollowed::Fork`].
+pub fn consistent(one: &Checkpoint, other: &Checkpoint, path: &[Digest]) -> Result<(), NotFollowed> {
+    let (older, newer) = if one.size <= other.size { (one, other) } else { (other, one) };
+    newer.extends(older, path).map_err(NotFollowed::Fork)
+}
+
+/// The texts of agreements that must be fetched before entries are taken.
+///
+/// # Errors
+/// [`NotFollowed::Malformed`].
+pub fn texts_needed(
+    replica: &Replica,
+    leaves: &[Vec<u8>],
+    me: &AgencyId,
+) -> Result<Vec<Digest>, NotFollowed> {
+    let mut needed = Vec::new();
+    for leaf in leaves {
+        if let Some(digest) = replica.text_needed(leaf, me)?
+            && !needed.contains(&digest)
+        {
+            needed.push(digest);
+        }
+    }
+    Ok(needed)
+}
+
+/// An entry that was taken, and the text that had to be supplied before it.
+#[derive(Clone, PartialEq)]
+pub struct Taken {
+    /// Of the agreement that the entry is about.
+    pub text: Option<wire::SignedObject>,
+    /// The entry.
+    pub leaf: Vec<u8>,
+}
+
+/// Takes entries up to a checkpoint: all of them, or none when one of them, or their root, is not as
+/// it must be.
+///
+/// # Errors
+/// [`NotFollowed`].
+pub fn follow(
+    replica: &Replica,
+    leaves: Vec<Vec<u8>>,
+    texts: &BTreeMap<Digest, wire::SignedObject>,
+    (network, me): (&Network, &AgencyId),
+    checkpoint: &Checkpoint,
+) -> Result<Vec<Taken>, NotFollowed> {
+    let mut next = replica.clone();
+    let mut taken = Vec::with_capacity(leaves.len());
+    for leaf in leaves {
+        let index = next.log().size();
+        let text = next.text_needed(&leaf, me)?.and_then(|digest| texts.get(&digest)).cloned();
+        if let Some(text) = &text {
+            next.supply(text.clone())?;
+        }
+        next.take(leaf.clone()).map_err(|unlawful| NotFollowed::Unlawful { index, unlawful })?;
+        taken.push(Taken { text, leaf });
+    }
+    if next.log().size() != checkpoint.size {
+        return Err(NotFollowed::Gap(next.log().size()));
+    }
+    if next.log().root() != checkpoint.root {
+        return Err(NotFollowed::Fork(Unproven::RootMismatch));
+    }
+    let names = next.directory().network().map(|names| {
+        names.network == network.name
+            && names.evidence_origin.key_name() == network.evidence.name()
+            && names.directory_origin.key_name() == network.directory.name()
+    });
+    if names == Some(false) { Err(NotFollowed::OtherNetwork) } else { Ok(taken) }
+}
+
+/// A key of this agency that the directory holds and that it did not publish.
+#[must_use]
+pub fn foreign_key(replica: &Replica, me: &AgencyId, published: &[PublicKeyOf]) -> Option<String> {
+    let keys = replica.directory().agency(me).map(|agency| agency.keys.as_slice()).unwrap_or_default();
+    let standing = keys.iter().filter(|key| key.revoked_at.is_none());
+    standing.filter(|key| !published.contains(&key.key)).map(|key| key.id.to_string()).next()
+}

@@ -1,0 +1,153 @@
+//! This agency as a witness of both logs: it shows what it saw last, checks that what it is shown goes
+//! on from there, and cosigns that. Not here: the proofs themselves (`proto::log`).
+
+use std::sync::Arc;
+
+use proto::{
+    directory::KeyPurpose,
+    log::{
+        Unproven,
+        checkpoint::Checkpoint,
+        cosignature::{CosignedAt, cosign},
+        note::{KeyName, SignedNote, VerifierKey},
+    },
+    wire,
+};
+use tokio::time::{MissedTickBehavior, interval};
+use tonic::{Code, transport::Channel};
+
+use super::{Broken, WITNESS_EVERY};
+use crate::{
+    clock,
+    follower::{self, NotFollowed},
+    gateway::{log_client::LogClient, witness_client::WitnessClient},
+    office::Office,
+    records::{self, record},
+    store::{Claim, Entry},
+};
+
+pub(super) async fn run(office: &Arc<Office>, channel: &Channel) -> Broken {
+    let mut every = interval(WITNESS_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        for round in [evidence(office, channel).await, directory(office, channel).await] {
+            if let Err(broken) = round {
+                return broken;
+            }
+        }
+    }
+}
+
+/// The first message of a session.
+pub(super) async fn report(office: &Arc<Office>, channel: &Channel) -> Result<(), Broken> {
+    evidence(office, channel).await?;
+    directory(office, channel).await
+}
+
+/// Of the evidence log nothing is here but checkpoints.
+async fn evidence(office: &Office, channel: &Channel) -> Result<(), Broken> {
+    let log = &office.network.evidence;
+    let seen = office.store.read(|state| state.evidence_seen().cloned());
+    let Some(answer) = show(office, channel, wire::LogName::Evidence, seen.as_ref()).await? else {
+        return Ok(());
+    };
+    let (note, offered) = follower::open(&answer.checkpoint, log)?;
+    let before = seen.as_ref().map(|seen| open_seen(seen, log)).transpose()?;
+    if let Some(before) = &before {
+        let goes_on = if offered.size >= before.size {
+            follower::consistent(before, &offered, &follower::hashes(&answer.consistency)?)
+        } else {
+            older(channel, &offered, before).await?
+        };
+        if let Err(why) = goes_on {
+            let detail = format!("evidence log: {why}; seen at {}", before.size);
+            office.alarm(records::AlarmKind::Fork, None, detail).await?;
+            return Ok(());
+        }
+    }
+    if before.is_none_or(|before| offered.size > before.size) {
+        let seen = records::Seen {
+            log: wire::LogName::Evidence.into(),
+            checkpoint: follower::bare(&note, log).to_string(),
+        };
+        let record = records::Record { at_ms: clock::now().0, record: Some(record::Record::Seen(seen)) };
+        office.store.append(vec![Entry::new(record)], Claim::Reserved).await?;
+        // Cosigned once it is durable: a witness never signs what it might forget.
+        show(office, channel, wire::LogName::Evidence, Some(&note)).await?;
+    }
+    Ok(())
+}
+
+/// Of the directory log everything is here; what it offers beyond is taken by following it.
+async fn directory(office: &Office, channel: &Channel) -> Result<(), Broken> {
+    let seen = office.store.read(|state| state.directory_seen().cloned());
+    show(office, channel, wire::LogName::Directory, seen.as_ref()).await.map(|_| ())
+}
+
+/// An older checkpoint is no shrinking log, if it is the beginning of what was seen.
+async fn older(
+    channel: &Channel,
+    offered: &Checkpoint,
+    before: &Checkpoint,
+) -> Result<Result<(), NotFollowed>, Broken> {
+    let mut client = LogClient::new(channel.clone());
+    let request = wire::GetConsistencyRequest {
+        log: wire::LogName::Evidence.into(),
+        old_size: offered.size,
+        new_size: before.size,
+    };
+    match client.get_consistency(request).await {
+        Ok(answer) => {
+            let path = follower::hashes(&answer.into_inner().path)?;
+            Ok(follower::consistent(offered, before, &path))
+        }
+        // It was signed and answered, and is published a little later.
+        Err(status) if status.code() == Code::NotFound => Ok(Ok(())),
+        Err(status) if status.code() == Code::InvalidArgument => Ok(Err(NotFollowed::Fork(Unproven::Shrunk))),
+        Err(status) => Err(Broken::Call { call: "GetConsistency", status: Box::new(status) }),
+    }
+}
+
+/// Shows a checkpoint with our cosignature, and hears the latest; nothing while a log is empty.
+async fn show(
+    office: &Office,
+    channel: &Channel,
+    log: wire::LogName,
+    seen: Option<&SignedNote>,
+) -> Result<Option<wire::WitnessAnswer>, Broken> {
+    let key = match log {
+        wire::LogName::Evidence | wire::LogName::Unspecified => &office.network.evidence,
+        wire::LogName::Directory => &office.network.directory,
+    };
+    let cosignatures = match seen {
+        Some(note) => cosignature(office, &open_seen(note, key)?),
+        None => String::new(),
+    };
+    let checkpoint = seen.map(|note| follower::bare(note, key).to_string()).unwrap_or_default();
+    let report = wire::WitnessReport { log: log.into(), checkpoint, cosignatures };
+    match WitnessClient::new(channel.clone()).report(report).await {
+        Ok(answer) => Ok(Some(answer.into_inner())),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(Broken::Call { call: "Report", status: Box::new(status) }),
+    }
+}
+
+/// Our line over a checkpoint, while our witness key is in force.
+fn cosignature(office: &Office, checkpoint: &Checkpoint) -> String {
+    let now = clock::now();
+    let id = office.keys.witness.public().id();
+    let in_force = office
+        .store
+        .read(|state| state.replica().directory().key_in_force(&office.me, &id, KeyPurpose::Witness, now));
+    let name = KeyName::parse(office.me.as_str(), "name").ok().filter(|_| in_force);
+    let at = CosignedAt::from_unix_s(now.0 / 1000).ok();
+    match name.zip(at) {
+        Some((name, at)) => format!("{}\n", cosign(&name, &office.keys.witness, at, checkpoint)),
+        None => String::new(),
+    }
+}
+
+fn open_seen(note: &SignedNote, log: &VerifierKey) -> Result<Checkpoint, NotFollowed> {
+    Checkpoint::open(note, log).map_err(NotFollowed::NotSigned)
+}

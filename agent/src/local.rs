@@ -1,0 +1,305 @@
+//! The local API on a Unix socket that only the agent's owner can open. Only here is plaintext spoken.
+//! Not here: what is done (`office`).
+
+mod answers;
+mod timeline;
+
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, pin::Pin, sync::Arc};
+
+use proto::{
+    ids::{EnvelopeId, ReferralKey},
+    lifecycle::Act,
+};
+use tokio::{net::UnixListener, sync::mpsc};
+use tokio_stream::{
+    Stream,
+    wrappers::{ReceiverStream, UnixListenerStream},
+};
+use tonic::{Request, Response, Status, transport::Channel};
+
+use crate::{
+    api::{self, agent_server},
+    document::File,
+    link::Line,
+    office::{NotSent, Office, Sent, outbound},
+    store::StoreFault,
+};
+
+/// Most bytes of one call: a document and its files.
+pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a call waits for the directory to be looked at.
+const FRESHEN_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(3);
+/// Most changes that wait for one watcher.
+const WATCH_MAX: usize = 64;
+/// The shortest beginning of a referral's id that is looked for.
+pub const PREFIX_CHARS_MIN: usize = 4;
+
+/// The API.
+#[derive(Clone, Debug)]
+pub struct Local {
+    office: Arc<Office>,
+    line: Line,
+}
+
+impl Local {
+    /// Over an office; `line` is asked for timelines.
+    #[must_use]
+    pub const fn new(office: Arc<Office>, line: Line) -> Self {
+        Self { office, line }
+    }
+
+    /// Serves on a socket, until `stop`.
+    ///
+    /// # Errors
+    /// The operating system's, or the transport's.
+    pub async fn serve(self, listener: UnixListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let service = agent_server::AgentServer::new(self)
+            .max_decoding_message_size(CALL_BYTES_MAX)
+            .max_encoding_message_size(CALL_BYTES_MAX);
+        let incoming = UnixListenerStream::new(listener);
+        let served = tonic::transport::Server::builder()
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, stop)
+            .await;
+        served.map_err(io::Error::other)
+    }
+
+    /// A referral by its id or the beginning of it.
+    fn find(&self, text: &str) -> Result<ReferralKey, Status> {
+        let wanted: String = text.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+        if wanted.len() < PREFIX_CHARS_MIN {
+            return Err(Status::invalid_argument("give at least four characters of the referral's id"));
+        }
+        let begins = |id: &EnvelopeId| id.to_string().replace('-', "").starts_with(&wanted);
+        let mut found: Vec<ReferralKey> = self.office.store.read(|state| {
+            let cases = state.cases().filter(|case| begins(&case.referral.id));
+            cases.map(|case| case.referral.clone()).take(2).collect()
+        });
+        match (found.pop(), found.pop()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => Err(Status::not_found("there is no such referral here")),
+            (Some(_), Some(_)) => {
+                Err(Status::invalid_argument("several referrals begin so: give more of the id"))
+            }
+        }
+    }
+
+    fn sent(sent: Result<Sent, NotSent>) -> Result<Response<api::SendAnswer>, Status> {
+        use api::send_answer::Answer;
+        let answer = match sent {
+            Ok(sent) => Answer::Queued(api::Queued {
+                referral: sent.referral.id.to_string(),
+                reference: Some(sent.referral.to_wire()),
+                envelope: sent.digest.to_string(),
+            }),
+            Err(NotSent::Flawed(flaws)) => Answer::Flaws(answers::flaws(&flaws)),
+            Err(NotSent::Refused { refusal, legal }) => Answer::Refusal(answers::refusal(refusal, &legal)),
+            Err(NotSent::UnknownReferral) => {
+                return Err(Status::not_found(NotSent::UnknownReferral.to_string()));
+            }
+            Err(fault @ (NotSent::NoDirectory | NotSent::Alarmed | NotSent::NotDrafted(_))) => {
+                return Err(Status::failed_precondition(fault.to_string()));
+            }
+            Err(fault @ NotSent::IdempotencyKey) => return Err(Status::invalid_argument(fault.to_string())),
+            Err(NotSent::Store(fault)) => return Err(store_status(&fault)),
+            Err(fault @ NotSent::Randomness) => return Err(Status::internal(fault.to_string())),
+        };
+        Ok(Response::new(api::SendAnswer { answer: Some(answer) }))
+    }
+}
+
+/// Makes the socket, for its owner only.
+///
+/// # Errors
+/// The operating system's; `AddrInUse` when another agent answers on it.
+pub fn listen(path: &Path) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    // What an agent that was killed has left. The folder is its owner's alone, so is the socket
+    // from its first moment.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn store_status(fault: &StoreFault) -> Status {
+    match fault {
+        StoreFault::Full => Status::resource_exhausted(fault.to_string()),
+        StoreFault::TooLarge => Status::invalid_argument(fault.to_string()),
+        StoreFault::InUse
+        | StoreFault::Open(_)
+        | StoreFault::Damaged(_)
+        | StoreFault::NotOurs
+        | StoreFault::LaterVersion
+        | StoreFault::Ended
+        | StoreFault::Randomness
+        | StoreFault::Read(_) => Status::internal(fault.to_string()),
+    }
+}
+
+fn files(files: Vec<api::File>) -> Vec<File> {
+    let file = |file: api::File| File {
+        name: crate::document::base_name(&file.name).to_owned(),
+        media_type: file.media_type,
+        contains_identity: !file.without_identity,
+        content: file.content,
+    };
+    files.into_iter().map(file).collect()
+}
+
+#[tonic::async_trait]
+impl agent_server::Agent for Local {
+    async fn send(&self, request: Request<api::SendRequest>) -> Result<Response<api::SendAnswer>, Status> {
+        let request = request.into_inner();
+        let again = if request.again.is_empty() { None } else { Some(self.find(&request.again)?) };
+        self.office.freshen(FRESHEN_TIME_MAX).await;
+        let request = outbound::SendRequest {
+            document: request.document,
+            files: files(request.files),
+            idempotency_key: request.idempotency_key,
+            unchecked: request.unchecked,
+            again,
+        };
+        Self::sent(self.office.send(request).await)
+    }
+
+    async fn act(&self, request: Request<api::ActRequest>) -> Result<Response<api::SendAnswer>, Status> {
+        let request = request.into_inner();
+        let referral = self.find(&request.referral)?;
+        let act = Act::parse(request.act, "act").map_err(|_| Status::invalid_argument("no such act"))?;
+        if act == Act::Submit {
+            return Err(Status::invalid_argument("another agency is asked with Send and `again`"));
+        }
+        let request = outbound::ActRequest {
+            referral,
+            act,
+            fields: request.detail,
+            files: files(request.files),
+            idempotency_key: request.idempotency_key,
+            unchecked: request.unchecked,
+        };
+        Self::sent(self.office.act(request).await)
+    }
+
+    async fn list_cases(
+        &self,
+        request: Request<api::ListCasesRequest>,
+    ) -> Result<Response<api::ListCasesAnswer>, Status> {
+        let request = request.into_inner();
+        let cases = self.office.store.read(|state| {
+            let me = &self.office.me;
+            let all = state.cases().rev().map(|case| answers::summary(case, me));
+            all.filter(|case| !request.incoming_only || case.incoming)
+                .filter(|case| !request.open_only || answers::is_open(case))
+                .collect()
+        });
+        Ok(Response::new(api::ListCasesAnswer { cases }))
+    }
+
+    async fn show_case(
+        &self,
+        request: Request<api::ShowCaseRequest>,
+    ) -> Result<Response<api::ShowCaseAnswer>, Status> {
+        let referral = self.find(&request.into_inner().referral)?;
+        let office = Arc::clone(&self.office);
+        let shown = tokio::task::spawn_blocking(move || answers::show(&office, &referral)).await;
+        let shown = shown.map_err(|_| store_status(&StoreFault::Ended))?;
+        shown.map(Response::new).map_err(|fault| store_status(&fault))
+    }
+
+    async fn get_timeline(
+        &self,
+        request: Request<api::TimelineRequest>,
+    ) -> Result<Response<api::TimelineAnswer>, Status> {
+        let referral = self.find(&request.into_inner().referral)?;
+        let (receipts, complete) = match timeline::fetch(&self.office, &self.line, &referral).await {
+            Some(receipts) => (receipts, true),
+            None => (self.office.receipts(&referral).map_err(|fault| store_status(&fault))?, false),
+        };
+        let entries = receipts.iter().map(answers::timeline_entry).collect();
+        Ok(Response::new(api::TimelineAnswer { entries, complete }))
+    }
+
+    async fn get_receipts(
+        &self,
+        request: Request<api::ReceiptsRequest>,
+    ) -> Result<Response<api::ReceiptsAnswer>, Status> {
+        let referral = self.find(&request.into_inner().referral)?;
+        let receipts = self.office.receipts(&referral).map_err(|fault| store_status(&fault))?;
+        let receipts = receipts.iter().map(answers::receipt_file).collect();
+        Ok(Response::new(api::ReceiptsAnswer { receipts }))
+    }
+
+    async fn get_status(
+        &self,
+        _: Request<api::StatusRequest>,
+    ) -> Result<Response<api::StatusAnswer>, Status> {
+        Ok(Response::new(answers::status(&self.office)))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<api::CaseSummary, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<api::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let wanted = request.into_inner().referral;
+        let wanted = if wanted.is_empty() { None } else { Some(self.find(&wanted)?) };
+        let (tell, told) = mpsc::channel(WATCH_MAX);
+        tokio::spawn(watch(Arc::clone(&self.office), wanted, tell));
+        Ok(Response::new(Box::pin(ReceiverStream::new(told))))
+    }
+}
+
+/// Tells of each case that has changed since it was told of last; first of all that are wanted.
+async fn watch(
+    office: Arc<Office>,
+    wanted: Option<ReferralKey>,
+    tell: mpsc::Sender<Result<api::CaseSummary, Status>>,
+) {
+    let mut changes = office.store.changes();
+    let mut known = std::collections::BTreeMap::new();
+    let mut first = wanted.is_none();
+    loop {
+        let news: Vec<api::CaseSummary> = office.store.read(|state| {
+            let cases = state.cases().filter(|case| wanted.as_ref().is_none_or(|key| *key == case.referral));
+            cases.map(|case| answers::summary(case, &office.me)).collect()
+        });
+        for summary in news {
+            let is_new = known.get(&summary.referral) != Some(&summary);
+            known.insert(summary.referral.clone(), summary.clone());
+            if is_new && !first && tell.send(Ok(summary)).await.is_err() {
+                return;
+            }
+        }
+        first = false;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = tell.closed() => return,
+        }
+    }
+}
+
+/// A client of the API on a socket.
+///
+/// # Errors
+/// The transport's: nobody answers there.
+pub async fn client(path: &Path) -> Result<api::agent_client::AgentClient<Channel>, tonic::transport::Error> {
+    let path = path.to_owned();
+    let connector = tower::service_fn(move |_: tonic::transport::Uri| {
+        let path = path.clone();
+        async move {
+            Ok::<_, io::Error>(hyper_util::rt::TokioIo::new(tokio::net::UnixStream::connect(path).await?))
+        }
+    });
+    let channel =
+        tonic::transport::Endpoint::from_static("http://agent").connect_with_connector(connector).await?;
+    Ok(api::agent_client::AgentClient::new(channel)
+        .max_decoding_message_size(CALL_BYTES_MAX)
+        .max_encoding_message_size(CALL_BYTES_MAX))
+}

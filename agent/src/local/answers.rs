@@ -1,0 +1,181 @@
+//! What the office knows, in the API's messages. Not here: words for people (`words`).
+
+use std::sync::atomic::Ordering;
+
+use proto::{
+    ids::{AgencyId, ReferralKey},
+    lifecycle::{Act, Status},
+    receipt::Receipt,
+    refusal::Refusal,
+    wire,
+};
+
+use crate::{
+    api,
+    case::{Case, Standing, Step},
+    document,
+    office::{LinkState, Office, outbound::kind_word, show::ShownPart},
+    store::StoreFault,
+};
+
+pub(super) fn flaws(flaws: &[document::Flaw]) -> api::Flaws {
+    let flaw = |flaw: &document::Flaw| api::Flaw {
+        pointer: flaw.pointer.clone(),
+        text_en: flaw.text_en(),
+        text_ar: flaw.text_ar(),
+    };
+    api::Flaws { flaws: flaws.iter().map(flaw).collect() }
+}
+
+/// What the gateway would say.
+pub(super) fn refusal(refusal: Refusal, legal: &[Act]) -> wire::RefusalAnswer {
+    wire::RefusalAnswer {
+        code: refusal.name().to_owned(),
+        number: refusal.number(),
+        field: refusal.field().to_owned(),
+        text_en: refusal.text_en().to_owned(),
+        text_ar: refusal.text_ar().to_owned(),
+        receipt: None,
+        legal_acts: legal.iter().map(|act| act.number()).collect(),
+    }
+}
+
+pub(super) fn summary(case: &Case, me: &AgencyId) -> api::CaseSummary {
+    let waiting = case.steps.iter().filter(|step| step.standing == Standing::Queued).count();
+    let changed = case.steps.iter().map(|step| step.created_at.0).max().unwrap_or(0);
+    let not_opened = case.steps.iter().any(|step| match &step.standing {
+        Standing::Arrived(deliveries) => deliveries.iter().any(|delivery| !delivery.opened),
+        Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn => false,
+    });
+    api::CaseSummary {
+        referral: case.referral.id.to_string(),
+        opened_by: case.referral.opened_by.to_string(),
+        other: case.other(me).to_string(),
+        incoming: case.referral.opened_by != *me,
+        kind: kind_word(case.need.kind).to_owned(),
+        category: case.need.category.to_string(),
+        service: case.need.service.to_string(),
+        jurisdiction: case.need.jurisdiction.to_string(),
+        urgency: case.need.urgency.number(),
+        status: case.status().number(),
+        attempt: case.attempt(),
+        waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+        changed_at_ms: changed,
+        legal_acts: case.legal_acts(me).into_iter().map(Act::number).collect(),
+        not_opened,
+    }
+}
+
+pub(super) fn is_open(case: &api::CaseSummary) -> bool {
+    case.waiting > 0 || Status::parse(case.status, "status").is_ok_and(|status| !status.is_final())
+}
+
+pub(super) fn show(office: &Office, referral: &ReferralKey) -> Result<api::ShowCaseAnswer, StoreFault> {
+    let Some(case) = office.case(referral) else {
+        return Ok(api::ShowCaseAnswer::default());
+    };
+    let steps = case.steps.iter().map(|step| self::step(office, step)).collect::<Result<_, _>>()?;
+    let parts = office.parts(&case)?.into_iter().map(part).collect();
+    Ok(api::ShowCaseAnswer { summary: Some(summary(&case, &office.me)), steps, parts })
+}
+
+fn step(office: &Office, step: &Step) -> Result<api::Step, StoreFault> {
+    let (standing, logged) = match &step.standing {
+        Standing::Queued => (api::Standing::Queued, None),
+        Standing::Taken { logged, .. } => (api::Standing::Taken, Some(logged.index)),
+        Standing::Refused { .. } => (api::Standing::Refused, None),
+        Standing::Withdrawn => (api::Standing::Withdrawn, None),
+        Standing::Arrived(deliveries) => {
+            let opened = deliveries.iter().all(|delivery| delivery.opened);
+            let standing = if opened { api::Standing::Arrived } else { api::Standing::NotOpened };
+            (standing, deliveries.first().map(|delivery| delivery.logged.index))
+        }
+    };
+    Ok(api::Step {
+        envelope: step.digest.to_string(),
+        from: step.from.to_string(),
+        to: step.to.to_string(),
+        act: step.act.number(),
+        reason: step.reason.map_or(0, proto::ids::ReasonClass::number),
+        attempt: step.attempt,
+        created_at_ms: step.created_at.0,
+        standing: standing.into(),
+        refusal: office.refusal(step)?,
+        evidence: logged.map_or(0, |index| index.saturating_add(1)),
+    })
+}
+
+fn part(shown: ShownPart) -> api::Part {
+    let head = api::Part {
+        envelope: shown.envelope.to_string(),
+        part_id: shown.part_id,
+        class: shown.class.number(),
+        ..api::Part::default()
+    };
+    match shown.content {
+        Ok(part) => api::Part {
+            media_type: part.media_type,
+            file_name: part.file_name,
+            content: part.content,
+            ..head
+        },
+        Err(why) => api::Part { not_opened: why.to_string(), ..head },
+    }
+}
+
+pub(super) fn timeline_entry(receipt: &Receipt) -> api::TimelineEntry {
+    let record = receipt.record();
+    let what = &record.what;
+    let text = |agency: &Option<AgencyId>| agency.as_ref().map_or_else(String::new, ToString::to_string);
+    api::TimelineEntry {
+        index: record.place.index,
+        time_ms: record.place.time.0,
+        event: what.event.number(),
+        sender: text(&what.sender),
+        recipient: text(&what.recipient),
+        attempt: what.attempt,
+        act: what.act.map_or(0, Act::number),
+        reason: what.reason.map_or(0, proto::ids::ReasonClass::number),
+        status: what.status.map_or(0, Status::number),
+        refusal: what.refusal.map_or(0, |(refusal, _)| refusal.number()),
+    }
+}
+
+pub(super) fn receipt_file(receipt: &Receipt) -> api::ReceiptFile {
+    let record = receipt.record();
+    api::ReceiptFile {
+        index: record.place.index,
+        event: record.what.event.number(),
+        time_ms: record.place.time.0,
+        file: receipt.to_file(),
+    }
+}
+
+pub(super) fn status(office: &Office) -> api::StatusAnswer {
+    let (connected, why, since) = match office.link.borrow().clone() {
+        LinkState::Up { since } => (true, String::new(), since),
+        LinkState::Down { why, since } => (false, why.unwrap_or_default(), since),
+    };
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    office.store.read(|state| {
+        let alarm = |alarm: &crate::state::Alarm| api::Alarm {
+            kind: alarm.kind.as_str_name().to_owned(),
+            detail: alarm.detail.clone(),
+            envelope: alarm.about.map_or_else(String::new, |digest| digest.to_string()),
+            at_ms: alarm.at_ms,
+        };
+        api::StatusAnswer {
+            agency: office.me.to_string(),
+            network: office.network.name.to_string(),
+            connected,
+            why,
+            since_ms: since.0,
+            waiting: count(state.queue().len()),
+            cases: count(state.cases().count()),
+            directory_size: state.replica().log().size(),
+            certificate_ends_at_s: office.certificate_ends_at_s.load(Ordering::Relaxed),
+            may_seal: state.may_seal(),
+            alarms: state.alarms().iter().map(alarm).collect(),
+        }
+    })
+}

@@ -1,0 +1,244 @@
+//! The office: decides what to write down, from what the agency asks and what the gateway says. Every
+//! way in ends in the store before it is answered. Not here: the connection (`link`), the local API
+//! (`local`).
+
+pub mod inbound;
+pub mod outbound;
+pub mod show;
+
+use std::sync::atomic::AtomicU64;
+
+use prost::Message as _;
+use proto::{
+    digest::Digest,
+    directory::PublicKeyOf,
+    ids::{AgencyId, EnvelopeId, ReferralKey, TimeMs},
+    log::policy::Policy,
+    refusal::Refusal,
+    wire,
+};
+use thiserror::Error;
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::{
+    case::Case,
+    clock,
+    document::Flaw,
+    draft::{Drafted, NotDrafted},
+    keys::Keys,
+    network::Network,
+    randomness,
+    records::{self, record},
+    state::State,
+    store::{Claim, Entry, Place, Store, StoreFault},
+};
+
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+/// How the link to the gateway stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not connected; why, for people, and since when.
+    Down {
+        /// What failed last; nothing before the first try.
+        why: Option<String>,
+        /// Since when.
+        since: TimeMs,
+    },
+    /// Connected.
+    Up {
+        /// Since when.
+        since: TimeMs,
+    },
+}
+
+/// What everything else works with.
+pub struct Office {
+    /// The agency.
+    pub me: AgencyId,
+    /// Its keys.
+    pub keys: Keys,
+    /// The network.
+    pub network: Network,
+    /// What receipts must rest on.
+    pub policy: Policy,
+    /// What it knows.
+    pub store: Store<State>,
+    /// How the link stands.
+    pub link: watch::Sender<LinkState>,
+    /// Asks the link to look at the directory now.
+    pub look: Notify,
+    /// Counts the times that the link has looked.
+    pub looked: watch::Sender<u64>,
+    /// When the certificate that is used ends: Unix seconds; 0 before the first connection.
+    pub certificate_ends_at_s: AtomicU64,
+    published: Vec<PublicKeyOf>,
+    /// One at a time makes envelopes: each must follow the one before it.
+    pen: Mutex<()>,
+}
+
+impl std::fmt::Debug for Office {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Office({})", self.me)
+    }
+}
+
+/// Why nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotSent {
+    /// The document is flawed.
+    #[error("the document has {} flaws", .0.len())]
+    Flawed(Vec<Flaw>),
+    /// The rules would refuse it.
+    #[error("{refusal}")]
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// What would be legal now.
+        legal: Vec<proto::lifecycle::Act>,
+    },
+    /// There is no envelope.
+    #[error(transparent)]
+    NotDrafted(NotDrafted),
+    /// The directory has not come yet.
+    #[error("the directory has not come yet: connect to the gateway first")]
+    NoDirectory,
+    /// An alarm stands.
+    #[error("an alarm stands: nothing is sealed until people have looked at `agent status`")]
+    Alarmed,
+    /// No such referral here.
+    #[error("there is no such referral here")]
+    UnknownReferral,
+    /// An idempotency key that is too long.
+    #[error("the idempotency key is longer than {IDEMPOTENCY_KEY_BYTES_MAX} bytes")]
+    IdempotencyKey,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness; try again")]
+    Randomness,
+}
+
+impl From<NotDrafted> for NotSent {
+    fn from(not_drafted: NotDrafted) -> Self {
+        Self::NotDrafted(not_drafted)
+    }
+}
+
+impl From<Refusal> for NotSent {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { refusal, legal: Vec::new() }
+    }
+}
+
+/// An envelope that was written down: it will be pushed until it is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Its referral.
+    pub referral: ReferralKey,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its id.
+    pub envelope_id: EnvelopeId,
+}
+
+impl Office {
+    /// An office over an agency's own things.
+    #[must_use]
+    pub fn new(me: AgencyId, keys: Keys, network: Network, policy: Policy, store: Store<State>) -> Self {
+        let published = keys.published();
+        let down = LinkState::Down { why: None, since: clock::now() };
+        Self {
+            me,
+            keys,
+            network,
+            policy,
+            store,
+            link: watch::Sender::new(down),
+            look: Notify::new(),
+            looked: watch::Sender::new(0),
+            certificate_ends_at_s: AtomicU64::new(0),
+            published,
+            pen: Mutex::new(()),
+        }
+    }
+
+    /// The keys that the directory should hold for this agency.
+    #[must_use]
+    pub fn published(&self) -> &[PublicKeyOf] {
+        &self.published
+    }
+
+    /// A case.
+    #[must_use]
+    pub fn case(&self, referral: &ReferralKey) -> Option<Case> {
+        self.store.read(|state| state.case(referral).cloned())
+    }
+
+    /// Writes down something that must not happen, and says it loudly.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub async fn alarm(
+        &self,
+        kind: records::AlarmKind,
+        about: Option<Digest>,
+        detail: String,
+    ) -> Result<(), StoreFault> {
+        tracing::error!(kind = kind.as_str_name(), about = ?about, %detail, "ALARM");
+        let stands = self.store.read(|state| {
+            state
+                .alarms()
+                .iter()
+                .any(|there| (there.kind, there.about, &there.detail) == (kind, about, &detail))
+        });
+        if stands {
+            return Ok(());
+        }
+        let about = about.map_or_else(Vec::new, Digest::to_vec);
+        let alarm = records::Alarm { kind: kind.into(), about, detail };
+        self.write(vec![entry(record::Record::Alarm(alarm), None)], Claim::Reserved).await.map(|_| ())
+    }
+
+    async fn write(&self, entries: Vec<Entry>, claim: Claim) -> Result<Vec<Place>, StoreFault> {
+        self.store.append(entries, claim).await
+    }
+
+    async fn queue(&self, drafted: Drafted, idempotency_key: &str) -> Result<Sent, StoreFault> {
+        let (queued, body) = drafted.record(idempotency_key);
+        let entry = entry(record::Record::Queued(queued), Some(body.encode_to_vec()));
+        self.write(vec![entry], Claim::Ordinary).await?;
+        Ok(Sent {
+            referral: drafted.header.referral,
+            digest: drafted.digest,
+            envelope_id: drafted.header.envelope_id,
+        })
+    }
+
+    /// Waits until the link has looked at the directory again, when there is a link.
+    pub async fn freshen(&self, at_most: std::time::Duration) {
+        if !matches!(*self.link.borrow(), LinkState::Up { .. }) {
+            return;
+        }
+        let mut looked = self.looked.subscribe();
+        looked.mark_unchanged();
+        self.look.notify_one();
+        // Without an answer what is here must do.
+        drop(tokio::time::timeout(at_most, looked.changed()).await);
+    }
+}
+
+fn entry(record: record::Record, body: Option<Vec<u8>>) -> Entry {
+    Entry { record: records::Record { at_ms: clock::now().0, record: Some(record) }, body }
+}
+
+fn new_id(now: TimeMs) -> Result<EnvelopeId, NotSent> {
+    Ok(EnvelopeId::new(now, randomness::bytes().map_err(|_| NotSent::Randomness)?))
+}
+
+/// A refusal's number as the wire has it.
+pub(crate) fn refusal_of(answer: &wire::RefusalAnswer) -> Option<Refusal> {
+    Refusal::from_number(answer.number)
+}

@@ -1,0 +1,454 @@
+//! What goes out: referrals and acts are made into envelopes and written down; the gateway's answers
+//! to them are verified and written down. Not here: pushing (`link::outbox`).
+
+use std::time::Duration;
+
+use prost::Message as _;
+use proto::{
+    agreement::Disclosure,
+    digest::Digest,
+    header::Header,
+    ids::{Addressing, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
+    lifecycle::Act,
+    payload::{Home, class_of_outcome, class_of_reason, lists},
+    refusal::{Class, Refusal},
+    wire,
+};
+use serde_json::{Map, Value, json};
+
+use super::{IDEMPOTENCY_KEY_BYTES_MAX, NotSent, Office, Sent, entry, new_id, refusal_of};
+use crate::{
+    case::{Case, Need},
+    clock,
+    document::{self, Document, File, Flaw, What},
+    draft::{self, PlainPart},
+    proof::{self, About},
+    records::{self, record},
+    state::State,
+    store::{Claim, StoreFault},
+};
+
+/// How long an act waits for its recipient: 30 days.
+pub const ACT_LIFETIME_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// How long to wait before pushing again what a limit kept out.
+pub const EXHAUSTED_WAIT: Duration = Duration::from_secs(60);
+/// The shortest wait after a fault, whatever the gateway asks for.
+const FAULT_WAIT_MIN: Duration = Duration::from_millis(100);
+/// The longest.
+const FAULT_WAIT_MAX: Duration = Duration::from_secs(600);
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A referral that the agency wants to send.
+#[derive(Clone, Default)]
+pub struct SendRequest {
+    /// The document, JSON.
+    pub document: Vec<u8>,
+    /// The files that go with it.
+    pub files: Vec<File>,
+    /// Asked again under the same key, it is not sent again. Empty for none.
+    pub idempotency_key: String,
+    /// Let the gateway decide, whatever the rules here say.
+    pub unchecked: bool,
+    /// The referral in which another agency is asked now; none for a new one.
+    pub again: Option<ReferralKey>,
+}
+
+/// An act that the agency wants to do.
+#[derive(Clone)]
+pub struct ActRequest {
+    /// In which referral.
+    pub referral: ReferralKey,
+    /// What.
+    pub act: Act,
+    /// Its detail: JSON, empty for none.
+    pub fields: Vec<u8>,
+    /// The files that go with it.
+    pub files: Vec<File>,
+    /// As in [`SendRequest`].
+    pub idempotency_key: String,
+    /// As in [`SendRequest`].
+    pub unchecked: bool,
+}
+
+/// What becomes of an envelope after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It is answered, for good.
+    Done,
+    /// It is pushed again, the same bytes, after this time.
+    Again(Duration),
+}
+
+impl Office {
+    /// Makes a referral of a document and writes it down.
+    ///
+    /// # Errors
+    /// [`NotSent`].
+    pub async fn send(&self, request: SendRequest) -> Result<Sent, NotSent> {
+        check_key(&request.idempotency_key)?;
+        let now = clock::now();
+        let document = document::read(&request.document, request.files, now).map_err(NotSent::Flawed)?;
+        let _pen = self.pen.lock().await;
+        if let Some(sent) = self.sent_before(&request.idempotency_key) {
+            return Ok(sent);
+        }
+        let drafted = self.store.read(|state| {
+            let header = opening(state, &document, request.again.as_ref(), now)?;
+            self.draft_referral(state, header, &document, request.unchecked)
+        })?;
+        Ok(self.queue(drafted, &request.idempotency_key).await?)
+    }
+
+    /// Does an act in a referral and writes it down.
+    ///
+    /// # Errors
+    /// [`NotSent`].
+    pub async fn act(&self, request: ActRequest) -> Result<Sent, NotSent> {
+        check_key(&request.idempotency_key)?;
+        let fields = if request.fields.is_empty() {
+            Map::new()
+        } else {
+            document::read_part(&request.fields, home_of(request.act)).map_err(NotSent::Flawed)?
+        };
+        let reason = reason_of(request.act, &fields)?;
+        let _pen = self.pen.lock().await;
+        if let Some(sent) = self.sent_before(&request.idempotency_key) {
+            return Ok(sent);
+        }
+        let identity = self.identity_kept(&request, &fields)?;
+        let drafted = self.store.read(|state| {
+            let case = state.case(&request.referral).ok_or(NotSent::UnknownReferral)?;
+            let legal = case.legal_acts(&self.me);
+            if !request.unchecked && !legal.contains(&request.act) {
+                return Err(NotSent::Refused { refusal: Refusal::ActNotLegal, legal });
+            }
+            let header = Header { reason, ..acting(state, case, request.act, clock::now())? };
+            let parts = act_parts(&request, fields, identity);
+            self.draft_act(state, header, parts, request.unchecked)
+        })?;
+        Ok(self.queue(drafted, &request.idempotency_key).await?)
+    }
+
+    fn sent_before(&self, idempotency_key: &str) -> Option<Sent> {
+        self.store.read(|state| {
+            let digest = state.asked(idempotency_key).filter(|_| !idempotency_key.is_empty())?;
+            let case = state.case_of(digest)?;
+            let envelope_id = case.step(digest)?.envelope_id;
+            Some(Sent { referral: case.referral.clone(), digest: *digest, envelope_id })
+        })
+    }
+
+    fn draft_referral(
+        &self,
+        state: &State,
+        mut header: Header,
+        document: &Document,
+        unchecked: bool,
+    ) -> Result<draft::Drafted, NotSent> {
+        may_seal(state)?;
+        let directory = state.replica().directory();
+        let now = header.created_at;
+        let disclosure = match directory.route(&header, now) {
+            Ok((agreement, clause)) => {
+                header.agreement = agreement;
+                clause.disclosure
+            }
+            // The gateway decides; a header must name some agreement.
+            Err(none) if unchecked => {
+                header.agreement = none.agreement.unwrap_or_default();
+                Disclosure::OnAcceptance
+            }
+            Err(none) => return Err(none.refusal.into()),
+        };
+        let parts = draft::parts_of(document, disclosure);
+        let keys = draft::sealing_keys(directory, &header.to, now);
+        let drafted = draft::seal_and_sign(header, parts, &keys, &self.keys.signing)?;
+        match directory.route(&drafted.header, now) {
+            Err(none) if !unchecked => Err(none.refusal.into()),
+            Ok(_) | Err(_) => Ok(drafted),
+        }
+    }
+
+    fn draft_act(
+        &self,
+        state: &State,
+        header: Header,
+        parts: Vec<PlainPart>,
+        unchecked: bool,
+    ) -> Result<draft::Drafted, NotSent> {
+        may_seal(state)?;
+        let directory = state.replica().directory();
+        let now = header.created_at;
+        let keys = draft::sealing_keys(directory, &header.to, now);
+        let drafted = draft::seal_and_sign(header, parts, &keys, &self.keys.signing)?;
+        let telling = drafted.header.parts.iter().any(|part| part.class == PartClass::Identity);
+        if telling && !unchecked {
+            directory.route(&drafted.header, now).map_err(|none| none.refusal)?;
+        }
+        Ok(drafted)
+    }
+
+    /// The identity that a disclosure sends: the one that is given, or else the one that this side
+    /// kept of the submission.
+    fn identity_kept(
+        &self,
+        request: &ActRequest,
+        fields: &Map<String, Value>,
+    ) -> Result<Option<Vec<u8>>, NotSent> {
+        if request.act != Act::Disclose || !fields.is_empty() {
+            return Ok(None);
+        }
+        let place = self.store.read(|state| Some(state.case(&request.referral)?.submission()?.place));
+        let body = self.store.body(place.ok_or(NotSent::UnknownReferral)?)?;
+        let kept = body.and_then(|body| records::QueuedBody::decode(body.as_slice()).ok());
+        let plain = kept.into_iter().flat_map(|body| body.plain);
+        let mut identities = plain.filter(|plain| plain.class() == wire::PartClass::Identity);
+        match identities.next() {
+            Some(identity) => Ok(Some(identity.content)),
+            None => Err(NotSent::Flawed(vec![Flaw { pointer: "/persons".into(), what: What::Missing }])),
+        }
+    }
+
+    /// Takes the gateway's answer to a push.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub async fn answered(
+        &self,
+        digest: &Digest,
+        answer: Option<wire::push_answer::Answer>,
+    ) -> Result<Next, StoreFault> {
+        use wire::push_answer::Answer;
+        match answer {
+            Some(Answer::Receipt(receipt)) => self.taken(digest, receipt).await,
+            Some(Answer::Refusal(refusal)) => self.refused(digest, refusal).await,
+            Some(Answer::Fault(fault)) => {
+                tracing::info!(envelope = %digest, code = fault.code, "the gateway asks to try again");
+                let wait = Duration::from_millis(fault.retry_after_ms);
+                Ok(Next::Again(wait.clamp(FAULT_WAIT_MIN, FAULT_WAIT_MAX)))
+            }
+            None => Ok(Next::Again(EXHAUSTED_WAIT)),
+        }
+    }
+
+    async fn taken(&self, digest: &Digest, receipt: wire::Receipt) -> Result<Next, StoreFault> {
+        if let Err(bad) = proof::verify(receipt.clone(), &self.policy, About::Pushed(digest)) {
+            self.alarm(records::AlarmKind::BadReceipt, Some(*digest), bad.to_string()).await?;
+            return Ok(Next::Again(EXHAUSTED_WAIT));
+        }
+        let answer = records::answered::Answer::Receipt(receipt);
+        self.write(vec![answered(digest, answer)], Claim::Reserved).await?;
+        Ok(Next::Done)
+    }
+
+    /// A refusal ends the envelope, and those that follow it: they would be refused too. A limit that
+    /// is reached ends nothing.
+    async fn refused(&self, digest: &Digest, mut refusal: wire::RefusalAnswer) -> Result<Next, StoreFault> {
+        if refusal_of(&refusal).is_some_and(|refusal| refusal.class() == Class::Exhausted) {
+            tracing::warn!(envelope = %digest, code = refusal.code, "a limit is reached; it waits");
+            return Ok(Next::Again(EXHAUSTED_WAIT));
+        }
+        if let Some(receipt) = refusal.receipt.take() {
+            match proof::verify(receipt.clone(), &self.policy, About::Rejected) {
+                Ok(_) => refusal.receipt = Some(receipt),
+                Err(bad) => {
+                    self.alarm(records::AlarmKind::BadReceipt, Some(*digest), bad.to_string()).await?;
+                }
+            }
+        }
+        tracing::warn!(envelope = %digest, code = refusal.code, field = refusal.field, "the gateway refused it");
+        let behind: Vec<Digest> = self.store.read(|state| {
+            let referral = state.case_of(digest).map(|case| &case.referral);
+            let line = referral.into_iter().flat_map(|referral| state.queue().of(referral));
+            line.filter(|waiting| waiting != digest).collect()
+        });
+        let mut entries = vec![answered(digest, records::answered::Answer::Refusal(refusal))];
+        entries.extend(
+            behind.iter().map(|waiting| {
+                answered(waiting, records::answered::Answer::WithdrawnBehind(digest.to_vec()))
+            }),
+        );
+        self.write(entries, Claim::Reserved).await?;
+        Ok(Next::Done)
+    }
+}
+
+fn answered(digest: &Digest, answer: records::answered::Answer) -> crate::store::Entry {
+    let answered = records::Answered { digest: digest.to_vec(), answer: Some(answer) };
+    entry(record::Record::Answered(answered), None)
+}
+
+fn check_key(idempotency_key: &str) -> Result<(), NotSent> {
+    if idempotency_key.len() > IDEMPOTENCY_KEY_BYTES_MAX { Err(NotSent::IdempotencyKey) } else { Ok(()) }
+}
+
+fn may_seal(state: &State) -> Result<(), NotSent> {
+    if state.replica().log().size() == 0 {
+        Err(NotSent::NoDirectory)
+    } else if state.may_seal() {
+        Ok(())
+    } else {
+        Err(NotSent::Alarmed)
+    }
+}
+
+/// The header that opens a referral, or a new attempt in one, without its parts.
+fn opening(
+    state: &State,
+    document: &Document,
+    again: Option<&ReferralKey>,
+    now: TimeMs,
+) -> Result<Header, NotSent> {
+    let need = Need {
+        kind: document.kind,
+        category: document.category.clone(),
+        service: document.service.clone(),
+        urgency: document.urgency,
+        jurisdiction: document.jurisdiction.clone(),
+        agreement: Digest::default(),
+        identity_allowed: document.identity_allowed,
+    };
+    let id = new_id(now)?;
+    let me = state.me().clone();
+    let first = ReferralKey { id, opened_by: me.clone() };
+    let expires_at = now.plus_ms(document.expires_days * DAY_MS);
+    let opening = header(state, (id, first, now), &need, (document.to.clone(), expires_at));
+    let Some(referral) = again else {
+        return Ok(opening);
+    };
+    let case = state.case(referral).filter(|case| case.referral.opened_by == me);
+    let case = case.ok_or(NotSent::UnknownReferral)?;
+    let last = case.last_of(&me);
+    Ok(Header {
+        referral: referral.clone(),
+        attempt: case.attempt() + 1,
+        sequence: last.map_or(1, |step| step.sequence + 1),
+        previous: last.map(|step| step.digest),
+        ..opening
+    })
+}
+
+/// The header of an act, without its parts and reason.
+fn acting(state: &State, case: &Case, act: Act, now: TimeMs) -> Result<Header, NotSent> {
+    let me = state.me();
+    let id = new_id(now)?;
+    let to = case.other(me).clone();
+    let last = case.last_of(me);
+    let ends = (to, now.plus_ms(ACT_LIFETIME_MS));
+    let header = header(state, (id, case.referral.clone(), now), &case.need, ends);
+    Ok(Header {
+        act,
+        attempt: case.attempt(),
+        sequence: last.map_or(1, |step| step.sequence + 1),
+        previous: last.map(|step| step.digest),
+        in_reply_to: case.last_of(case.other(me)).map(|step| step.digest),
+        ..header
+    })
+}
+
+fn header(
+    state: &State,
+    (envelope_id, referral, created_at): (proto::ids::EnvelopeId, ReferralKey, TimeMs),
+    need: &Need,
+    (to, expires_at): (proto::ids::AgencyId, TimeMs),
+) -> Header {
+    Header {
+        envelope_id,
+        referral,
+        attempt: 1,
+        sequence: 1,
+        previous: None,
+        in_reply_to: None,
+        kind: need.kind,
+        act: Act::Submit,
+        reason: None,
+        from: state.me().clone(),
+        to,
+        category: need.category.clone(),
+        service: need.service.clone(),
+        urgency: need.urgency,
+        jurisdiction: need.jurisdiction.clone(),
+        identity_allowed: need.identity_allowed,
+        addressing: Addressing::ByName,
+        directory_size: state.replica().log().size(),
+        agreement: need.agreement,
+        mechanism: None,
+        rule: None,
+        created_at,
+        expires_at,
+        parts: Vec::new(),
+        fallbacks: Vec::new(),
+    }
+}
+
+/// Which fields the detail of an act may have.
+fn home_of(act: Act) -> Home {
+    if act == Act::Disclose {
+        Home::Identity
+    } else if act == Act::ChangeContact {
+        Home::Summary
+    } else {
+        Home::Detail
+    }
+}
+
+/// What the header says of why, from the detail; it must be there where the act needs one.
+fn reason_of(act: Act, fields: &Map<String, Value>) -> Result<Option<ReasonClass>, NotSent> {
+    let code = |name: &str| fields.get(name).and_then(Value::as_str);
+    let (name, class, list) = if matches!(act, Act::Decline | Act::Fail) {
+        ("reason", code("reason").and_then(class_of_reason), lists::DECLINE_REASONS)
+    } else if act == Act::Complete {
+        ("outcome", code("outcome").and_then(class_of_outcome), lists::OUTCOMES)
+    } else {
+        return Ok(None);
+    };
+    match class {
+        Some(class) => Ok(Some(class)),
+        None => {
+            let what = What::NotInList { list, nearest: None };
+            Err(NotSent::Flawed(vec![Flaw { pointer: format!("/{name}"), what }]))
+        }
+    }
+}
+
+fn act_parts(request: &ActRequest, fields: Map<String, Value>, identity: Option<Vec<u8>>) -> Vec<PlainPart> {
+    let mut parts = Vec::new();
+    if let Some(content) = identity {
+        let part = draft::json_part(PartClass::Identity, Release::AtOnce, &Value::Null);
+        parts.push(PlainPart { content, ..part });
+    } else if !fields.is_empty() {
+        parts.push(match home_of(request.act) {
+            Home::Identity => {
+                draft::json_part(PartClass::Identity, Release::AtOnce, &json!({"identity": fields}))
+            }
+            Home::Summary => {
+                draft::json_part(PartClass::Summary, Release::AtOnce, &json!({"summary": fields}))
+            }
+            Home::Detail | Home::Consent | Home::Either | Home::Barred => draft::detail(&fields),
+        });
+    }
+    parts.extend(request.files.iter().map(|file| PlainPart {
+        class: PartClass::Attachment,
+        release: Release::AtOnce,
+        media_type: if file.media_type.is_empty() {
+            document::media_type(&file.name).to_owned()
+        } else {
+            file.media_type.clone()
+        },
+        file_name: file.name.clone(),
+        content: file.content.clone(),
+    }));
+    parts
+}
+
+/// Kinds by the words that people write.
+#[must_use]
+pub const fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Referral => "referral",
+        Kind::SuspicionReport => "suspicion_report",
+        Kind::Notice => "notice",
+        Kind::Document => "document",
+        Kind::Message => "message",
+    }
+}

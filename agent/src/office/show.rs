@@ -1,0 +1,188 @@
+//! What is shown of a case: its envelopes and what is in the parts that this side holds. Plaintext
+//! leaves only through here. Not here: words for people (`words`), and the local API (`local`).
+
+use prost::Message as _;
+use proto::{
+    digest::Digest,
+    header::Header,
+    ids::{PartClass, ReferralKey},
+    receipt::Receipt,
+    wire,
+};
+use seal::NotOpened;
+
+use super::Office;
+use crate::{
+    case::{Case, Standing, Step},
+    opening::{Came, OpenPart},
+    records::{self, record},
+    store::{Place, StoreFault},
+};
+
+/// A part of an envelope as this side can show it.
+#[derive(Clone)]
+pub struct ShownPart {
+    /// The envelope.
+    pub envelope: Digest,
+    /// Its number in it.
+    pub part_id: u32,
+    /// What it holds.
+    pub class: PartClass,
+    /// What is in it, or why it cannot be opened.
+    pub content: Result<OpenPart, NotOpened>,
+}
+
+impl Office {
+    /// Everything that this side can show of a case, in the order of its envelopes.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn parts(&self, case: &Case) -> Result<Vec<ShownPart>, StoreFault> {
+        let mut shown = Vec::new();
+        for step in &case.steps {
+            match &step.standing {
+                Standing::Arrived(deliveries) => {
+                    for delivery in deliveries {
+                        shown.extend(self.received(step, delivery.place)?);
+                    }
+                }
+                Standing::Queued
+                | Standing::Taken { .. }
+                | Standing::Refused { .. }
+                | Standing::Withdrawn => {
+                    shown.extend(self.kept(step)?);
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    /// What this side sealed itself.
+    fn kept(&self, step: &Step) -> Result<Vec<ShownPart>, StoreFault> {
+        let Some(body) = self.store.body(step.place)? else {
+            return Ok(Vec::new());
+        };
+        let Ok(body) = records::QueuedBody::decode(body.as_slice()) else {
+            return Err(StoreFault::LaterVersion);
+        };
+        let shown = body.plain.into_iter().filter_map(|plain| {
+            let class = PartClass::parse(plain.class, "class").ok()?;
+            let part = OpenPart {
+                part_id: plain.part_id,
+                class,
+                media_type: plain.media_type,
+                file_name: plain.file_name,
+                content: plain.content,
+            };
+            Some(ShownPart { envelope: step.digest, part_id: part.part_id, class, content: Ok(part) })
+        });
+        Ok(shown.collect())
+    }
+
+    /// What came, opened now: no plaintext of it is kept.
+    fn received(&self, step: &Step, place: Place) -> Result<Vec<ShownPart>, StoreFault> {
+        let Some(body) = self.store.body(place)? else {
+            return Ok(Vec::new());
+        };
+        let Ok(envelope) = wire::Envelope::decode(body.as_slice()) else {
+            return Err(StoreFault::LaterVersion);
+        };
+        let payload = envelope.signed.as_ref().map(|signed| signed.payload.as_slice()).unwrap_or_default();
+        let Ok(header) = Header::parse(payload) else {
+            return Err(StoreFault::LaterVersion);
+        };
+        let Ok(came) = Came::check(&header, &envelope.parts) else {
+            return Err(StoreFault::LaterVersion);
+        };
+        let names = came.names();
+        let opened = came.open(&header, &self.me, &self.keys.sealing);
+        let shown = opened.into_iter().zip(names).map(|((part_id, content), (_, class))| ShownPart {
+            envelope: step.digest,
+            part_id,
+            class,
+            content,
+        });
+        Ok(shown.collect())
+    }
+
+    /// The bytes of an envelope that waits, as they are pushed again and again.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn envelope(&self, digest: &Digest) -> Result<Option<wire::Envelope>, StoreFault> {
+        let place = self.store.read(|state| Some(state.case_of(digest)?.step(digest)?.place));
+        let Some(body) = place.map(|place| self.store.body(place)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let body = records::QueuedBody::decode(body.as_slice()).map_err(|_| StoreFault::LaterVersion)?;
+        let envelope =
+            wire::Envelope::decode(body.envelope.as_slice()).map_err(|_| StoreFault::LaterVersion)?;
+        Ok(Some(envelope))
+    }
+
+    /// The gateway's refusal of an envelope, when it refused it.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn refusal(&self, step: &Step) -> Result<Option<wire::RefusalAnswer>, StoreFault> {
+        use records::answered::Answer;
+        let Standing::Refused { answer, .. } = step.standing else {
+            return Ok(None);
+        };
+        Ok(match self.store.record(answer)?.record {
+            Some(record::Record::Answered(records::Answered {
+                answer: Some(Answer::Refusal(refusal)),
+                ..
+            })) => Some(refusal),
+            _ => None,
+        })
+    }
+
+    /// Every receipt that this side holds of a referral, by its place in the evidence log.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn receipts(&self, referral: &ReferralKey) -> Result<Vec<Receipt>, StoreFault> {
+        let Some(case) = self.case(referral) else {
+            return Ok(Vec::new());
+        };
+        let places = case.steps.iter().flat_map(|step| match &step.standing {
+            Standing::Taken { receipt, .. } => vec![*receipt],
+            Standing::Refused { answer, .. } => vec![*answer],
+            Standing::Arrived(deliveries) => deliveries
+                .iter()
+                .flat_map(|delivery| [Some(delivery.place), delivery.handed_over.map(|handed| handed.answer)])
+                .flatten()
+                .collect(),
+            Standing::Queued | Standing::Withdrawn => Vec::new(),
+        });
+        let mut receipts = Vec::new();
+        for place in places.collect::<Vec<_>>() {
+            let record = self.store.record(place)?;
+            receipts.extend(receipt_of(record).and_then(|receipt| Receipt::parse(receipt).ok()));
+        }
+        receipts.sort_by_key(|receipt| receipt.record().place.index);
+        receipts.dedup_by_key(|receipt| receipt.record().place.index);
+        Ok(receipts)
+    }
+}
+
+fn receipt_of(record: records::Record) -> Option<wire::Receipt> {
+    match record.record? {
+        record::Record::Answered(answered) => match answered.answer? {
+            records::answered::Answer::Receipt(receipt) => Some(receipt),
+            records::answered::Answer::Refusal(refusal) => refusal.receipt,
+            records::answered::Answer::WithdrawnBehind(_) => None,
+        },
+        record::Record::Arrived(arrived) => arrived.receipt,
+        record::Record::HandedOver(handed_over) => match handed_over.answer? {
+            records::handed_over::Answer::Receipt(receipt) => Some(receipt),
+            records::handed_over::Answer::Refusal(refusal) => refusal.receipt,
+        },
+        record::Record::Queued(_)
+        | record::Record::Leaf(_)
+        | record::Record::Text(_)
+        | record::Record::Seen(_)
+        | record::Record::Alarm(_) => None,
+    }
+}

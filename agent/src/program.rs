@@ -1,0 +1,60 @@
+//! The command line: what each command does, with which outcome. Not here: how things are shown
+//! (`show`), and the arguments' forms (`arguments`).
+
+mod acts;
+mod arguments;
+mod joining;
+mod outcome;
+mod reading;
+mod sending;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use outcome::{Outcome, Trouble};
+use show::Screen;
+
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are asked for; all else is a wrong use.
+            drop(error.print());
+            return if error.use_stderr() { Outcome::Usage.into() } else { Outcome::Done.into() };
+        }
+    };
+    let screen = Screen::new(&arguments);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(&arguments, &screen)),
+        Err(error) => Err(Trouble::fault(format!("the program cannot start: {error}"))),
+    };
+    match done {
+        Ok(outcome) => outcome.into(),
+        Err(trouble) => {
+            screen.trouble(&trouble);
+            trouble.outcome.into()
+        }
+    }
+}
+
+async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble> {
+    let folder = &arguments.folder;
+    match &arguments.command {
+        Command::Init(init) => joining::init(folder, init, screen),
+        Command::Install(install) => joining::install(folder, install, screen),
+        Command::Run(run) => joining::run(folder, run).await,
+        Command::Sign(sign) => joining::sign(folder, sign, screen),
+        Command::Send(send) => sending::send(folder, send, screen).await,
+        Command::Inbox(inbox) => reading::inbox(folder, inbox, screen).await,
+        Command::Show(show) => reading::show(folder, show, screen).await,
+        Command::Timeline(referral) => reading::timeline(folder, referral, screen).await,
+        Command::Receipt(receipt) => reading::receipts(folder, receipt, screen).await,
+        Command::Verify(verify) => reading::verify(folder, verify, screen),
+        Command::Status => reading::status(folder, screen).await,
+        Command::Act(act) => acts::act(folder, act, screen).await,
+    }
+}

@@ -1,0 +1,421 @@
+//! Arguments of the command line. Not here: what they do.
+
+use std::path::PathBuf;
+
+use agent::words::Language;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use proto::lifecycle::Act;
+
+/// An agency's agent: refers cases to other agencies, and answers theirs.
+#[derive(Debug, Parser)]
+#[command(name = "agent", version, disable_help_subcommand = true, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The agent's folder.
+    #[arg(short = 'C', long, global = true, default_value = "agent", value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The language of what is shown.
+    #[arg(long, global = true, value_enum, default_value = "en")]
+    pub(crate) lang: Lang,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+First referral:
+  agent init --network network.toml --agency ae.dfwac --type Shelter \\
+        --name-en \"An agency\" --name-ar \"جهة\" --jurisdiction AE
+  (give admission.json to the network's administrators; they give back chain.pem)
+  agent install chain.pem
+  agent run &
+  agent send referral.json --wait
+
+At the other agency:
+  agent inbox
+  agent show 0192abcd
+  agent accept 0192abcd --wait
+
+Exit codes: 0 done, 1 fault, 2 wrong use, 3 refused, 4 not reached in time.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// English.
+    En,
+    /// Arabic.
+    Ar,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self::English,
+            Lang::Ar => Self::Arabic,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the agent's folder, its keys, and admission.json for the network's administrators.
+    Init(Init),
+    /// Put the certificate in place that the administrators gave back.
+    Install(Install),
+    /// Run the agent.
+    Run(Run),
+    /// Read an agreement's file, and sign it for this agency.
+    Sign(Sign),
+    /// Send a referral from a JSON file.
+    Send(Send),
+    /// List the referrals that came, the newest first.
+    Inbox(Inbox),
+    /// Show a referral, and what is in its parts.
+    Show(Show),
+    /// Show what happened to a referral, each step proven.
+    Timeline(OfReferral),
+    /// Write receipts of a referral as files that anybody can check.
+    Receipt(Receipt),
+    /// Check a receipt's file, offline, with nothing but network.toml.
+    Verify(Verify),
+    /// Show how the agent stands: link, queue, certificate, alarms.
+    Status,
+    #[command(flatten)]
+    Act(ActCommand),
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The network's file, as its administrators give it to every agency.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) network: PathBuf,
+    /// The agency's id, such as ae.dfwac.
+    #[arg(long, value_name = "ID")]
+    pub(crate) agency: String,
+    /// Which of its agents this one is.
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    pub(crate) node: String,
+    /// A code of the vocabulary of agency types, such as Shelter or NGO.
+    #[arg(long = "type", value_name = "CODE")]
+    pub(crate) agency_type: String,
+    /// Its name in English.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name_en: String,
+    /// Its name in Arabic.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name_ar: String,
+    /// A country or division where it may act; may be given several times.
+    #[arg(long = "jurisdiction", value_name = "ISO 3166", required = true)]
+    pub(crate) jurisdictions: Vec<String>,
+}
+
+/// Arguments of `install`.
+#[derive(Debug, Args)]
+pub(crate) struct Install {
+    /// The certificate chain, PEM, the agency's own first.
+    #[arg(value_name = "FILE")]
+    pub(crate) chain: PathBuf,
+}
+
+/// Arguments of `sign`.
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The agreement, as `gateway admin agreement` or another party gave it. The signature is added to
+    /// it.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Only show what it says.
+    #[arg(long)]
+    pub(crate) show: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Log one JSON object a line, to standard error.
+    #[arg(long)]
+    pub(crate) log_json: bool,
+    /// What is logged.
+    #[arg(long, default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+}
+
+/// What every command that sends something takes.
+#[derive(Debug, Args)]
+pub(crate) struct Sending {
+    /// Files that go with it; may be given several times.
+    #[arg(long = "attach", value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
+    /// The attached files cannot tell who she is: they may go before anybody has accepted.
+    #[arg(long)]
+    pub(crate) attach_without_identity: bool,
+    /// Wait for the gateway's answer.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait, in seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) timeout: u64,
+    /// Asked again with the same key, it is not sent again.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "KEY")]
+    pub(crate) key: String,
+    /// Let the gateway decide, whatever the rules here say.
+    #[arg(long)]
+    pub(crate) unchecked: bool,
+}
+
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent send referral.json --attach report.pdf --wait")]
+pub(crate) struct Send {
+    /// The referral, JSON; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) document: PathBuf,
+    /// Ask another agency in a referral whose last attempt has ended.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "REFERRAL")]
+    pub(crate) again: String,
+    #[command(flatten)]
+    pub(crate) sending: Sending,
+}
+
+/// Arguments of `inbox`.
+#[derive(Debug, Args)]
+pub(crate) struct Inbox {
+    /// Also those that have ended.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Also those that this agency sent.
+    #[arg(long)]
+    pub(crate) sent: bool,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The referral's id, or the beginning of it.
+    pub(crate) referral: String,
+    /// Write attachments into this folder, which is then as secret as they are.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) save: Option<PathBuf>,
+}
+
+/// A referral.
+#[derive(Debug, Args)]
+pub(crate) struct OfReferral {
+    /// The referral's id, or the beginning of it.
+    pub(crate) referral: String,
+}
+
+/// Arguments of `receipt`.
+#[derive(Debug, Args)]
+pub(crate) struct Receipt {
+    /// The referral's id, or the beginning of it.
+    pub(crate) referral: String,
+    /// Write them into this folder; without it the first is shown.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent verify receipt-17.tlog-proof --network network.toml")]
+pub(crate) struct Verify {
+    /// Receipts' files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The network's file; without it, the one in the agent's folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) network: Option<PathBuf>,
+}
+
+/// What every act takes.
+#[derive(Debug, Args)]
+pub(crate) struct Acting {
+    /// The referral's id, or the beginning of it.
+    pub(crate) referral: String,
+    /// A remark for the other side, sealed.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    #[command(flatten)]
+    pub(crate) sending: Sending,
+}
+
+/// An act that must say why.
+#[derive(Debug, Args)]
+pub(crate) struct WithReason {
+    /// Why, as a code: no_capacity, service_unavailable, out_of_area, client_declined, other, …
+    #[arg(long, value_name = "CODE")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) acting: Acting,
+}
+
+/// An act that must say what came of it.
+#[derive(Debug, Args)]
+pub(crate) struct WithOutcome {
+    /// What came of it: service_received, partially_received, client_declined, …
+    #[arg(long, default_value = "service_received", value_name = "CODE")]
+    pub(crate) outcome: String,
+    #[command(flatten)]
+    pub(crate) acting: Acting,
+}
+
+/// An act that may say when.
+#[derive(Debug, Args)]
+pub(crate) struct WithDate {
+    /// The day: 2026-11-22.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+    #[command(flatten)]
+    pub(crate) acting: Acting,
+}
+
+/// An act whose content is a file.
+#[derive(Debug, Args)]
+pub(crate) struct WithFile {
+    /// The content, JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) acting: Acting,
+}
+
+/// What one can do in a referral. `agent show` says what is possible now.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ActCommand {
+    /// Say that a person has seen it.
+    See(Acting),
+    /// Accept it; the identity is released then.
+    Accept(Acting),
+    /// Decline it.
+    Decline(WithReason),
+    /// Put it on the waiting list.
+    Waitlist(Acting),
+    /// Set an appointment.
+    Schedule(WithDate),
+    /// She did not come.
+    NoShow(Acting),
+    /// She is on her way.
+    Depart(Acting),
+    /// She has arrived.
+    Arrive(Acting),
+    /// The service begins.
+    Start(Acting),
+    /// Pause it.
+    Hold(Acting),
+    /// End the pause.
+    Resume(Acting),
+    /// The service was given.
+    DeliverService(Acting),
+    /// Close it with an outcome.
+    Complete(WithOutcome),
+    /// It could not be done.
+    Fail(WithReason),
+    /// Ask for cancellation.
+    RequestCancel(Acting),
+    /// Agree to cancellation.
+    ConfirmCancel(Acting),
+    /// Do not agree to it.
+    RefuseCancel(Acting),
+    /// Take it back.
+    Recall(Acting),
+    /// State that what was recalled is destroyed.
+    ConfirmPurge(Acting),
+    /// Send the identity: the one that was sent with the referral, or that of a file.
+    Disclose(WithFile),
+    /// Her consent is withdrawn.
+    WithdrawConsent(Acting),
+    /// State that the withdrawal was carried out.
+    ConfirmWithdrawal(Acting),
+    /// How she can be reached has changed: a file with `safe_contact`.
+    ChangeContact(WithFile),
+    /// Ask the referrer for more; say what with --note.
+    RequestInformation(Acting),
+    /// Answer such a question, with --note.
+    GiveInformation(Acting),
+    /// Offer the responsibility for the case.
+    OfferTransfer(Acting),
+    /// Take the responsibility.
+    AcceptTransfer(Acting),
+    /// Do not take it.
+    DeclineTransfer(Acting),
+    /// It should never have been.
+    EnteredInError(Acting),
+    /// Send a remark, with --note.
+    Note(Acting),
+}
+
+impl ActCommand {
+    /// What is done, and what every act takes.
+    pub(crate) const fn parts(&self) -> (Act, &Acting) {
+        match self {
+            Self::See(acting) => (Act::See, acting),
+            Self::Accept(acting) => (Act::Accept, acting),
+            Self::Decline(with) => (Act::Decline, &with.acting),
+            Self::Waitlist(acting) => (Act::Waitlist, acting),
+            Self::Schedule(with) => (Act::Schedule, &with.acting),
+            Self::NoShow(acting) => (Act::NoShow, acting),
+            Self::Depart(acting) => (Act::Depart, acting),
+            Self::Arrive(acting) => (Act::Arrive, acting),
+            Self::Start(acting) => (Act::Start, acting),
+            Self::Hold(acting) => (Act::Hold, acting),
+            Self::Resume(acting) => (Act::Resume, acting),
+            Self::DeliverService(acting) => (Act::DeliverService, acting),
+            Self::Complete(with) => (Act::Complete, &with.acting),
+            Self::Fail(with) => (Act::Fail, &with.acting),
+            Self::RequestCancel(acting) => (Act::RequestCancel, acting),
+            Self::ConfirmCancel(acting) => (Act::ConfirmCancel, acting),
+            Self::RefuseCancel(acting) => (Act::RefuseCancel, acting),
+            Self::Recall(acting) => (Act::Recall, acting),
+            Self::ConfirmPurge(acting) => (Act::ConfirmPurge, acting),
+            Self::Disclose(with) => (Act::Disclose, &with.acting),
+            Self::WithdrawConsent(acting) => (Act::WithdrawConsent, acting),
+            Self::ConfirmWithdrawal(acting) => (Act::ConfirmWithdrawal, acting),
+            Self::ChangeContact(with) => (Act::ChangeContact, &with.acting),
+            Self::RequestInformation(acting) => (Act::RequestInformation, acting),
+            Self::GiveInformation(acting) => (Act::GiveInformation, acting),
+            Self::OfferTransfer(acting) => (Act::OfferTransfer, acting),
+            Self::AcceptTransfer(acting) => (Act::AcceptTransfer, acting),
+            Self::DeclineTransfer(acting) => (Act::DeclineTransfer, acting),
+            Self::EnteredInError(acting) => (Act::EnteredInError, acting),
+            Self::Note(acting) => (Act::Note, acting),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent::words;
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_act_is_done_by_its_word() {
+        for act in Act::ALL {
+            let verb = words::verb(*act);
+            let without = ["send", "invite", "leave", "reseal"].contains(&verb);
+            let line = ["agent", verb, "0192abcd", "--reason", "other"];
+            let needs = matches!(act, Act::Decline | Act::Fail);
+            let parsed = Arguments::try_parse_from(line.iter().take(if needs { 5 } else { 3 }));
+            match parsed.map(|arguments| arguments.command) {
+                Ok(Command::Act(command)) => assert_eq!(command.parts().0, *act),
+                Ok(Command::Send(_)) => assert_eq!(*act, Act::Submit),
+                Ok(other) => panic!("{verb} is {other:?}"),
+                Err(error) => assert!(without, "{verb}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_help() {
+        for command in Arguments::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Joining a network, and running. Not here: what the administrators do with admission.json.
+
+use std::{fs, io, path::Path};
+
+use agent::{
+    admission::{Admission, Applicant},
+    agreement_file::AgreementFile,
+    certificate::Chain,
+    clock,
+    daemon::{self, Files},
+    folder::{Folder, Name},
+    keys::Keys,
+    network::Network,
+    settings::{self, Settings},
+    store,
+};
+use proto::ids::AgencyId;
+use rustls::pki_types::UnixTime;
+use serde_json::json;
+
+use super::{
+    arguments::{Init, Install, Run, Sign},
+    outcome::{Outcome, Trouble},
+    show::{Screen, moment},
+};
+
+pub(crate) fn init(root: &Path, init: &Init, screen: &Screen) -> Result<Outcome, Trouble> {
+    let text = read_text(&init.network)?;
+    let network = Network::parse(&text).map_err(|fault| Trouble::of(&fault))?;
+    let agency = AgencyId::parse(&init.agency, "agency")
+        .map_err(|_| Trouble::usage("--agency must be like ae.dfwac: small letters, digits, dots"))?;
+    let node = settings::node(&init.node)
+        .ok_or_else(|| Trouble::usage("--node must be of small letters, digits and inner hyphens"))?;
+    let applicant = Applicant {
+        network: network.name,
+        agency,
+        node,
+        agency_type: init.agency_type.clone(),
+        name_en: init.name_en.clone(),
+        name_ar: init.name_ar.clone(),
+        jurisdictions: init.jurisdictions.clone(),
+    };
+    let folder = Folder::create(root).map_err(|fault| Trouble::of(&fault))?;
+    let keys = Keys::create(&folder).map_err(|fault| Trouble::of(&fault))?;
+    let admission = Admission::new(&applicant, &keys, clock::now()).and_then(|made| made.to_json());
+    let admission = admission.map_err(|fault| Trouble::of(&fault))?;
+    let settings = Settings::file(&applicant.agency, &applicant.node);
+    for (name, text) in [(Name::Network, &text), (Name::Settings, &settings), (Name::Admission, &admission)] {
+        folder.write(name, text.as_bytes()).map_err(|fault| Trouble::of(&fault))?;
+    }
+    store::create(&folder.store()).map_err(|fault| Trouble::of(&fault))?;
+    let path = folder.path(Name::Admission);
+    let lines = [
+        format!(
+            "Made {}. Its keys never leave it; back them up where nobody else can read them.",
+            root.display()
+        ),
+        format!("Give {} to the network's administrators.", path.display()),
+        "Then: agent install CHAIN.PEM, with the file that they give back.".to_owned(),
+    ];
+    screen.show(lines, || json!({"folder": root, "admission": path}));
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn install(root: &Path, install: &Install, screen: &Screen) -> Result<Outcome, Trouble> {
+    let files = Files::open(root).map_err(|fault| Trouble::of(&fault))?;
+    let keys = Keys::load(&files.folder).map_err(|fault| Trouble::of(&fault))?;
+    let pem = read_text(&install.chain)?;
+    let me = (&files.settings.agency, &files.settings.node);
+    let chain = Chain::parse(pem.as_bytes(), &files.network, me, &keys.tls, UnixTime::now());
+    let ends = chain.and_then(|chain| chain.ends_at_unix_s()).map_err(|fault| Trouble::of(&fault))?;
+    files.folder.write(Name::Chain, pem.as_bytes()).map_err(|fault| Trouble::of(&fault))?;
+    let ends_at = moment(ends.saturating_mul(1000));
+    let lines = [format!("The certificate is in place; it ends at {ends_at}."), "Then: agent run".to_owned()];
+    screen.show(lines, || json!({"certificate_ends_at_s": ends}));
+    Ok(Outcome::Done)
+}
+
+pub(crate) async fn run(root: &Path, run: &Run) -> Result<Outcome, Trouble> {
+    log(run)?;
+    let stop = stop().map_err(|error| Trouble::fault(format!("signals cannot be heard: {error}")))?;
+    daemon::run(root, stop).await.map_err(|fault| Trouble::of(&fault))?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn sign(root: &Path, sign: &Sign, screen: &Screen) -> Result<Outcome, Trouble> {
+    let files = Files::open(root).map_err(|fault| Trouble::of(&fault))?;
+    let json = read_text(&sign.file)?;
+    let mut agreement = AgreementFile::parse(json.as_bytes()).map_err(|fault| Trouble::of(&fault))?;
+    let mut lines = agreement.lines();
+    if !sign.show {
+        let keys = Keys::load(&files.folder).map_err(|fault| Trouble::of(&fault))?;
+        agreement.sign(&files.settings.agency, &keys.signing).map_err(|fault| Trouble::of(&fault))?;
+        fs::write(&sign.file, agreement.to_json()).map_err(|error| {
+            Trouble::fault(format!("{} cannot be written: {}", sign.file.display(), error.kind()))
+        })?;
+        lines.push(format!("Signed for {}.", files.settings.agency));
+    }
+    screen.show(lines, || json!({"agreement": agreement.digest().to_string(), "signed": !sign.show}));
+    Ok(Outcome::Done)
+}
+
+/// Logs go to standard error and hold no content.
+fn log(run: &Run) -> Result<(), Trouble> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&run.log)
+        .map_err(|_| Trouble::usage("--log must be like info or debug,agent::link=trace"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if run.log_json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(false).init();
+    }
+    Ok(())
+}
+
+fn stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+pub(crate) fn read_text(path: &Path) -> Result<String, Trouble> {
+    fs::read_to_string(path)
+        .map_err(|error| Trouble::usage(format!("{} cannot be read: {}", path.display(), error.kind())))
+}

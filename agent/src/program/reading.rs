@@ -1,0 +1,239 @@
+//! Reading: inbox, cases, timelines, receipts, status. Not here: how it looks (`show`).
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use agent::{api, daemon::Files, network::Network, proof};
+use proto::ids::PartClass;
+use serde_json::{Value, json};
+
+use super::{
+    arguments::{Inbox, OfReferral, Receipt, Show, Verify},
+    joining::read_text,
+    outcome::{Outcome, Trouble},
+    sending::client,
+    show::{self, Screen, moment},
+};
+
+pub(crate) async fn inbox(folder: &Path, inbox: &Inbox, screen: &Screen) -> Result<Outcome, Trouble> {
+    let request = api::ListCasesRequest { incoming_only: !inbox.sent, open_only: !inbox.all };
+    let cases = client(folder).await?.list_cases(request).await?.into_inner().cases;
+    if cases.is_empty() {
+        screen.remark(screen.language.pick("Nothing here.", "لا يوجد شيء."));
+    }
+    let lines = cases.iter().map(|case| show::case_line(case, screen.language));
+    screen.show(lines, || Value::Array(cases.iter().map(show::case_json).collect()));
+    Ok(Outcome::Done)
+}
+
+pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result<Outcome, Trouble> {
+    let request = api::ShowCaseRequest { referral: asked.referral.clone() };
+    let shown = client(folder).await?.show_case(request).await?.into_inner();
+    let summary = shown.summary.ok_or_else(|| Trouble::usage("there is no such referral here"))?;
+    if let Some(folder) = &asked.save {
+        save(folder, &shown.parts)?;
+    }
+    let language = screen.language;
+    let possible: Vec<_> = show::case_json(&summary)["legal_acts"]
+        .as_array()
+        .map(|acts| acts.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    let possible = format!("{}: {}", language.pick("Possible now", "المتاح الآن"), possible.join(", "));
+    let refusals = shown.steps.iter().filter_map(|step| step.refusal.as_ref()).flat_map(show::refusal_lines);
+    let lines = [show::case_line(&summary, language)]
+        .into_iter()
+        .chain(show::safe_contact_lines(&shown.parts, language))
+        .chain(shown.steps.iter().map(|step| show::step_line(step, language)))
+        .chain(refusals)
+        .chain(shown.parts.iter().flat_map(|part| show::part_lines(part, language)))
+        .chain([possible]);
+    screen.show(lines, || {
+        let step = |step: &api::Step| {
+            json!({
+                "envelope": step.envelope,
+                "from": step.from,
+                "to": step.to,
+                "act": proto::lifecycle::Act::parse(step.act, "act").map(agent::words::verb).ok(),
+                "attempt": step.attempt,
+                "created_at_ms": step.created_at_ms,
+                "standing": step.standing().as_str_name().trim_start_matches("STANDING_").to_ascii_lowercase(),
+                "evidence": step.evidence.checked_sub(1),
+                "refusal": step.refusal.as_ref().map(show::refusal_json),
+            })
+        };
+        json!({
+            "case": show::case_json(&summary),
+            "steps": shown.steps.iter().map(step).collect::<Vec<_>>(),
+            "parts": shown.parts.iter().map(show::part_json).collect::<Vec<_>>(),
+        })
+    });
+    Ok(Outcome::Done)
+}
+
+/// Writes attachments, for their owner only. Their names were checked when they were opened; the
+/// part's number keeps two of one name apart.
+fn save(folder: &Path, parts: &[api::Part]) -> Result<(), Trouble> {
+    make_folder(folder)?;
+    let attachments =
+        parts.iter().filter(|part| PartClass::parse(part.class, "class") == Ok(PartClass::Attachment));
+    for part in attachments.filter(|part| part.not_opened.is_empty()) {
+        let envelope = part.envelope.get(..8).unwrap_or_default();
+        let name = format!("{envelope}-{}-{}", part.part_id, part.file_name);
+        write(&folder.join(name), &part.content)?;
+    }
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<(), Trouble> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| Trouble::fault(format!("{} cannot be made: {}", folder.display(), error.kind())))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = written.and_then(|mut file| file.write_all(bytes));
+    written.map_err(|error| Trouble::fault(format!("{} cannot be written: {}", path.display(), error.kind())))
+}
+
+pub(crate) async fn timeline(folder: &Path, asked: &OfReferral, screen: &Screen) -> Result<Outcome, Trouble> {
+    let request = api::TimelineRequest { referral: asked.referral.clone() };
+    let timeline = client(folder).await?.get_timeline(request).await?.into_inner();
+    if !timeline.complete {
+        screen.remark(screen.language.pick(
+            "The gateway gave no timeline; this is what is held here.",
+            "لم تقدّم البوابة السجل الزمني، وهذا هو المحفوظ هنا.",
+        ));
+    }
+    let lines = timeline.entries.iter().map(|entry| show::entry_line(entry, screen.language));
+    screen.show(lines, || {
+        let entries: Vec<_> = timeline.entries.iter().map(show::entry_json).collect();
+        json!({"complete": timeline.complete, "entries": entries})
+    });
+    Ok(Outcome::Done)
+}
+
+pub(crate) async fn receipts(folder: &Path, asked: &Receipt, screen: &Screen) -> Result<Outcome, Trouble> {
+    let request = api::ReceiptsRequest { referral: asked.referral.clone() };
+    let receipts = client(folder).await?.get_receipts(request).await?.into_inner().receipts;
+    let Some(first) = receipts.first() else {
+        return Err(Trouble::usage("there is no receipt of this referral yet; see `agent status`"));
+    };
+    let Some(out) = &asked.out else {
+        screen.show([first.file.trim_end().to_owned()], || json!({"index": first.index, "file": first.file}));
+        return Ok(Outcome::Done);
+    };
+    make_folder(out)?;
+    let mut written = Vec::new();
+    for receipt in &receipts {
+        let path = out.join(format!("receipt-{}.tlog-proof", receipt.index));
+        write(&path, receipt.file.as_bytes())?;
+        written.push((path, receipt));
+    }
+    let lines = written.iter().map(|(path, receipt)| {
+        format!("{}  {}  {}", path.display(), moment(receipt.time_ms), show::event_code(receipt.event))
+    });
+    screen.show(lines, || {
+        let file = |(path, receipt): &(std::path::PathBuf, &api::ReceiptFile)| {
+            json!({"file": path, "index": receipt.index, "event": show::event_code(receipt.event)})
+        };
+        Value::Array(written.iter().map(file).collect())
+    });
+    Ok(Outcome::Done)
+}
+
+/// Needs no agent and no connection.
+pub(crate) fn verify(folder: &Path, asked: &Verify, screen: &Screen) -> Result<Outcome, Trouble> {
+    let network = match &asked.network {
+        Some(path) => Network::parse(&read_text(path)?).map_err(|fault| Trouble::of(&fault))?,
+        None => Files::open(folder).map_err(|fault| Trouble::of(&fault))?.network,
+    };
+    let policy = network.policy().map_err(|fault| Trouble::of(&fault))?;
+    let mut all_good = true;
+    let mut lines = Vec::new();
+    let mut values = Vec::new();
+    for path in &asked.files {
+        match proof::verify_file(&read_text(path)?, &policy) {
+            Ok((receipt, checkpoint)) => {
+                let record = receipt.record();
+                let event = show::event_code(record.what.event.number());
+                let at = moment(record.place.time.0);
+                let envelope = record.what.envelope.map(|digest| digest.to_string());
+                lines.push(format!(
+                    "{}: good: {event} at {at}, entry {} of {} in {}",
+                    path.display(),
+                    record.place.index,
+                    checkpoint.size,
+                    checkpoint.origin
+                ));
+                values.push(json!({
+                    "file": path, "good": true, "event": event, "index": record.place.index,
+                    "time_ms": record.place.time.0, "envelope": envelope, "log": checkpoint.origin.as_str(),
+                    "size": checkpoint.size,
+                }));
+            }
+            Err(bad) => {
+                all_good = false;
+                lines.push(format!("{}: PROVES NOTHING: {bad}", path.display()));
+                values.push(json!({"file": path, "good": false, "error": bad.to_string()}));
+            }
+        }
+    }
+    screen.show(lines, || Value::Array(values));
+    Ok(if all_good { Outcome::Done } else { Outcome::Refused })
+}
+
+pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Trouble> {
+    let status = client(folder).await?.get_status(api::StatusRequest {}).await?.into_inner();
+    let since = moment(status.since_ms);
+    let link = if status.connected {
+        format!("up since {since}")
+    } else {
+        format!("down since {since}: {}", status.why)
+    };
+    let certificate = match status.certificate_ends_at_s {
+        0 => "not used yet".to_owned(),
+        ends => format!("ends at {}", moment(ends.saturating_mul(1000))),
+    };
+    let alarm = |alarm: &api::Alarm| {
+        let what = alarm.kind.trim_start_matches("ALARM_KIND_");
+        format!("ALARM {what} since {}: {} {}", moment(alarm.at_ms), alarm.detail, alarm.envelope)
+    };
+    let sealing = (!status.may_seal).then(|| {
+        "Nothing is sealed until people have looked: call the network's administrators by telephone."
+            .to_owned()
+    });
+    let lines = [
+        format!("{} in {}", status.agency, status.network),
+        format!("link: {link}"),
+        format!("certificate: {certificate}"),
+        format!("waiting for the gateway: {}", status.waiting),
+        format!("referrals: {}", status.cases),
+        format!("directory entries: {}", status.directory_size),
+    ];
+    let lines = lines.into_iter().chain(status.alarms.iter().map(alarm)).chain(sealing);
+    screen.show(lines, || {
+        let alarm = |alarm: &api::Alarm| {
+            json!({
+                "kind": alarm.kind, "detail": alarm.detail, "envelope": alarm.envelope, "at_ms": alarm.at_ms,
+            })
+        };
+        json!({
+            "agency": status.agency,
+            "network": status.network,
+            "connected": status.connected,
+            "why": status.why,
+            "since_ms": status.since_ms,
+            "waiting": status.waiting,
+            "referrals": status.cases,
+            "directory_size": status.directory_size,
+            "certificate_ends_at_s": status.certificate_ends_at_s,
+            "may_seal": status.may_seal,
+            "alarms": status.alarms.iter().map(alarm).collect::<Vec<_>>(),
+        })
+    });
+    Ok(Outcome::Done)
+}

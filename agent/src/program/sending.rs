@@ -1,0 +1,217 @@
+//! Sending a referral, and waiting for what the gateway says. Not here: acts (`acts`).
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use agent::{
+    api::{self, agent_client::AgentClient},
+    document, local,
+};
+use serde_json::json;
+use tonic::transport::Channel;
+
+use super::{
+    arguments::{Send, Sending},
+    outcome::{Outcome, Trouble},
+    show::{self, Screen},
+};
+
+/// Largest file that is read to be attached: what an envelope holds at the most.
+const FILE_BYTES_MAX: u64 = proto::header::INLINE_BYTES_MAX;
+
+pub(crate) type Client = AgentClient<Channel>;
+
+/// The agent that runs on a folder.
+pub(crate) async fn client(folder: &Path) -> Result<Client, Trouble> {
+    let socket = folder.join("agent.sock");
+    local::client(&socket).await.map_err(|_| {
+        let says = format!(
+            "no agent answers at {}; start it with `agent run`, or name its folder with -C",
+            socket.display()
+        );
+        Trouble::not_reached(says)
+    })
+}
+
+pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<Outcome, Trouble> {
+    let document = read_document(&send.document)?;
+    let base = send.document.parent().unwrap_or_else(|| Path::new(""));
+    // A document that cannot be read names no files; the agent tells what is wrong with it.
+    let named = document::files_named(&document).unwrap_or_default();
+    let named: Vec<PathBuf> = named.iter().map(|name| base.join(name)).collect();
+    let mut files = named.iter().map(|path| read_file(path, false)).collect::<Result<Vec<_>, _>>()?;
+    files.extend(attached(&send.sending)?);
+    let request = api::SendRequest {
+        document,
+        files,
+        idempotency_key: send.sending.key.clone(),
+        unchecked: send.sending.unchecked,
+        again: send.again.clone(),
+    };
+    let mut client = client(folder).await?;
+    let answer = client.send(request).await?.into_inner();
+    answered(&mut client, answer, &send.sending, screen).await
+}
+
+fn read_document(path: &Path) -> Result<Vec<u8>, Trouble> {
+    if path != Path::new("-") {
+        return read(path, u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX));
+    }
+    let mut document = Vec::new();
+    let limit = u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let read = io::stdin().lock().take(limit).read_to_end(&mut document);
+    read.map_err(|error| Trouble::usage(format!("standard input cannot be read: {}", error.kind())))?;
+    Ok(document)
+}
+
+/// The files of the command line.
+pub(crate) fn attached(sending: &Sending) -> Result<Vec<api::File>, Trouble> {
+    sending.attach.iter().map(|path| read_file(path, sending.attach_without_identity)).collect()
+}
+
+fn read_file(path: &Path, without_identity: bool) -> Result<api::File, Trouble> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name =
+        name.ok_or_else(|| Trouble::usage(format!("{} has no name that can be sent", path.display())))?;
+    Ok(api::File {
+        name: name.to_owned(),
+        media_type: String::new(),
+        without_identity,
+        content: read(path, FILE_BYTES_MAX)?,
+    })
+}
+
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Trouble> {
+    let unreadable =
+        |error: io::Error| Trouble::usage(format!("{} cannot be read: {}", path.display(), error.kind()));
+    let length = fs::metadata(path).map_err(unreadable)?.len();
+    if length > limit {
+        let says = format!("{} is larger than {limit} bytes; shorten or compress it", path.display());
+        return Err(Trouble::usage(says));
+    }
+    fs::read(path).map_err(unreadable)
+}
+
+/// Shows what became of a request; waits for the gateway when that is wanted.
+pub(crate) async fn answered(
+    client: &mut Client,
+    answer: api::SendAnswer,
+    sending: &Sending,
+    screen: &Screen,
+) -> Result<Outcome, Trouble> {
+    use api::send_answer::Answer;
+    match answer.answer {
+        Some(Answer::Queued(queued)) if sending.wait => wait(client, &queued, sending, screen).await,
+        Some(Answer::Queued(queued)) => {
+            let lines = [
+                format!("Written down as {}.", queued.referral),
+                "It is sent, again and again, until the gateway has answered.".to_owned(),
+            ];
+            screen.show(
+                lines,
+                || json!({"referral": queued.referral, "envelope": queued.envelope, "standing": "queued"}),
+            );
+            Ok(Outcome::Done)
+        }
+        Some(Answer::Flaws(flaws)) => {
+            flawed(&flaws, screen);
+            Ok(Outcome::Refused)
+        }
+        Some(Answer::Refusal(refusal)) => {
+            let told = [
+                "Nothing was sent: the rules here refuse it already. `--unchecked` lets the gateway decide."
+                    .to_owned(),
+            ];
+            let lines = show::refusal_lines(&refusal).into_iter().chain(told);
+            screen.show(lines, || json!({"sent": false, "refusal": show::refusal_json(&refusal)}));
+            Ok(Outcome::Refused)
+        }
+        None => Err(Trouble::fault("the agent is of a later version than this program")),
+    }
+}
+
+fn flawed(flaws: &api::Flaws, screen: &Screen) {
+    let line = |flaw: &api::Flaw| {
+        let at = if flaw.pointer.is_empty() { "/" } else { &flaw.pointer };
+        vec![format!("{at}"), format!("  {}", flaw.text_en), format!("  \u{2067}{}\u{2069}", flaw.text_ar)]
+    };
+    let lines = ["Nothing was sent: the document needs mending.".to_owned()];
+    let lines = lines.into_iter().chain(flaws.flaws.iter().flat_map(line));
+    screen.show(lines, || {
+        let flaw = |flaw: &api::Flaw| {
+            json!({"pointer": flaw.pointer, "text_en": flaw.text_en, "text_ar": flaw.text_ar})
+        };
+        json!({"sent": false, "flaws": flaws.flaws.iter().map(flaw).collect::<Vec<_>>()})
+    });
+}
+
+async fn wait(
+    client: &mut Client,
+    queued: &api::Queued,
+    sending: &Sending,
+    screen: &Screen,
+) -> Result<Outcome, Trouble> {
+    let settled = settled(client, queued);
+    let Ok(settled) = tokio::time::timeout(Duration::from_secs(sending.timeout), settled).await else {
+        let lines = [format!(
+            "{} is written down, but the gateway has not answered in time. It is sent on; see `agent status`.",
+            queued.referral
+        )];
+        screen.show(
+            lines,
+            || json!({"referral": queued.referral, "envelope": queued.envelope, "standing": "queued"}),
+        );
+        return Ok(Outcome::NotReached);
+    };
+    let step = settled?;
+    match (step.standing(), &step.refusal) {
+        (api::Standing::Taken, _) => {
+            let lines = [format!("Taken by the gateway: {}. The receipt is here.", queued.referral)];
+            screen.show(lines, || {
+                json!({
+                    "referral": queued.referral, "envelope": queued.envelope, "standing": "taken",
+                    "evidence": step.evidence.saturating_sub(1),
+                })
+            });
+            Ok(Outcome::Done)
+        }
+        (_, Some(refusal)) => {
+            screen.show(show::refusal_lines(refusal), || {
+                json!({
+                    "referral": queued.referral, "envelope": queued.envelope, "standing": "refused",
+                    "refusal": show::refusal_json(refusal),
+                })
+            });
+            Ok(Outcome::Refused)
+        }
+        (_, None) => {
+            let lines = [format!("{}: not sent, because the one before it was refused.", queued.referral)];
+            screen.show(
+                lines,
+                || json!({"referral": queued.referral, "envelope": queued.envelope, "standing": "withdrawn"}),
+            );
+            Ok(Outcome::Refused)
+        }
+    }
+}
+
+/// The envelope once the gateway has answered it.
+async fn settled(client: &mut Client, queued: &api::Queued) -> Result<api::Step, Trouble> {
+    let watch = api::WatchRequest { referral: queued.referral.clone() };
+    let mut changes = client.watch(watch).await?.into_inner();
+    loop {
+        let show = api::ShowCaseRequest { referral: queued.referral.clone() };
+        let shown = client.show_case(show).await?.into_inner();
+        let step = shown.steps.into_iter().find(|step| step.envelope == queued.envelope);
+        if let Some(step) = step.filter(|step| step.standing() != api::Standing::Queued) {
+            return Ok(step);
+        }
+        if changes.message().await?.is_none() {
+            return Err(Trouble::not_reached("the agent has ended; start it again with `agent run`"));
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! How things are shown: for people in their language, or as JSON for programs. Not here: where they
+//! come from.
+
+use std::io::{self, Write as _};
+
+use agent::{
+    api,
+    words::{self, Language},
+};
+use proto::{
+    evidence::Event,
+    ids::{PartClass, ReasonClass, Urgency},
+    lifecycle::{Act, Status},
+    refusal::Refusal,
+    wire,
+};
+use serde_json::{Value, json};
+
+use super::{arguments::Arguments, outcome::Trouble};
+
+/// Where things are shown.
+pub(crate) struct Screen {
+    json: bool,
+    pub(crate) language: Language,
+}
+
+impl Screen {
+    pub(crate) fn new(arguments: &Arguments) -> Self {
+        Self { json: arguments.json, language: arguments.lang.into() }
+    }
+
+    /// Shows lines to people, or a value to programs. Whoever listens may have gone: that is no fault.
+    pub(crate) fn show(&self, lines: impl IntoIterator<Item = String>, value: impl FnOnce() -> Value) {
+        let mut out = io::stdout().lock();
+        let written = if self.json {
+            writeln!(out, "{}", value())
+        } else {
+            lines.into_iter().try_for_each(|line| writeln!(out, "{line}"))
+        };
+        drop(written);
+    }
+
+    /// Says what went wrong.
+    pub(crate) fn trouble(&self, trouble: &Trouble) {
+        let mut error = io::stderr().lock();
+        let said = if self.json {
+            writeln!(error, "{}", json!({"error": trouble.says}))
+        } else {
+            writeln!(error, "agent: {}", trouble.says)
+        };
+        drop(said);
+    }
+
+    /// Says something beside what is shown.
+    pub(crate) fn remark(&self, line: &str) {
+        if !self.json {
+            drop(writeln!(io::stderr().lock(), "{line}"));
+        }
+    }
+}
+
+/// A moment as people read it: UTC, to the second.
+pub(crate) fn moment(unix_ms: u64) -> String {
+    let day = agent::document::day_of(proto::ids::TimeMs(unix_ms));
+    let seconds = unix_ms / 1000 % 86_400;
+    format!("{day} {:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+fn status_of(number: i32) -> Option<Status> {
+    Status::parse(number, "status").ok()
+}
+
+fn act_of(number: i32) -> Option<Act> {
+    Act::parse(number, "act").ok()
+}
+
+/// The first characters of an id, which are enough to name it by.
+fn short(id: &str) -> &str {
+    id.get(..13).unwrap_or(id)
+}
+
+/// A case in one line.
+pub(crate) fn case_line(case: &api::CaseSummary, language: Language) -> String {
+    let status = status_of(case.status).map_or("?", |status| words::status(status, language));
+    let urgency =
+        Urgency::parse(case.urgency, "urgency").map_or("?", |urgency| words::urgency(urgency, language));
+    let direction = if case.incoming { "<-" } else { "->" };
+    let waiting = if case.waiting > 0 { format!("  [{} waiting]", case.waiting) } else { String::new() };
+    let unopened = if case.not_opened { "  [a part cannot be opened]" } else { "" };
+    let isolated = |text: &str| language.isolated(text);
+    format!(
+        "{}  {}  {}  {urgency}  {}  {status}{waiting}{unopened}",
+        isolated(short(&case.referral)),
+        isolated(&format!("{direction} {}", case.other)),
+        isolated(&moment(case.changed_at_ms)),
+        isolated(&format!("{}/{} {}", case.category, case.service, case.jurisdiction)),
+    )
+}
+
+/// A case for programs.
+pub(crate) fn case_json(case: &api::CaseSummary) -> Value {
+    json!({
+        "referral": case.referral,
+        "opened_by": case.opened_by,
+        "other": case.other,
+        "incoming": case.incoming,
+        "kind": case.kind,
+        "category": case.category,
+        "service": case.service,
+        "jurisdiction": case.jurisdiction,
+        "urgency": Urgency::parse(case.urgency, "urgency").map(|one| words::urgency(one, Language::English)).ok(),
+        "status": status_of(case.status).map(|status| code(&format!("{status:?}"))),
+        "attempt": case.attempt,
+        "waiting": case.waiting,
+        "changed_at_ms": case.changed_at_ms,
+        "legal_acts": case.legal_acts.iter().filter_map(|act| act_of(*act)).map(words::verb).collect::<Vec<_>>(),
+        "not_opened": case.not_opened,
+    })
+}
+
+/// The stable code of one of our names: `InProgress` becomes `in_progress`.
+fn code(name: &str) -> String {
+    let mut code = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !code.is_empty() {
+            code.push('_');
+        }
+        code.push(letter.to_ascii_lowercase());
+    }
+    code
+}
+
+/// An envelope in one line.
+pub(crate) fn step_line(step: &api::Step, language: Language) -> String {
+    let act = act_of(step.act).map_or("?", |act| words::act(act, language));
+    let standing = match step.standing() {
+        api::Standing::Queued => language.pick("waiting for the gateway", "بانتظار البوابة"),
+        api::Standing::Taken => language.pick("taken, receipt here", "تسلّمتها البوابة والإيصال محفوظ"),
+        api::Standing::Refused => language.pick("refused by the gateway", "ردّتها البوابة"),
+        api::Standing::Withdrawn => {
+            language.pick("not sent: the one before was refused", "لم تُرسل لأن ما قبلها رُدّ")
+        }
+        api::Standing::Arrived => language.pick("came", "وصلت"),
+        api::Standing::NotOpened => language.pick("came, cannot be opened", "وصلت وتعذّر فتحها"),
+        api::Standing::Unspecified => "?",
+    };
+    let reason = ReasonClass::parse(step.reason, "reason");
+    let reason = reason.map_or_else(|_| String::new(), |one| format!(" ({})", words::reason(one, language)));
+    let isolated = |text: &str| language.isolated(text);
+    format!(
+        "  {}  {}  {act}{reason}: {standing}",
+        isolated(&moment(step.created_at_ms)),
+        isolated(&step.from)
+    )
+}
+
+/// A refusal, in both languages: whoever reads it may have only one of them.
+pub(crate) fn refusal_lines(refusal: &wire::RefusalAnswer) -> Vec<String> {
+    let about = if refusal.field.is_empty() { String::new() } else { format!(" ({})", refusal.field) };
+    let legal: Vec<_> = refusal.legal_acts.iter().filter_map(|act| act_of(*act)).map(words::verb).collect();
+    let mut lines = vec![
+        format!("Refused: {}{about}", refusal.code),
+        format!("  {}", refusal.text_en),
+        format!("  \u{2067}{}\u{2069}", refusal.text_ar),
+    ];
+    if !legal.is_empty() {
+        lines.push(format!("  Possible now: {}", legal.join(", ")));
+    }
+    lines
+}
+
+/// A refusal for programs.
+pub(crate) fn refusal_json(refusal: &wire::RefusalAnswer) -> Value {
+    let legal = refusal.legal_acts.iter().filter_map(|act| act_of(*act)).map(words::verb);
+    json!({
+        "code": refusal.code,
+        "number": refusal.number,
+        "field": refusal.field,
+        "text_en": refusal.text_en,
+        "text_ar": refusal.text_ar,
+        "legal_acts": legal.collect::<Vec<_>>(),
+    })
+}
+
+/// A part, with its content where it is text.
+pub(crate) fn part_lines(part: &api::Part, language: Language) -> Vec<String> {
+    let class = match PartClass::parse(part.class, "class") {
+        Ok(PartClass::Summary) => language.pick("summary", "الملخص"),
+        Ok(PartClass::Identity) => language.pick("identity", "البيانات التعريفية"),
+        Ok(PartClass::Attachment) => language.pick("attachment", "مرفق"),
+        Ok(PartClass::Detail) => language.pick("detail", "تفاصيل"),
+        Err(_) => "?",
+    };
+    if !part.not_opened.is_empty() {
+        return vec![format!("  {class}: cannot be opened ({})", part.not_opened)];
+    }
+    match content_json(part) {
+        Some(content) => {
+            let text = serde_json::to_string_pretty(&content).unwrap_or_default();
+            let indented = text.lines().map(|line| format!("    {line}"));
+            [format!("  {class}:")].into_iter().chain(indented).collect()
+        }
+        None => {
+            let name = language.isolated(&part.file_name);
+            vec![format!("  {class}: {name}, {}, {} bytes", part.media_type, part.content.len())]
+        }
+    }
+}
+
+/// How she can be reached without harm: before anything else, and the newest word on it.
+pub(crate) fn safe_contact_lines(parts: &[api::Part], language: Language) -> Vec<String> {
+    let summaries =
+        parts.iter().rev().filter(|part| PartClass::parse(part.class, "class") == Ok(PartClass::Summary));
+    let newest = summaries
+        .filter_map(content_json)
+        .find_map(|content| content.get("summary")?.get("safe_contact")?.as_object().cloned());
+    let Some(contact) = newest else {
+        return Vec::new();
+    };
+    let shown = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    };
+    let lines =
+        contact.iter().map(|(name, value)| format!("    {}: {}", language.isolated(name), shown(value)));
+    let head = format!("  {}", language.pick("SAFE CONTACT (read this first):", "التواصل الآمن (يُقرأ أولًا):"));
+    [head].into_iter().chain(lines).collect()
+}
+
+/// A part for programs.
+pub(crate) fn part_json(part: &api::Part) -> Value {
+    let class = PartClass::parse(part.class, "class").map(|class| code(&format!("{class:?}")));
+    json!({
+        "envelope": part.envelope,
+        "part_id": part.part_id,
+        "class": class.ok(),
+        "media_type": part.media_type,
+        "file_name": part.file_name,
+        "bytes": part.content.len(),
+        "content": content_json(part),
+        "not_opened": Some(&part.not_opened).filter(|why| !why.is_empty()),
+    })
+}
+
+fn content_json(part: &api::Part) -> Option<Value> {
+    let is_json = part.media_type.ends_with("+json") || part.media_type == "application/json";
+    if is_json { serde_json::from_slice(&part.content).ok() } else { None }
+}
+
+/// An entry of a timeline in one line.
+pub(crate) fn entry_line(entry: &api::TimelineEntry, language: Language) -> String {
+    let event = Event::parse(entry.event, "event").map_or("?", |event| words::event(event, language));
+    let act = act_of(entry.act).map_or_else(String::new, |act| format!(" [{}]", words::act(act, language)));
+    let status = status_of(entry.status)
+        .map_or_else(String::new, |status| format!(" => {}", words::status(status, language)));
+    let refusal = Refusal::from_number(entry.refusal)
+        .map_or_else(String::new, |refusal| format!(" {}", language.isolated(refusal.name())));
+    let isolated = |text: &str| language.isolated(text);
+    let between = isolated(&format!("{} -> {}", entry.sender, entry.recipient));
+    format!(
+        "{:>8}  {}  {between}  {event}{act}{refusal}{status}",
+        entry.index,
+        isolated(&moment(entry.time_ms))
+    )
+}
+
+/// An entry of a timeline for programs.
+pub(crate) fn entry_json(entry: &api::TimelineEntry) -> Value {
+    json!({
+        "index": entry.index,
+        "time_ms": entry.time_ms,
+        "event": Event::parse(entry.event, "event").map(|event| code(&format!("{event:?}"))).ok(),
+        "sender": entry.sender,
+        "recipient": entry.recipient,
+        "attempt": entry.attempt,
+        "act": act_of(entry.act).map(words::verb),
+        "status": status_of(entry.status).map(|status| code(&format!("{status:?}"))),
+        "refusal": Refusal::from_number(entry.refusal).map(Refusal::name),
+    })
+}
+
+/// What an event's number means, as a stable code.
+pub(crate) fn event_code(number: i32) -> String {
+    Event::parse(number, "event").map_or_else(|_| "unknown".to_owned(), |event| code(&format!("{event:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_and_codes() {
+        assert_eq!(moment(1_790_000_000_000), "2026-09-21 14:13:20Z");
+        assert_eq!(code("InProgress"), "in_progress");
+        assert_eq!(event_code(Event::ContentHandover.number()), "content_handover");
+    }
+
+    #[test]
+    fn a_refusal_is_shown_in_both_languages() {
+        let refusal = Refusal::NoAgreement;
+        let answer = wire::RefusalAnswer {
+            code: refusal.name().into(),
+            number: refusal.number(),
+            field: refusal.field().into(),
+            text_en: refusal.text_en().into(),
+            text_ar: refusal.text_ar().into(),
+            receipt: None,
+            legal_acts: vec![Act::Accept.number()],
+        };
+        let lines = refusal_lines(&answer).join("\n");
+        for text in [refusal.text_en(), refusal.text_ar(), "NO_AGREEMENT (agreement)", "Possible now: accept"]
+        {
+            assert!(lines.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_newest_word_on_safe_contact_is_shown() {
+        let part = |text: &str| api::Part {
+            class: PartClass::Summary.number(),
+            media_type: "application/vnd.referral.summary.v1+json".into(),
+            content: text.as_bytes().to_vec(),
+            ..api::Part::default()
+        };
+        let parts = [
+            part(r#"{"summary": {"safe_contact": {"when": "mornings", "never": ["sms", "whatsapp"]}}}"#),
+            part(r#"{"summary": {"safe_contact": {"when": "never by day"}}}"#),
+            part(r#"{"summary": {"need": "x"}}"#),
+        ];
+        let lines = safe_contact_lines(&parts, Language::English).join("\n");
+        assert!(lines.contains("never by day") && !lines.contains("mornings"), "{lines}");
+        let first = safe_contact_lines(&parts[..1], Language::English).join("\n");
+        assert!(first.contains("never: sms, whatsapp"), "{first}");
+        assert!(safe_contact_lines(&parts[2..], Language::English).is_empty());
+    }
+
+    #[test]
+    fn ids_inside_arabic_lines_are_kept_apart() {
+        let case = api::CaseSummary {
+            referral: "0192abcd-ef01-7fff-bfff-ffffffffffff".into(),
+            other: "ae.dfwac".into(),
+            status: Status::Accepted.number(),
+            urgency: Urgency::Urgent.number(),
+            ..api::CaseSummary::default()
+        };
+        let line = case_line(&case, Language::Arabic);
+        assert!(line.contains("\u{2068}0192abcd-ef01\u{2069}") && line.contains("مقبولة"), "{line}");
+        let english = case_line(&case, Language::English);
+        assert!(!english.contains('\u{2068}') && english.contains("accepted"), "{english}");
+    }
+}

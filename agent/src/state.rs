@@ -1,0 +1,336 @@
+//! What the store's records make: cases, the outbox's order, the directory, alarms. It follows the
+//! records and nothing else, so that a restart makes the same. It holds headers and places, never
+//! payloads. Not here: writing records (`store`), and deciding what to write (`office`).
+
+use std::collections::BTreeMap;
+
+use proto::{
+    digest::Digest,
+    directory::replica::{Replica, Unlawful},
+    header::Header,
+    ids::{AgencyId, PartClass, ReferralKey, TimeMs},
+    log::note::SignedNote,
+    receipt::Receipt,
+    wire,
+};
+
+use crate::{
+    case::{Case, Delivery, HandedOver, Logged, Standing, Step},
+    queue::Queue,
+    records::{self, record},
+    store::{Fold, Place},
+};
+
+/// Most alarms that are shown; the first ones stay.
+pub const ALARMS_MAX: usize = 100;
+
+/// What the records make.
+#[derive(Debug)]
+pub struct State {
+    me: AgencyId,
+    cases: BTreeMap<ReferralKey, Case>,
+    envelopes: BTreeMap<Digest, ReferralKey>,
+    handovers: BTreeMap<Vec<u8>, Digest>,
+    queue: Queue,
+    asked: BTreeMap<String, Digest>,
+    replica: Replica,
+    broken: Option<Unlawful>,
+    evidence: Option<SignedNote>,
+    directory: Option<SignedNote>,
+    alarms: Vec<Alarm>,
+}
+
+/// Something that must not happen, and did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// What.
+    pub kind: records::AlarmKind,
+    /// An envelope.
+    pub about: Option<Digest>,
+    /// A checkpoint or a key's id: public things only.
+    pub detail: String,
+    /// When.
+    pub at_ms: u64,
+}
+
+impl Alarm {
+    /// Whether nothing may be sealed any more until people have looked.
+    #[must_use]
+    pub const fn stops_sealing(&self) -> bool {
+        use records::AlarmKind as K;
+        match self.kind {
+            K::Fork | K::UnlawfulEntry | K::ForeignKey => true,
+            K::Unspecified | K::BadReceipt | K::BadDelivery => false,
+        }
+    }
+}
+
+impl State {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(me: AgencyId) -> Self {
+        Self {
+            me,
+            cases: BTreeMap::new(),
+            envelopes: BTreeMap::new(),
+            handovers: BTreeMap::new(),
+            queue: Queue::default(),
+            asked: BTreeMap::new(),
+            replica: Replica::default(),
+            broken: None,
+            evidence: None,
+            directory: None,
+            alarms: Vec::new(),
+        }
+    }
+
+    /// Whose state it is.
+    #[must_use]
+    pub const fn me(&self) -> &AgencyId {
+        &self.me
+    }
+
+    /// Every case, oldest first.
+    pub fn cases(&self) -> impl DoubleEndedIterator<Item = &Case> {
+        self.cases.values()
+    }
+
+    /// A case.
+    #[must_use]
+    pub fn case(&self, referral: &ReferralKey) -> Option<&Case> {
+        self.cases.get(referral)
+    }
+
+    /// The case that an envelope belongs to.
+    #[must_use]
+    pub fn case_of(&self, envelope: &Digest) -> Option<&Case> {
+        self.cases.get(self.envelopes.get(envelope)?)
+    }
+
+    /// The envelope that was made for an idempotency key.
+    #[must_use]
+    pub fn asked(&self, idempotency_key: &str) -> Option<&Digest> {
+        self.asked.get(idempotency_key)
+    }
+
+    /// A delivery that is here, by its hand-over id: the envelope's digest.
+    #[must_use]
+    pub fn delivered(&self, handover_id: &[u8]) -> Option<&Digest> {
+        self.handovers.get(handover_id)
+    }
+
+    /// What waits to be pushed.
+    #[must_use]
+    pub const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// The directory's replica.
+    #[must_use]
+    pub const fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The largest checkpoint seen of the evidence log.
+    #[must_use]
+    pub const fn evidence_seen(&self) -> Option<&SignedNote> {
+        self.evidence.as_ref()
+    }
+
+    /// The largest checkpoint seen of the directory log.
+    #[must_use]
+    pub const fn directory_seen(&self) -> Option<&SignedNote> {
+        self.directory.as_ref()
+    }
+
+    /// What must not happen, and did.
+    #[must_use]
+    pub fn alarms(&self) -> &[Alarm] {
+        &self.alarms
+    }
+
+    /// Whether parts may be sealed: the directory is the one that everybody sees.
+    #[must_use]
+    pub fn may_seal(&self) -> bool {
+        self.broken.is_none() && !self.alarms.iter().any(Alarm::stops_sealing)
+    }
+
+    fn take(&mut self, place: Place, at_ms: u64, record: &record::Record) -> Option<()> {
+        let at = TimeMs(at_ms);
+        match record {
+            record::Record::Queued(queued) => self.queued(place, queued),
+            record::Record::Answered(answered) => self.answered(place, answered),
+            record::Record::Arrived(arrived) => self.arrived(place, at, arrived),
+            record::Record::HandedOver(handed_over) => self.handed_over(place, handed_over),
+            record::Record::Leaf(leaf) => {
+                self.leaf(leaf);
+                Some(())
+            }
+            record::Record::Text(text) => self.text(text),
+            record::Record::Seen(seen) => self.seen(seen),
+            record::Record::Alarm(alarm) => {
+                self.alarm(at_ms, alarm);
+                Some(())
+            }
+        }
+    }
+
+    fn queued(&mut self, place: Place, queued: &records::Queued) -> Option<()> {
+        let header = Header::parse(&queued.header).ok()?;
+        let digest = Digest::parse(&queued.digest, "digest").ok()?;
+        self.add(&header, step(&header, digest, place, Standing::Queued, &queued.parts));
+        self.queue.put(&header.referral, digest, header.urgency);
+        if !queued.idempotency_key.is_empty() {
+            self.asked.insert(queued.idempotency_key.clone(), digest);
+        }
+        Some(())
+    }
+
+    fn answered(&mut self, place: Place, answered: &records::Answered) -> Option<()> {
+        use records::answered::Answer;
+        let digest = Digest::parse(&answered.digest, "digest").ok()?;
+        let standing = match answered.answer.as_ref()? {
+            Answer::Receipt(receipt) => Standing::Taken { logged: logged(receipt)?, receipt: place },
+            Answer::Refusal(refusal) => Standing::Refused { number: refusal.number, answer: place },
+            Answer::WithdrawnBehind(_) => Standing::Withdrawn,
+        };
+        let referral = self.envelopes.get(&digest)?;
+        self.queue.take(referral, &digest);
+        let case = self.cases.get_mut(referral)?;
+        case.step_mut(&digest)?.standing = standing;
+        case.refresh();
+        Some(())
+    }
+
+    fn arrived(&mut self, place: Place, at: TimeMs, arrived: &records::Arrived) -> Option<()> {
+        let header = Header::parse(&arrived.header).ok()?;
+        let digest = Digest::parse(&arrived.digest, "digest").ok()?;
+        let delivery = Delivery {
+            handover_id: arrived.handover_id.clone(),
+            logged: match &arrived.receipt {
+                Some(receipt) => logged(receipt)?,
+                None => Logged { index: arrived.order, at },
+            },
+            place,
+            opened: arrived.result == i32::from(wire::HandoverResult::Received),
+            handed_over: None,
+        };
+        self.handovers.insert(arrived.handover_id.clone(), digest);
+        let known = self.envelopes.get(&digest).and_then(|referral| self.cases.get_mut(referral));
+        let Some(case) = known else {
+            let standing = Standing::Arrived(vec![delivery]);
+            self.add(&header, step(&header, digest, place, standing, &arrived.parts));
+            return Some(());
+        };
+        let step = case.step_mut(&digest)?;
+        if let Standing::Arrived(deliveries) = &mut step.standing {
+            deliveries.push(delivery);
+            step.parts.extend(named(&arrived.parts));
+            step.parts.sort_by_key(|(part_id, _)| *part_id);
+        }
+        case.refresh();
+        Some(())
+    }
+
+    fn handed_over(&mut self, place: Place, said: &records::HandedOver) -> Option<()> {
+        use records::handed_over::Answer;
+        let digest = self.handovers.get(&said.handover_id)?;
+        let case = self.cases.get_mut(self.envelopes.get(digest)?)?;
+        let Standing::Arrived(deliveries) = &mut case.step_mut(digest)?.standing else {
+            return None;
+        };
+        let delivery = deliveries.iter_mut().find(|delivery| delivery.handover_id == said.handover_id)?;
+        let logged = match said.answer.as_ref()? {
+            Answer::Receipt(receipt) => Some(logged(receipt)?),
+            Answer::Refusal(_) => None,
+        };
+        delivery.handed_over = Some(HandedOver { logged, answer: place });
+        case.refresh();
+        Some(())
+    }
+
+    /// It was judged before it was written. Another version of the rules may judge otherwise.
+    fn leaf(&mut self, leaf: &records::Leaf) {
+        if leaf.index == self.replica.log().size()
+            && let Err(unlawful) = self.replica.take(leaf.record.clone())
+        {
+            tracing::error!(index = leaf.index, %unlawful, "an entry of the directory is refused");
+            self.broken = Some(unlawful);
+        }
+    }
+
+    fn text(&mut self, text: &records::Text) -> Option<()> {
+        self.replica.supply(text.signed.clone()?).ok().map(|_| ())
+    }
+
+    fn seen(&mut self, seen: &records::Seen) -> Option<()> {
+        let note = SignedNote::parse(&seen.checkpoint).ok()?;
+        match seen.log() {
+            wire::LogName::Evidence => self.evidence = Some(note),
+            wire::LogName::Directory => self.directory = Some(note),
+            wire::LogName::Unspecified => return None,
+        }
+        Some(())
+    }
+
+    fn alarm(&mut self, at_ms: u64, alarm: &records::Alarm) {
+        let about = Digest::parse(&alarm.about, "about").ok();
+        let alarm = Alarm { kind: alarm.kind(), about, detail: alarm.detail.clone(), at_ms };
+        let same =
+            |there: &Alarm| (there.kind, there.about, &there.detail) == (alarm.kind, about, &alarm.detail);
+        if self.alarms.len() < ALARMS_MAX && !self.alarms.iter().any(same) {
+            self.alarms.push(alarm);
+        }
+    }
+
+    fn add(&mut self, header: &Header, step: Step) {
+        self.envelopes.insert(step.digest, header.referral.clone());
+        let case = self.cases.entry(header.referral.clone()).or_insert_with(|| Case::new(header));
+        case.add(header, step);
+    }
+}
+
+impl Fold for State {
+    fn apply(&mut self, place: Place, record: &records::Record) {
+        let taken = record.record.as_ref().and_then(|record_of| self.take(place, record.at_ms, record_of));
+        if taken.is_none() {
+            // It was checked before it was written, so only a later version's can be meant.
+            tracing::error!(?place, "a record of the store was not understood");
+        }
+    }
+}
+
+fn step(
+    header: &Header,
+    digest: Digest,
+    place: Place,
+    standing: Standing,
+    parts: &[records::PartName],
+) -> Step {
+    Step {
+        digest,
+        envelope_id: header.envelope_id,
+        from: header.from.clone(),
+        to: header.to.clone(),
+        act: header.act,
+        reason: header.reason,
+        attempt: header.attempt,
+        sequence: header.sequence,
+        urgency: header.urgency,
+        created_at: header.created_at,
+        expires_at: header.expires_at,
+        place,
+        standing,
+        parts: named(parts).collect(),
+    }
+}
+
+fn named(parts: &[records::PartName]) -> impl Iterator<Item = (u32, PartClass)> {
+    parts.iter().filter_map(|part| Some((part.part_id, PartClass::parse(part.class, "class").ok()?)))
+}
+
+fn logged(receipt: &wire::Receipt) -> Option<Logged> {
+    let receipt = Receipt::parse(receipt.clone()).ok()?;
+    let place = &receipt.record().place;
+    Some(Logged { index: place.index, at: place.time })
+}

@@ -1,0 +1,269 @@
+//! Words that people read, in English and Arabic. Arabic is not yet reviewed by a native speaker of
+//! the field; it follows the field's glossary. Not here: refusals (`proto::refusal`) and flaws
+//! (`document`), which bring their own.
+
+use proto::{
+    evidence::Event,
+    ids::{ReasonClass, Urgency},
+    lifecycle::{Act, Status},
+};
+
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Arabic.
+    Arabic,
+}
+
+impl Language {
+    /// One of two texts.
+    #[must_use]
+    pub const fn pick(self, english: &'static str, arabic: &'static str) -> &'static str {
+        match self {
+            Self::English => english,
+            Self::Arabic => arabic,
+        }
+    }
+
+    /// A name or id inside a text of this language, kept apart from the direction around it.
+    #[must_use]
+    pub fn isolated(self, text: &str) -> String {
+        match self {
+            Self::English => text.to_owned(),
+            Self::Arabic => format!("\u{2068}{text}\u{2069}"),
+        }
+    }
+}
+
+/// Where a referral stands. A referral is feminine in Arabic.
+#[must_use]
+pub const fn status(status: Status, language: Language) -> &'static str {
+    let (english, arabic) = match status {
+        Status::Submitted => ("submitted", "أُرسلت"),
+        Status::Delivered => ("delivered", "وصلت"),
+        Status::Seen => ("seen", "جرى الاطلاع عليها"),
+        Status::Accepted => ("accepted", "مقبولة"),
+        Status::Declined => ("declined", "لم تُقبل (اعتذار)"),
+        Status::Waitlisted => ("on the waiting list", "على قائمة الانتظار"),
+        Status::Scheduled => ("scheduled", "حُدِّد موعد"),
+        Status::NoShow => ("did not come", "لم يتم الحضور"),
+        Status::InTransit => ("on the way", "في الطريق"),
+        Status::Arrived => ("arrived", "وصل الشخص المعني"),
+        Status::InProgress => ("in progress", "قيد التنفيذ"),
+        Status::OnHold => ("on hold", "معلّقة مؤقتًا"),
+        Status::ServiceDelivered => ("service delivered", "قُدِّمت الخدمة"),
+        Status::Completed => ("completed", "مكتملة"),
+        Status::Failed => ("could not be done", "تعذّر"),
+        Status::CancelRequested => ("cancellation asked for", "طُلب سحبها"),
+        Status::Cancelled => ("cancelled", "ملغاة"),
+        Status::Recalled => ("recalled", "مسترجعة"),
+        Status::Expired => ("expired", "انقضت مهلة الرد"),
+        Status::EnteredInError => ("entered in error", "أُدخلت بالخطأ"),
+    };
+    language.pick(english, arabic)
+}
+
+/// How soon an answer is due.
+#[must_use]
+pub const fn urgency(urgency: Urgency, language: Language) -> &'static str {
+    let (english, arabic) = match urgency {
+        Urgency::Emergency => ("emergency", "طارئة"),
+        Urgency::Urgent => ("urgent", "عاجلة"),
+        Urgency::Normal => ("normal", "عادية"),
+    };
+    language.pick(english, arabic)
+}
+
+/// An act, by the word of the command line.
+#[must_use]
+pub const fn verb(act: Act) -> &'static str {
+    match act {
+        Act::Submit => "send",
+        Act::See => "see",
+        Act::Accept => "accept",
+        Act::Decline => "decline",
+        Act::Waitlist => "waitlist",
+        Act::Schedule => "schedule",
+        Act::NoShow => "no-show",
+        Act::Depart => "depart",
+        Act::Arrive => "arrive",
+        Act::Start => "start",
+        Act::Hold => "hold",
+        Act::Resume => "resume",
+        Act::DeliverService => "deliver-service",
+        Act::Complete => "complete",
+        Act::Fail => "fail",
+        Act::RequestCancel => "request-cancel",
+        Act::ConfirmCancel => "confirm-cancel",
+        Act::RefuseCancel => "refuse-cancel",
+        Act::Recall => "recall",
+        Act::ConfirmPurge => "confirm-purge",
+        Act::Disclose => "disclose",
+        Act::WithdrawConsent => "withdraw-consent",
+        Act::ConfirmWithdrawal => "confirm-withdrawal",
+        Act::ChangeContact => "change-contact",
+        Act::RequestInformation => "request-information",
+        Act::GiveInformation => "give-information",
+        Act::OfferTransfer => "offer-transfer",
+        Act::AcceptTransfer => "accept-transfer",
+        Act::DeclineTransfer => "decline-transfer",
+        Act::Invite => "invite",
+        Act::Leave => "leave",
+        Act::EnteredInError => "entered-in-error",
+        Act::Note => "note",
+        Act::Reseal => "reseal",
+    }
+}
+
+/// An act, for reading.
+#[must_use]
+pub const fn act(act: Act, language: Language) -> &'static str {
+    let arabic = match act {
+        Act::Submit => "إرسال",
+        Act::See => "اطلاع",
+        Act::Accept => "قبول",
+        Act::Decline => "اعتذار عن القبول",
+        Act::Waitlist => "إدراج في قائمة الانتظار",
+        Act::Schedule => "تحديد موعد",
+        Act::NoShow => "لم يتم الحضور",
+        Act::Depart => "انطلاق",
+        Act::Arrive => "وصول",
+        Act::Start => "بدء الخدمة",
+        Act::Hold => "تعليق مؤقت",
+        Act::Resume => "استئناف",
+        Act::DeliverService => "تقديم الخدمة",
+        Act::Complete => "إتمام",
+        Act::Fail => "تعذّر",
+        Act::RequestCancel => "طلب سحب",
+        Act::ConfirmCancel => "تأكيد السحب",
+        Act::RefuseCancel => "اعتذار عن السحب",
+        Act::Recall => "استرجاع",
+        Act::ConfirmPurge => "تأكيد الإتلاف",
+        Act::Disclose => "إرسال البيانات التعريفية",
+        Act::WithdrawConsent => "سحب الموافقة",
+        Act::ConfirmWithdrawal => "تأكيد سحب الموافقة",
+        Act::ChangeContact => "تغيير وسيلة التواصل",
+        Act::RequestInformation => "طلب معلومات",
+        Act::GiveInformation => "تقديم معلومات",
+        Act::OfferTransfer => "عرض نقل المسؤولية",
+        Act::AcceptTransfer => "قبول نقل المسؤولية",
+        Act::DeclineTransfer => "اعتذار عن نقل المسؤولية",
+        Act::Invite => "دعوة",
+        Act::Leave => "مغادرة",
+        Act::EnteredInError => "أُدخلت بالخطأ",
+        Act::Note => "ملاحظة",
+        Act::Reseal => "ختم من جديد",
+    };
+    language.pick(verb(act), arabic)
+}
+
+/// Why, as coarse as the header says it.
+#[must_use]
+pub const fn reason(reason: ReasonClass, language: Language) -> &'static str {
+    let (english, arabic) = match reason {
+        ReasonClass::NoCapacity => ("no capacity", "لا توجد سعة"),
+        ReasonClass::ServiceUnavailable => ("service not available", "الخدمة غير متاحة"),
+        ReasonClass::OutOfArea => ("out of area", "خارج نطاق العمل"),
+        ReasonClass::Other => ("another reason", "سبب آخر"),
+        ReasonClass::Served => ("served", "قُدِّمت الخدمة"),
+        ReasonClass::PartlyServed => ("partly served", "قُدِّمت جزئيًا"),
+        ReasonClass::NotServed => ("not served", "لم تُقدَّم"),
+    };
+    language.pick(english, arabic)
+}
+
+/// What happened, for a timeline.
+#[must_use]
+pub const fn event(event: Event, language: Language) -> &'static str {
+    let (english, arabic) = match event {
+        Event::SubmissionAcceptance => ("taken by the gateway", "تسلّمتها البوابة"),
+        Event::SubmissionRejection => ("refused by the gateway", "ردّتها البوابة"),
+        Event::ContentConsignment => ("in the recipient's mailbox", "في صندوق الجهة المستلِمة"),
+        Event::ContentConsignmentFailure => ("not put into the mailbox", "تعذّر إيداعها في الصندوق"),
+        Event::ContentHandover => ("handed over to the recipient", "سُلِّمت إلى الجهة المستلِمة"),
+        Event::ContentHandoverFailure => ("could not be handed over", "تعذّر تسليمها"),
+        Event::ConsignmentAcceptance => ("accepted by a person", "قُبلت"),
+        Event::ConsignmentRejection => ("declined by a person", "اعتُذر عن قبولها"),
+        Event::AcceptanceRejectionExpiry => ("not answered in time", "انقضت مهلة الرد"),
+        Event::Routed => ("recipient found by need", "حُدِّدت الجهة بحسب الاحتياج"),
+        Event::Escalated => ("next agency asked", "أُحيلت إلى الجهة التالية"),
+        Event::EscalationStopped => ("stopped: a person must look", "توقفت وتحتاج إلى نظر شخص"),
+        Event::Seen => ("seen by a person", "جرى الاطلاع عليها"),
+        Event::Act => ("act", "إجراء"),
+        Event::ClockMissed => ("a time limit was missed", "انقضت مهلة"),
+        Event::Expired => ("expired unheard", "انتهت صلاحيتها من دون تسليم"),
+        Event::DisclosureReleased => ("identity released", "أُتيحت البيانات التعريفية"),
+        Event::Recalled => ("recalled", "استُرجعت"),
+        Event::Purged => ("destroyed by its holder", "أُتلفت لدى حائزها"),
+        Event::ConsentWithdrawn => ("consent withdrawn", "سُحبت الموافقة"),
+        Event::WithdrawalConfirmed => ("withdrawal carried out", "نُفِّذ سحب الموافقة"),
+        Event::ReturnedForResealing => ("returned to be sealed anew", "أُعيدت لختمها من جديد"),
+        Event::Erased => ("ciphertext erased", "حُذف المحتوى المختوم"),
+        Event::NoticeSent => ("notice sent", "أُرسل إشعار"),
+        Event::NoticeFailed => ("notice could not be sent", "تعذّر إرسال الإشعار"),
+        Event::Taken => ("taken by a local user", "تسلّمها مستخدم"),
+        Event::DirectoryChanged => ("directory changed", "تغيّر الدليل"),
+        Event::DenialsCounted => ("refusals counted", "عُدَّت حالات الرد"),
+        Event::Queried => ("evidence looked at", "اطُّلع على السجل"),
+        Event::Operated => ("an operator acted", "إجراء تشغيلي"),
+        Event::Started => ("gateway started", "بدأت البوابة"),
+        Event::Stopped => ("gateway stopped", "توقفت البوابة"),
+        Event::Outage => ("gateway was away", "انقطعت البوابة"),
+        Event::ClockStepped => ("clock jumped", "قفزت الساعة"),
+        Event::ClockConfirmed => ("clock confirmed", "أُكِّدت الساعة"),
+        Event::HeadsCommitted => ("counts committed", "ثُبِّتت الأعداد"),
+        Event::Restored => ("network restored", "استُعيدت الشبكة"),
+        Event::DamageFound => ("damage found", "وُجد تلف"),
+        Event::ForkAlarm => ("fork alarm", "إنذار تشعّب السجل"),
+    };
+    language.pick(english, arabic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_arabic(text: &str) -> bool {
+        text.chars().any(|c| ('\u{620}'..='\u{64a}').contains(&c))
+            && !text.contains(|c: char| c.is_ascii_alphabetic())
+    }
+
+    #[test]
+    fn everything_has_both_languages() {
+        let both = |of: &dyn Fn(Language) -> &'static str| {
+            assert!(is_arabic(of(Language::Arabic)), "{}", of(Language::English));
+            assert!(of(Language::English).is_ascii() && !of(Language::English).is_empty());
+        };
+        Status::ALL.iter().for_each(|one| both(&|language| status(*one, language)));
+        Urgency::ALL.iter().for_each(|one| both(&|language| urgency(*one, language)));
+        Act::ALL.iter().for_each(|one| both(&|language| act(*one, language)));
+        ReasonClass::ALL.iter().for_each(|one| both(&|language| reason(*one, language)));
+        Event::ALL.iter().for_each(|one| both(&|language| event(*one, language)));
+        let mut verbs: Vec<_> = Act::ALL.iter().map(|act| verb(*act)).collect();
+        verbs.sort_unstable();
+        verbs.dedup();
+        assert_eq!(verbs.len(), Act::ALL.len());
+    }
+
+    #[test]
+    fn words_that_the_glossary_bars_are_not_used() {
+        let all = Status::ALL.iter().map(|one| status(*one, Language::Arabic));
+        let all = all.chain(Act::ALL.iter().map(|one| act(*one, Language::Arabic)));
+        let all = all.chain(Event::ALL.iter().map(|one| event(*one, Language::Arabic)));
+        for text in all {
+            for barred in ["مرفوض", "الضحية", "وكيل", "فشل", "هروب", "تحويل", "رفض"]
+            {
+                assert!(!text.contains(barred), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_inside_arabic_are_kept_apart() {
+        assert_eq!(Language::Arabic.isolated("ae.dfwac"), "\u{2068}ae.dfwac\u{2069}");
+        assert_eq!(Language::English.isolated("ae.dfwac"), "ae.dfwac");
+    }
+}
