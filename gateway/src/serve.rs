@@ -11,7 +11,6 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use proto::ids::AgencyId;
-use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::interval};
 use tokio_stream::wrappers::ReceiverStream;
@@ -169,7 +168,8 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let door = Door { network, tls: Arc::new(ArcSwap::new(tls.server)), connections, metrics };
+    let tls = Arc::new(ArcSwap::new(tls.server));
+    let door = Door { network, tls, connections, metrics, refused: Arc::default() };
     Ok(Serving {
         address: listener.local_addr().map_err(ServeFault::Folder)?,
         metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
@@ -189,8 +189,7 @@ impl Serving {
         let (health, health_service) = tonic_health::server::health_reporter();
         let look = Look {
             gateway: Arc::clone(&gateway),
-            tls: Arc::clone(&door.tls),
-            connections: Arc::clone(&door.connections),
+            door: door.clone(),
             files: place.tls(),
             upkeep: Upkeep::new(&place),
             health,
@@ -263,8 +262,7 @@ fn routes(gateway: &Arc<Gateway>) -> tonic::service::Routes {
 /// Looks at files, certificates and the writer, again and again.
 struct Look {
     gateway: Arc<Gateway>,
-    tls: Arc<ArcSwap<ServerConfig>>,
-    connections: Arc<Connections>,
+    door: Door,
     files: TlsFiles,
     upkeep: Upkeep,
     health: HealthReporter,
@@ -287,8 +285,10 @@ impl Look {
                 self.take_up(self.files.load());
                 stamp = newest;
             }
-            self.cut(self.connections.sweep(clock::now()));
-            self.gateway.metrics.connections.set(i64::try_from(self.connections.open()).unwrap_or(i64::MAX));
+            self.cut(self.door.connections.sweep(clock::now()));
+            self.door.look();
+            let open = i64::try_from(self.door.connections.open()).unwrap_or(i64::MAX);
+            self.gateway.metrics.connections.set(open);
             let serving = if is_ready(&self.gateway).is_ok() {
                 ServingStatus::Serving
             } else {
@@ -306,9 +306,9 @@ impl Look {
     fn take_up(&self, loaded: Result<Tls, TlsFault>) {
         match loaded {
             Ok(tls) => {
-                self.tls.store(tls.server);
+                self.door.tls.store(tls.server);
                 self.gateway.metrics.crls_until.set(seconds(tls.crls_until));
-                self.cut(self.connections.revoke(tls.revoked, clock::now()));
+                self.cut(self.door.connections.revoke(tls.revoked, clock::now()));
                 tracing::info!("TLS files taken up");
             }
             Err(fault) => {
