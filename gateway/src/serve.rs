@@ -36,6 +36,7 @@ use crate::{
         CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX,
         directory::DirectoryService,
         evidence::EvidenceService,
+        intake::IntakeLayer,
         log::LogService,
         parts::PartsService,
         push::PushService,
@@ -51,18 +52,19 @@ use crate::{
     upkeep::Upkeep,
 };
 
-/// Most calls at the same time on one connection.
-pub const CALLS_PER_CONNECTION_MAX: usize = 256;
 /// Most HTTP/2 streams at the same time on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
 /// Longest list of headers of a call, in bytes.
 pub const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// Most streams of a connection that the peer may have reset and that are not cleared away.
 pub const RESETS_PENDING_MAX: usize = 20;
+/// Most streams of a connection that were reset because of the peer's errors; then it ends.
+pub const RESETS_OF_ERRORS_MAX: usize = 64;
 /// How much one stream may send ahead.
-pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-/// How much one connection may send ahead, all its streams together.
-pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+pub const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+/// How much one connection may send ahead, all its streams together. So much of each connection may
+/// lie in memory unread.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How often a silent connection is asked whether it is there.
 pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 /// How long it may take to answer.
@@ -135,11 +137,27 @@ struct Running {
     writer_ended: oneshot::Receiver<Result<(), Fault>>,
 }
 
+/// How many files and connections the process must be able to hold open.
+const OPEN_FILES: u64 = 8192;
+
+/// Raises the limit of open files as far as it goes: each connection is one, and a gateway that has
+/// none left for its journal ends.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok();
+    let open = if raised { limit.maximum } else { limit.current };
+    if open.is_some_and(|open| open < OPEN_FILES) {
+        tracing::warn!(open, wanted = OPEN_FILES, "the limit of open files is low: raise LimitNOFILE");
+    }
+}
+
 /// Opens everything and listens; nobody is served yet.
 ///
 /// # Errors
 /// [`ServeFault`].
 pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
+    raise_open_files();
     let network = AgencyId::parse(&config.network, "network").map_err(|_| ServeFault::Network)?;
     let place = Place::new(root, config.anchor.as_deref());
     let keys = place.log_keys(config)?;
@@ -158,6 +176,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         published: Published::open(&place.evidence(), &place.directory(), &keys)
             .map_err(ServeFault::Folder)?,
         parts: PartStore::open(&place.parts(), reserve_bytes).map_err(ServeFault::Folder)?,
+        intake: Arc::default(),
         metrics: Arc::clone(&metrics),
         stop: CancellationToken::new(),
         streams: AtomicU64::new(0),
@@ -203,6 +222,7 @@ impl Serving {
             .build_v1()?;
         let incoming = ReceiverStream::new(door.open(listener, gateway.stop.clone()));
         let serving = server()
+            .layer(IntakeLayer(Arc::clone(&gateway)))
             .add_routes(routes(&gateway).add_service(health_service).add_service(reflection))
             .serve_with_incoming_shutdown(incoming, gateway.stop.clone().cancelled_owned());
         let mut serving = Box::pin(serving);
@@ -238,10 +258,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeFault> {
 #[must_use]
 pub fn server() -> Server {
     Server::builder()
-        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
+        .http2_max_local_error_reset_streams(Some(RESETS_OF_ERRORS_MAX))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
