@@ -78,7 +78,7 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How often it is looked whether CRLs or the gateway's certificate must be made anew.
 pub const RENEW_EVERY: Duration = Duration::from_secs(60);
 /// How long before its end a CRL makes the gateway unready: nobody could connect any more.
-pub const CRL_SLACK_S: i64 = 60;
+pub const CRL_SLACK: Duration = Duration::from_secs(60);
 
 /// Why the gateway did not start, or ended.
 #[derive(Debug, Error)]
@@ -162,7 +162,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let place = Place::new(root, config.anchor.as_deref());
     let keys = place.log_keys(config)?;
     Upkeep::new(&place).renew();
-    let tls = place.tls().load()?;
+    let tls = place.tls().load(clock::now())?;
     let reserve_bytes = config.reserve_mib.saturating_mul(1024 * 1024);
     let journal = journal::Config { reserve_bytes, ..journal::Config::default() };
     let (writer, started) = place.open(journal, keys.clone())?;
@@ -296,13 +296,13 @@ impl Look {
         let mut renewed = Instant::now();
         loop {
             every.tick().await;
-            if renewed.elapsed() > RENEW_EVERY {
+            if renewed.elapsed() > RENEW_EVERY || self.crls_end_soon() {
                 renewed = Instant::now();
                 self.upkeep.renew();
             }
             let newest = self.files.stamp();
             if newest != stamp {
-                self.take_up(self.files.load());
+                self.take_up(self.files.load(clock::now()));
                 stamp = newest;
             }
             self.cut(self.door.connections.sweep(clock::now()));
@@ -320,6 +320,11 @@ impl Look {
                 self.sweep();
             }
         }
+    }
+
+    /// Before the next turn of renewing, and one more: it is not waited for.
+    fn crls_end_soon(&self) -> bool {
+        ends_within(&self.gateway, RENEW_EVERY.saturating_mul(2))
     }
 
     /// Takes up changed files. What cannot be used changes nothing.
@@ -370,11 +375,16 @@ fn is_ready(gateway: &Gateway) -> Result<(), &'static str> {
     if !status.is_indexed {
         return Err("the index is being built");
     }
-    let crls_until = gateway.metrics.crls_until.get();
-    if seconds(i64::try_from(now.0 / 1000).unwrap_or(i64::MAX).saturating_add(CRL_SLACK_S)) > crls_until {
+    if ends_within(gateway, CRL_SLACK) {
         return Err("a CRL has run out");
     }
     Ok(())
+}
+
+/// Whether the first CRL runs out within a time.
+fn ends_within(gateway: &Gateway, time: Duration) -> bool {
+    let until_s = clock::now().0 / 1000 + time.as_secs();
+    seconds(i64::try_from(until_s).unwrap_or(i64::MAX)) > gateway.metrics.crls_until.get()
 }
 
 /// How old the writer's own word may be.
