@@ -167,6 +167,9 @@ fn serve(path: &Path) -> Result<Said> {
     let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anybody can connect, so that no moment is left at which a signal would just kill.
+        let stop = CancellationToken::new();
+        tokio::spawn(wait_for_signal(stop.clone())?);
         let serving = serve::open(&config, root).await?;
         tracing::info!(
             address = %serving.address,
@@ -174,8 +177,6 @@ fn serve(path: &Path) -> Result<Said> {
             replayed = serving.started.replayed,
             "serving"
         );
-        let stop = CancellationToken::new();
-        tokio::spawn(wait_for_signal(stop.clone())?);
         serving.run(stop).await?;
         anyhow::Ok(())
     })?;
