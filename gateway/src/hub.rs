@@ -161,7 +161,8 @@ impl Hub {
             // The process ends with the writer, so nobody may be left to hear it.
             drop(ended.send(thread.run(&runtime, receiver)));
         });
-        let room = Arc::new(Semaphore::new(usize::try_from(QUEUE_BYTES_MAX).unwrap_or(Semaphore::MAX_PERMITS)));
+        let room =
+            Arc::new(Semaphore::new(usize::try_from(QUEUE_BYTES_MAX).unwrap_or(Semaphore::MAX_PERMITS)));
         (Self { jobs, room, shared }, end)
     }
 

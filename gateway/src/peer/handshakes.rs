@@ -121,8 +121,7 @@ mod tests {
     fn whoever_crowds_gives_way() {
         let handshakes = Arc::new(Handshakes::default());
         let honest = handshakes.begin(address("10.0.0.1"));
-        let mut crowd: Vec<_> =
-            (1..HANDSHAKES_MAX).map(|_| handshakes.begin(address("10.0.0.2"))).collect();
+        let mut crowd: Vec<_> = (1..HANDSHAKES_MAX).map(|_| handshakes.begin(address("10.0.0.2"))).collect();
         assert!(crowd.iter().all(|one| !one.pushed_out.is_cancelled()), "there is room for so many");
         let another = handshakes.begin(address("10.0.0.3"));
         assert!(crowd[0].pushed_out.is_cancelled() && !crowd[1].pushed_out.is_cancelled());

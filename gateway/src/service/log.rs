@@ -26,9 +26,7 @@ pub(super) fn log_of(name: i32) -> Result<Log, Status> {
     match wire::LogName::try_from(name) {
         Ok(wire::LogName::Evidence) => Ok(Log::Evidence),
         Ok(wire::LogName::Directory) => Ok(Log::Directory),
-        Ok(wire::LogName::Unspecified) | Err(_) => {
-            Err(answers::malformed(Malformed::Form { field: "log" }))
-        }
+        Ok(wire::LogName::Unspecified) | Err(_) => Err(answers::malformed(Malformed::Form { field: "log" })),
     }
 }
 

@@ -63,8 +63,7 @@ impl Parts for PartsService {
         let agency = agency(&request)?;
         let request = request.into_inner();
         let (sender, part) = self.0.part(agency, &request).await?;
-        let file =
-            self.0.parts.read(&sender, &part.sha256, request.offset).map_err(|error| disk(&error))?;
+        let file = self.0.parts.read(&sender, &part.sha256, request.offset).map_err(|error| disk(&error))?;
         // Chunk by chunk as they are taken: whoever does not read holds a file, never a thread.
         let chunks = stream::try_unfold(file, |mut file| async move {
             let read = task::spawn_blocking(move || {

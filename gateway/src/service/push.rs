@@ -70,9 +70,7 @@ impl Push for PushService {
                     receipts.first().map(|receipt| wire::push_answer::Answer::Receipt(receipt.to_wire()));
                 Ok(Response::new(wire::PushAnswer { tag: 0, answer: receipt }))
             }
-            answers::Outcome::Refused(answer, refusal) => {
-                Err(answers::refusal_status(refusal, &answer))
-            }
+            answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
             answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
         }
     }

@@ -85,8 +85,7 @@ impl Receive for ReceiveService {
         let caller = caller(&request)?;
         agency(&request)?;
         let receipt = request.into_inner().receipt;
-        let receipt =
-            receipt.ok_or_else(|| answers::malformed(Malformed::Missing { field: "receipt" }))?;
+        let receipt = receipt.ok_or_else(|| answers::malformed(Malformed::Missing { field: "receipt" }))?;
         Ok(Response::new(self.0.acknowledge(caller, receipt).await?))
     }
 }
@@ -198,9 +197,7 @@ impl Gateway {
                 };
                 Ok(wire::AcknowledgeAnswer { answers: named.iter().map(refused).collect() })
             }
-            answers::Outcome::Refused(answer, refusal) => {
-                Err(answers::refusal_status(refusal, &answer))
-            }
+            answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
             answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
         }
     }
