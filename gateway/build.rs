@@ -5,6 +5,9 @@ use std::error::Error;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=../proto/proto");
     let descriptors = protox::compile(["referral/v1/service.proto"], ["../proto/proto"])?;
-    tonic_prost_build::configure().extern_path(".referral.v1", "::proto::wire").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .extern_path(".referral.v1", "::proto::wire")
+        .codec_path("crate::service::codec::TypedCodec")
+        .compile_fds(descriptors)?;
     Ok(())
 }

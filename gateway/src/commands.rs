@@ -166,6 +166,9 @@ fn serve(path: &Path) -> Result<Said> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let telemetry = runtime.block_on(async {
         let telemetry = telemetry::start(&config.log)?;
+        // Before anybody can connect, so that no moment is left at which a signal would just kill.
+        let stop = CancellationToken::new();
+        tokio::spawn(wait_for_signal(stop.clone())?);
         let serving = serve::open(&config, root).await?;
         tracing::info!(
             address = %serving.address,
@@ -173,8 +176,6 @@ fn serve(path: &Path) -> Result<Said> {
             replayed = serving.started.replayed,
             "serving"
         );
-        let stop = CancellationToken::new();
-        tokio::spawn(wait_for_signal(stop.clone())?);
         serving.run(stop).await?;
         anyhow::Ok(telemetry)
     })?;

@@ -33,7 +33,7 @@ use scribe::Scribe;
 use thiserror::Error;
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
@@ -50,6 +50,10 @@ use crate::{
 
 /// Most jobs that wait for the writer. Beyond, whoever asks is told to come back.
 pub const QUEUE_MAX: usize = 4096;
+/// Most bytes of requests that wait for the writer or are on their way to it, of all callers together.
+pub const QUEUE_BYTES_MAX: u32 = 32 * 1024 * 1024;
+/// What a request counts for beside its payload and parts.
+const REQUEST_BYTES: usize = 1024;
 /// Most jobs that one step takes.
 pub const STEP_JOBS_MAX: usize = 1024;
 /// How often the latest checkpoint is published, if it grew.
@@ -70,8 +74,13 @@ pub type RealWriter = Writer<FileJournal, SledRows, Behind>;
 #[derive(Clone)]
 pub struct Hub {
     jobs: mpsc::Sender<Job>,
+    room: Arc<Semaphore>,
     shared: Arc<Shared>,
 }
+
+/// Room in the queue for a request's bytes, given back when the request is decided.
+#[derive(Debug)]
+pub struct Room(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
 
 /// What everybody may read at any time.
 struct Shared {
@@ -115,7 +124,7 @@ pub enum Unavailable {
 }
 
 enum Job {
-    Ask { request: Box<Request>, reply: oneshot::Sender<Answer> },
+    Ask { request: Box<Request>, reply: oneshot::Sender<Answer>, room: Room },
     Serve(Service),
 }
 
@@ -152,7 +161,9 @@ impl Hub {
             // The process ends with the writer, so nobody may be left to hear it.
             drop(ended.send(thread.run(&runtime, receiver)));
         });
-        (Self { jobs, shared }, end)
+        let room =
+            Arc::new(Semaphore::new(usize::try_from(QUEUE_BYTES_MAX).unwrap_or(Semaphore::MAX_PERMITS)));
+        (Self { jobs, room, shared }, end)
     }
 
     /// The directory as it is in force.
@@ -186,19 +197,37 @@ impl Hub {
     /// [`Unavailable`]: nothing was taken.
     pub fn ask(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Ask { request: Box::new(request), reply })?;
+        let parts = request.parts.iter().map(bytes::Bytes::len).fold(0, usize::saturating_add);
+        let payload = request.command.signed().map_or(0, |signed| signed.payload().len());
+        let room = Arc::clone(&self.room).try_acquire_many_owned(counted(parts.saturating_add(payload)));
+        let room = Room(room.map_err(|_| Unavailable::Full)?);
+        self.send(Job::Ask { request: Box::new(request), reply, room })?;
         Ok(answer)
     }
 
     /// As [`Self::ask`], but waits while the queue is full: for streams, whose senders wait with it.
+    /// The room is one that was waited for before the request was made.
     ///
     /// # Errors
     /// [`Unavailable::Ending`].
-    pub async fn ask_in_turn(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+    pub async fn ask_in_turn(
+        &self,
+        request: Request,
+        room: Room,
+    ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Ask { request: Box::new(request), reply };
+        let job = Job::Ask { request: Box::new(request), reply, room };
         self.jobs.send(job).await.map_err(|_| Unavailable::Ending)?;
         Ok(answer)
+    }
+
+    /// Waits for room for a request of so many bytes, in the order of asking.
+    ///
+    /// # Errors
+    /// [`Unavailable::Ending`].
+    pub async fn room(&self, bytes: usize) -> Result<Room, Unavailable> {
+        let room = Arc::clone(&self.room).acquire_many_owned(counted(bytes)).await;
+        Ok(Room(room.map_err(|_| Unavailable::Ending)?))
     }
 
     /// Opens a stream of deliveries to an agency.
@@ -274,6 +303,11 @@ impl Hub {
     }
 }
 
+/// What so many bytes count for. A single request never counts for more than there is.
+fn counted(bytes: usize) -> u32 {
+    u32::try_from(bytes.saturating_add(REQUEST_BYTES)).unwrap_or(u32::MAX).min(QUEUE_BYTES_MAX)
+}
+
 /// What the writer's thread owns.
 struct Thread {
     writer: RealWriter,
@@ -299,6 +333,7 @@ struct Due {
 struct Asked {
     requests: Vec<Request>,
     replies: Vec<oneshot::Sender<Answer>>,
+    rooms: Vec<Room>,
     /// Agencies whose mailboxes may change.
     touched: BTreeSet<AgencyId>,
     bytes: u64,
@@ -352,12 +387,12 @@ impl Thread {
         let mut asked = Asked::default();
         for job in jobs.drain(..) {
             match job {
-                Job::Ask { request, reply } => {
+                Job::Ask { request, reply, room } => {
                     if self.connections.is_cut(&request.caller) {
                         // No answer: it has no connection to hear one on.
                         continue;
                     }
-                    asked.put(*request, reply);
+                    asked.put(*request, reply, room);
                     if asked.bytes >= BATCH_BYTES {
                         self.step(std::mem::take(&mut asked))?;
                     }
@@ -506,7 +541,7 @@ impl Thread {
 }
 
 impl Asked {
-    fn put(&mut self, request: Request, reply: oneshot::Sender<Answer>) {
+    fn put(&mut self, request: Request, reply: oneshot::Sender<Answer>, room: Room) {
         if let Command::Push(push) = &request.command {
             // An act can release what the other side has parked, so both mailboxes may change.
             self.touched.insert(push.header.to.clone());
@@ -519,6 +554,7 @@ impl Asked {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         self.requests.push(request);
         self.replies.push(reply);
+        self.rooms.push(room);
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod certificate;
 pub mod connections;
+pub mod handshakes;
 pub mod tls;
 
 pub use accept::PeerStream;

@@ -11,7 +11,6 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use proto::ids::AgencyId;
-use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::interval};
 use tokio_stream::wrappers::ReceiverStream;
@@ -37,6 +36,7 @@ use crate::{
         CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX,
         directory::DirectoryService,
         evidence::EvidenceService,
+        intake::IntakeLayer,
         log::LogService,
         parts::PartsService,
         push::PushService,
@@ -53,18 +53,19 @@ use crate::{
     upkeep::Upkeep,
 };
 
-/// Most calls at the same time on one connection.
-pub const CALLS_PER_CONNECTION_MAX: usize = 256;
 /// Most HTTP/2 streams at the same time on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
 /// Longest list of headers of a call, in bytes.
 pub const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// Most streams of a connection that the peer may have reset and that are not cleared away.
 pub const RESETS_PENDING_MAX: usize = 20;
+/// Most streams of a connection that were reset because of the peer's errors; then it ends.
+pub const RESETS_OF_ERRORS_MAX: usize = 64;
 /// How much one stream may send ahead.
-pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-/// How much one connection may send ahead, all its streams together.
-pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+pub const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+/// How much one connection may send ahead, all its streams together. So much of each connection may
+/// lie in memory unread.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How often a silent connection is asked whether it is there.
 pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 /// How long it may take to answer.
@@ -78,7 +79,7 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How often it is looked whether CRLs or the gateway's certificate must be made anew.
 pub const RENEW_EVERY: Duration = Duration::from_secs(60);
 /// How long before its end a CRL makes the gateway unready: nobody could connect any more.
-pub const CRL_SLACK_S: i64 = 60;
+pub const CRL_SLACK: Duration = Duration::from_secs(60);
 
 /// Why the gateway did not start, or ended.
 #[derive(Debug, Error)]
@@ -137,16 +138,32 @@ struct Running {
     writer_ended: oneshot::Receiver<Result<(), Fault>>,
 }
 
+/// How many files and connections the process must be able to hold open.
+const OPEN_FILES: u64 = 8192;
+
+/// Raises the limit of open files as far as it goes: each connection is one, and a gateway that has
+/// none left for its journal ends.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).is_ok();
+    let open = if raised { limit.maximum } else { limit.current };
+    if open.is_some_and(|open| open < OPEN_FILES) {
+        tracing::warn!(open, wanted = OPEN_FILES, "the limit of open files is low: raise LimitNOFILE");
+    }
+}
+
 /// Opens everything and listens; nobody is served yet.
 ///
 /// # Errors
 /// [`ServeFault`].
 pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
+    raise_open_files();
     let network = AgencyId::parse(&config.network, "network").map_err(|_| ServeFault::Network)?;
     let place = Place::new(root, config.anchor.as_deref());
     let keys = place.log_keys(config)?;
     Upkeep::new(&place).renew();
-    let tls = place.tls().load()?;
+    let tls = place.tls().load(clock::now())?;
     let reserve_bytes = config.reserve_mib.saturating_mul(1024 * 1024);
     let journal = journal::Config { reserve_bytes, ..journal::Config::default() };
     let (writer, started) = place.open(journal, keys.clone())?;
@@ -160,6 +177,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         published: Published::open(&place.evidence(), &place.directory(), &keys)
             .map_err(ServeFault::Folder)?,
         parts: PartStore::open(&place.parts(), reserve_bytes).map_err(ServeFault::Folder)?,
+        intake: Arc::default(),
         metrics: Arc::clone(&metrics),
         stop: CancellationToken::new(),
         streams: AtomicU64::new(0),
@@ -170,7 +188,8 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let door = Door { network, tls: Arc::new(ArcSwap::new(tls.server)), connections, metrics };
+    let tls = Arc::new(ArcSwap::new(tls.server));
+    let door = Door { network, tls, connections, metrics, refused: Arc::default() };
     Ok(Serving {
         address: listener.local_addr().map_err(ServeFault::Folder)?,
         metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
@@ -190,8 +209,7 @@ impl Serving {
         let (health, health_service) = tonic_health::server::health_reporter();
         let look = Look {
             gateway: Arc::clone(&gateway),
-            tls: Arc::clone(&door.tls),
-            connections: Arc::clone(&door.connections),
+            door: door.clone(),
             files: place.tls(),
             upkeep: Upkeep::new(&place),
             health,
@@ -205,6 +223,7 @@ impl Serving {
             .build_v1()?;
         let incoming = ReceiverStream::new(door.open(listener, gateway.stop.clone()));
         let serving = server()
+            .layer(IntakeLayer(Arc::clone(&gateway)))
             .add_routes(routes(&gateway).add_service(health_service).add_service(reflection))
             .serve_with_incoming_shutdown(incoming, gateway.stop.clone().cancelled_owned());
         let mut serving = Box::pin(serving);
@@ -241,10 +260,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeFault> {
 pub fn server() -> Server {
     Server::builder()
         .trace_fn(telemetry::call_span)
-        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
+        .http2_max_local_error_reset_streams(Some(RESETS_OF_ERRORS_MAX))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
@@ -265,8 +284,7 @@ fn routes(gateway: &Arc<Gateway>) -> tonic::service::Routes {
 /// Looks at files, certificates and the writer, again and again.
 struct Look {
     gateway: Arc<Gateway>,
-    tls: Arc<ArcSwap<ServerConfig>>,
-    connections: Arc<Connections>,
+    door: Door,
     files: TlsFiles,
     upkeep: Upkeep,
     health: HealthReporter,
@@ -280,17 +298,19 @@ impl Look {
         let mut renewed = Instant::now();
         loop {
             every.tick().await;
-            if renewed.elapsed() > RENEW_EVERY {
+            if renewed.elapsed() > RENEW_EVERY || self.crls_end_soon() {
                 renewed = Instant::now();
                 self.upkeep.renew();
             }
             let newest = self.files.stamp();
             if newest != stamp {
-                self.take_up(self.files.load());
+                self.take_up(self.files.load(clock::now()));
                 stamp = newest;
             }
-            self.cut(self.connections.sweep(clock::now()));
-            self.gateway.metrics.connections.set(i64::try_from(self.connections.open()).unwrap_or(i64::MAX));
+            self.cut(self.door.connections.sweep(clock::now()));
+            self.door.look();
+            let open = i64::try_from(self.door.connections.open()).unwrap_or(i64::MAX);
+            self.gateway.metrics.connections.set(open);
             let serving = if is_ready(&self.gateway).is_ok() {
                 ServingStatus::Serving
             } else {
@@ -304,13 +324,18 @@ impl Look {
         }
     }
 
+    /// Before the next turn of renewing, and one more: it is not waited for.
+    fn crls_end_soon(&self) -> bool {
+        ends_within(&self.gateway, RENEW_EVERY.saturating_mul(2))
+    }
+
     /// Takes up changed files. What cannot be used changes nothing.
     fn take_up(&self, loaded: Result<Tls, TlsFault>) {
         match loaded {
             Ok(tls) => {
-                self.tls.store(tls.server);
+                self.door.tls.store(tls.server);
                 self.gateway.metrics.crls_until.set(seconds(tls.crls_until));
-                self.cut(self.connections.revoke(tls.revoked, clock::now()));
+                self.cut(self.door.connections.revoke(tls.revoked, clock::now()));
                 tracing::info!("TLS files taken up");
             }
             Err(fault) => {
@@ -352,11 +377,16 @@ fn is_ready(gateway: &Gateway) -> Result<(), &'static str> {
     if !status.is_indexed {
         return Err("the index is being built");
     }
-    let crls_until = gateway.metrics.crls_until.get();
-    if seconds(i64::try_from(now.0 / 1000).unwrap_or(i64::MAX).saturating_add(CRL_SLACK_S)) > crls_until {
+    if ends_within(gateway, CRL_SLACK) {
         return Err("a CRL has run out");
     }
     Ok(())
+}
+
+/// Whether the first CRL runs out within a time.
+fn ends_within(gateway: &Gateway, time: Duration) -> bool {
+    let until_s = clock::now().0 / 1000 + time.as_secs();
+    seconds(i64::try_from(until_s).unwrap_or(i64::MAX)) > gateway.metrics.crls_until.get()
 }
 
 /// How old the writer's own word may be.

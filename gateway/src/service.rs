@@ -3,8 +3,10 @@
 //! writer (`hub`).
 
 pub mod answers;
+pub mod codec;
 pub mod directory;
 pub mod evidence;
+pub mod intake;
 pub mod log;
 pub mod parts;
 pub mod push;
@@ -32,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use crate::{
-    hub::{Hub, desk::StreamNo, mail::MailReader},
+    hub::{Hub, Unavailable, desk::StreamNo, mail::MailReader},
     metrics::Metrics,
     parts::PartStore,
     peer::Peer,
@@ -71,6 +73,8 @@ pub struct Gateway {
     pub published: Published,
     /// Attachments.
     pub parts: PartStore,
+    /// What each caller has taken of the services.
+    pub intake: Arc<intake::Intake>,
     /// Counted here.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway ends: streams then answer what they have taken, and close.
@@ -98,7 +102,7 @@ fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 /// The agency that calls; staff have no mailbox.
 fn agency<T>(request: &Request<T>) -> Result<AgencyId, Status> {
     let caller = caller(request)?;
-    caller.agency().cloned().ok_or_else(|| answers::refusal_status(Refusal::RoleNotAllowed, "", None))
+    caller.agency().cloned().ok_or_else(|| answers::unrecorded(Refusal::RoleNotAllowed, ""))
 }
 
 /// Bytes that were not what they claimed to be, from someone who is known: evidence, not a mere error.
@@ -106,4 +110,29 @@ fn denial(caller: Caller, malformed: Malformed, bytes: &[u8]) -> writer::Request
     let digest = (!bytes.is_empty()).then(|| Digest::of(bytes));
     let denial = Denial { refusal: Refusal::MalformedBytes, field: malformed.field(), digest };
     writer::Request { caller, command: Command::Denial(denial), parts: Vec::new() }
+}
+
+/// Has a refusal that a service gave by itself recorded, and answers with the receipt. What is no such
+/// refusal stays as it is.
+async fn record(gateway: &Gateway, caller: &Caller, status: Status) -> Status {
+    let Some(undecided) = answers::undecided(&status) else {
+        return status;
+    };
+    if undecided.refusal == Refusal::MalformedBytes {
+        gateway.metrics.malformed.inc();
+    }
+    let answers::Undecided { refusal, field, digest } = undecided;
+    let command = Command::Denial(Denial { refusal, field, digest });
+    let request = writer::Request { caller: caller.clone(), command, parts: Vec::new() };
+    let answer = match gateway.hub.ask(request) {
+        Ok(answer) => answer.await.map_err(|_| Unavailable::Ending),
+        Err(unavailable) => Err(unavailable),
+    };
+    match answer.map(answers::outcome) {
+        Ok(answers::Outcome::Refused(answer, refusal)) => answers::refusal_status(refusal, &answer),
+        Ok(answers::Outcome::Fault(fault)) => answers::fault_status(&fault),
+        // A denial is never taken.
+        Ok(answers::Outcome::Taken(..)) => status,
+        Err(unavailable) => answers::unavailable_status(unavailable),
+    }
 }

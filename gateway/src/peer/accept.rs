@@ -1,10 +1,14 @@
 //! The door: TCP connections are taken, shake hands within a time, and become streams that know who
-//! is on them. One slow peer holds up no other. Not here: what is served on them.
+//! is on them. One slow peer holds up no other, nor do many. Not here: what is served on them.
 
 use std::{
     io,
+    net::IpAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,7 +17,7 @@ use arc_swap::ArcSwap;
 use proto::ids::AgencyId;
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
@@ -25,15 +29,25 @@ use tonic::transport::server::Connected;
 use super::{
     certificate::Peer,
     connections::{CONNECTIONS_MAX, Connections, NotAdmitted, Place},
+    handshakes::{HANDSHAKES_MAX, Handshakes},
 };
 use crate::{clock, metrics::Metrics};
 
-/// Most handshakes at the same time; whoever comes beyond waits in the kernel's queue.
-pub const HANDSHAKES_MAX: usize = 256;
 /// How long a handshake may take.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Most refused connections that the log tells of one by one, in the time between two calls of
+/// [`Door::look`]: a flood must not fill the disk. The metric counts all.
+pub const REFUSALS_LOGGED_MAX: u64 = 20;
 /// How long the door rests when the machine has no file descriptor left.
 const REST: Duration = Duration::from_millis(100);
+/// How much is still read from a caller that has too many connections, so that it hears the answer.
+const PARTING_BYTES_MAX: u64 = 64 * 1024;
+/// What such a caller is answered in HTTP/2: empty SETTINGS, and GOAWAY with `ENHANCE_YOUR_CALM`, of
+/// which gRPC makes `RESOURCE_EXHAUSTED`.
+const TOO_MANY: &[u8] = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00\
+    \x00\x00\x1c\x07\x00\x00\x00\x00\x00\
+    \x00\x00\x00\x00\x00\x00\x00\x0b\
+    too many connections";
 
 /// What the door needs.
 #[derive(Clone)]
@@ -46,6 +60,8 @@ pub struct Door {
     pub connections: Arc<Connections>,
     /// Counted here.
     pub metrics: Arc<Metrics>,
+    /// Refusals since the last look.
+    pub refused: Arc<AtomicU64>,
 }
 
 /// A connection and who is on it.
@@ -76,34 +92,41 @@ impl Door {
     }
 
     async fn accept(&self, listener: &TcpListener, sender: mpsc::Sender<io::Result<PeerStream>>) {
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        let handshakes = Arc::new(Handshakes::default());
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
-            let (Ok(permit), Ok(handshake)) = (
-                Arc::clone(&connections).acquire_owned().await,
-                Arc::clone(&handshakes).acquire_owned().await,
-            ) else {
+            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
                 return;
             };
-            let tcp = match listener.accept().await {
-                Ok((tcp, _)) => tcp,
+            let (tcp, address) = match listener.accept().await {
+                Ok((tcp, address)) => (tcp, address.ip()),
                 Err(error) => {
                     tracing::warn!(kind = ?error.kind(), "a connection could not be taken");
                     tokio::time::sleep(REST).await;
                     continue;
                 }
             };
-            let door = self.clone();
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                let stream = timeout(HANDSHAKE_TIME_MAX, door.shake_hands(tcp, permit)).await;
-                drop(handshake);
-                match stream {
-                    Ok(Some(stream)) => drop(sender.send(Ok(stream)).await),
-                    Ok(None) => {}
-                    Err(_) => door.refuse("the handshake took too long"),
-                }
-            });
+            tokio::spawn(self.clone().take((tcp, address), permit, Arc::clone(&handshakes), sender.clone()));
+        }
+    }
+
+    async fn take(
+        self,
+        (tcp, address): (TcpStream, IpAddr),
+        permit: OwnedSemaphorePermit,
+        handshakes: Arc<Handshakes>,
+        sender: mpsc::Sender<io::Result<PeerStream>>,
+    ) {
+        let shaking = handshakes.begin(address);
+        let stream = tokio::select! {
+            stream = timeout(HANDSHAKE_TIME_MAX, self.shake_hands(tcp, permit)) => stream,
+            () = shaking.pushed_out() => return self.refuse("too many handshakes at the same time"),
+        };
+        drop(shaking);
+        match stream {
+            Ok(Some(stream)) => drop(sender.send(Ok(stream)).await),
+            Ok(None) => {}
+            Err(_) => self.refuse("the handshake took too long"),
         }
     }
 
@@ -138,6 +161,7 @@ impl Door {
             }
             Err(NotAdmitted::TooMany) => {
                 self.refuse("the caller has too many connections");
+                part(stream).await;
                 None
             }
         }
@@ -145,7 +169,27 @@ impl Door {
 
     fn refuse(&self, why: &str) {
         self.metrics.connections_refused.inc();
-        tracing::info!(why, "connection refused");
+        if self.refused.fetch_add(1, Ordering::Relaxed) < REFUSALS_LOGGED_MAX {
+            tracing::info!(why, "connection refused");
+        }
+    }
+
+    /// Tells what was refused beyond [`REFUSALS_LOGGED_MAX`], and begins to count anew.
+    pub fn look(&self) {
+        let more = self.refused.swap(0, Ordering::Relaxed).saturating_sub(REFUSALS_LOGGED_MAX);
+        if more > 0 {
+            tracing::warn!(more, "connections refused, not told one by one");
+        }
+    }
+}
+
+/// Tells a caller that it has too many connections, and waits for its end a little: what it has sent
+/// and nobody read would make the answer lost.
+async fn part(mut stream: TlsStream<TcpStream>) {
+    if stream.write_all(TOO_MANY).await.is_ok() && stream.shutdown().await.is_ok() {
+        let mut rest = stream.take(PARTING_BYTES_MAX);
+        // Whatever it says, and however it ends.
+        drop(tokio::io::copy(&mut rest, &mut tokio::io::sink()).await);
     }
 }
 

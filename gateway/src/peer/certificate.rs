@@ -78,6 +78,17 @@ impl Peer {
         let caller = caller(network, uri, Digest::of(leaf))?;
         Ok(Self { caller, not_after, serials })
     }
+
+    /// Whose share of the gateway it uses: all machines of an agency together. Agencies and staff may
+    /// bear the same name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.caller {
+            Caller::Agency { agency, .. } => format!("agency/{agency}"),
+            Caller::Staff { pseudonym, .. } => format!("staff/{pseudonym}"),
+            Caller::Gateway => String::new(),
+        }
+    }
 }
 
 fn only_uri<'a>(certificate: &'a x509_parser::certificate::X509Certificate<'_>) -> Result<&'a str, NotAPeer> {

@@ -62,7 +62,7 @@ impl Connections {
         if self.is_ended(peer, now) {
             return Err(NotAdmitted::Ended);
         }
-        let caller = name(&peer.caller);
+        let caller = peer.name();
         let open = live.by_caller.get(&caller).copied().unwrap_or(0);
         if open >= CONNECTIONS_PER_CALLER_MAX {
             return Err(NotAdmitted::TooMany);
@@ -143,15 +143,6 @@ impl Drop for Place {
                 live.by_caller.remove(&self.caller);
             }
         }
-    }
-}
-
-/// Agencies and staff may bear the same name.
-fn name(caller: &Caller) -> String {
-    match caller {
-        Caller::Agency { agency, .. } => format!("agency/{agency}"),
-        Caller::Staff { pseudonym, .. } => format!("staff/{pseudonym}"),
-        Caller::Gateway => String::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use proto::ids::TimeMs;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -82,6 +83,12 @@ pub enum TlsFault {
         /// Which.
         path: PathBuf,
     },
+    /// A CRL has run out: nobody's certificate could be checked, and nobody would get in.
+    #[error("{} holds a CRL that has run out; sign it again with `certs crl`", path.display())]
+    CrlOver {
+        /// Which.
+        path: PathBuf,
+    },
     /// The pieces do not fit each other.
     #[error("the TLS files do not fit each other: {0}")]
     Rustls(String),
@@ -94,13 +101,16 @@ pub fn provider() -> Arc<CryptoProvider> {
 }
 
 impl TlsFiles {
-    /// Reads the files and makes the door's TLS of them.
+    /// Reads the files and makes the door's TLS of them, for this moment.
     ///
     /// # Errors
     /// [`TlsFault`].
-    pub fn load(&self) -> Result<Tls, TlsFault> {
+    pub fn load(&self, now: TimeMs) -> Result<Tls, TlsFault> {
         let crls = crls(&self.crls)?;
         let (revoked, crls_until) = revoked(&self.crls, &crls)?;
+        if u64::try_from(crls_until).unwrap_or(0) <= now.0 / 1000 {
+            return Err(TlsFault::CrlOver { path: self.crls.clone() });
+        }
         let mut roots = RootCertStore::empty();
         for root in certificates(&self.roots)? {
             roots.add(root).map_err(rustls_fault)?;

@@ -1,13 +1,17 @@
 //! The one place where answers become messages and gRPC statuses. Not here: what is answered.
 
+use std::{error::Error as _, sync::Arc};
+
 use prost::Message as _;
 use proto::{
     Malformed,
+    digest::Digest,
     lifecycle::Act,
     receipt::Receipt,
     refusal::{Class, Refusal},
     wire,
 };
+use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -28,7 +32,7 @@ const DOMAIN: &str = "referral.v1";
 /// What became of a command.
 pub enum Outcome {
     /// Done, with the receipts of what it caused.
-    Taken(Vec<Receipt>, Vec<(proto::digest::Digest, Refusal)>),
+    Taken(Vec<Receipt>, Vec<(Digest, Refusal)>),
     /// A rule is broken.
     Refused(Box<wire::RefusalAnswer>, Refusal),
     /// Not decided.
@@ -101,6 +105,7 @@ pub fn fault_status(fault: &wire::Fault) -> Status {
     let code = match fault.code.as_str() {
         "ENDING" | "INDEXING" => Code::Unavailable,
         "NOTHING_TO_DO" => Code::FailedPrecondition,
+        "UNDER_WAY" => Code::Aborted,
         _ => Code::ResourceExhausted,
     };
     let mut details = ErrorDetails::with_error_info(&fault.code, DOMAIN, std::collections::HashMap::new());
@@ -108,10 +113,16 @@ pub fn fault_status(fault: &wire::Fault) -> Status {
     Status::with_error_details(code, "try again later, with the same bytes", details)
 }
 
+/// The fault of a caller that takes more than its share.
+#[must_use]
+pub fn too_much(code: &str) -> Status {
+    fault_status(&wire::Fault { code: code.to_owned(), retry_after_ms: RETRY_SOON_MS })
+}
+
 /// A refusal as a status: `ErrorInfo` with the stable code, `BadRequest` with the field, and the whole
 /// `RefusalAnswer` in the trailer [`REFUSAL_HEADER`].
 #[must_use]
-pub fn refusal_status(refusal: Refusal, field: &str, answer: Option<&wire::RefusalAnswer>) -> Status {
+pub fn refusal_status(refusal: Refusal, answer: &wire::RefusalAnswer) -> Status {
     let code = match refusal.class() {
         Class::Invalid => Code::InvalidArgument,
         Class::Denied => Code::PermissionDenied,
@@ -122,20 +133,72 @@ pub fn refusal_status(refusal: Refusal, field: &str, answer: Option<&wire::Refus
     };
     let metadata = [("text_ar".to_owned(), refusal.text_ar().to_owned())];
     let mut details = ErrorDetails::with_error_info(refusal.name(), DOMAIN, metadata);
-    if !field.is_empty() {
-        details.add_bad_request_violation(field, refusal.text_en());
+    if !answer.field.is_empty() {
+        details.add_bad_request_violation(&answer.field, refusal.text_en());
     }
     let mut status = Status::with_error_details(code, refusal.text_en(), details);
-    let whole = answer.map_or_else(|| refusal_answer(refusal, field, &[], None), Clone::clone);
-    let value = tonic::metadata::MetadataValue::from_bytes(&whole.encode_to_vec());
+    let value = tonic::metadata::MetadataValue::from_bytes(&answer.encode_to_vec());
     status.metadata_mut().insert_bin(REFUSAL_HEADER, value);
     status
 }
 
-/// Bytes of a call that are not what they claim to be.
+/// A refusal that a service gives by itself. The writer has not seen it, so it is no evidence yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{refusal}")]
+pub struct Undecided {
+    /// Why.
+    pub refusal: Refusal,
+    /// Which field.
+    pub field: &'static str,
+    /// SHA-256 of the refused bytes.
+    pub digest: Option<Digest>,
+}
+
+/// A refusal that is no evidence yet, as a status. Whoever sends it to the caller has it recorded
+/// before (`service::record`).
 #[must_use]
-pub fn malformed_status(malformed: Malformed) -> Status {
-    refusal_status(Refusal::MalformedBytes, malformed.field(), None)
+pub fn undecided_status(undecided: Undecided) -> Status {
+    let Undecided { refusal, field, .. } = undecided;
+    let mut status = refusal_status(refusal, &refusal_answer(refusal, field, &[], None));
+    status.set_source(Arc::new(undecided));
+    status
+}
+
+/// As [`undecided_status`], for a field, and without bytes that could be named.
+#[must_use]
+pub fn unrecorded(refusal: Refusal, field: &'static str) -> Status {
+    undecided_status(Undecided { refusal, field, digest: None })
+}
+
+/// Bytes of a call that are not what they claim to be. No evidence yet, as [`undecided_status`].
+#[must_use]
+pub fn malformed_status(malformed: Malformed, digest: Option<Digest>) -> Status {
+    undecided_status(Undecided { refusal: Refusal::MalformedBytes, field: malformed.field(), digest })
+}
+
+/// As [`malformed_status`], when what is malformed is no object that could be named.
+#[must_use]
+pub fn malformed(malformed: Malformed) -> Status {
+    malformed_status(malformed, None)
+}
+
+/// What is to be recorded of a status, if anything.
+#[must_use]
+pub fn undecided(status: &Status) -> Option<Undecided> {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if let Some(undecided) = error.downcast_ref::<Undecided>() {
+            return Some(*undecided);
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// Whether a status tells of a refusal that is no evidence yet.
+#[must_use]
+pub fn is_undecided(status: &Status) -> bool {
+    undecided(status).is_some()
 }
 
 /// A fault of ours. What it is stands in the log.

@@ -80,11 +80,11 @@ impl Directory for DirectoryService {
     ) -> Result<Response<wire::AgreementAnswer>, Status> {
         let party = agency(&request)?;
         let digest =
-            Digest::parse(&request.into_inner().agreement, "agreement").map_err(answers::malformed_status)?;
+            Digest::parse(&request.into_inner().agreement, "agreement").map_err(answers::malformed)?;
         let directory = self.0.hub.directory();
         let memorandum = directory.agreement(&digest, &party);
         let memorandum =
-            memorandum.ok_or_else(|| answers::refusal_status(Refusal::SubjectUnknown, "agreement", None))?;
+            memorandum.ok_or_else(|| answers::unrecorded(Refusal::SubjectUnknown, "agreement"))?;
         Ok(Response::new(wire::AgreementAnswer { signed: Some(memorandum.signed.object().clone()) }))
     }
 }

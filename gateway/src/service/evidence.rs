@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use prost::Message as _;
 use proto::{
     batch::Entry,
@@ -49,24 +49,39 @@ impl Evidence for EvidenceService {
     ) -> Result<Response<Self::GetTimelineStream>, Status> {
         let party = agency(&request)?;
         let referral = ReferralKey::parse(request.into_inner().referral.as_ref());
-        let referral = referral.map_err(answers::malformed_status)?;
+        let referral = referral.map_err(answers::malformed)?;
         let places = self.0.hub.places(referral.clone()).await.map_err(answers::unavailable_status)?;
         let places =
             places.ok_or_else(|| Status::unavailable("the index is being built; try again later"))?;
-        let mut bundles = Vec::new();
-        for at in places.into_iter().take(TIMELINE_MAX) {
-            bundles.extend(self.0.bundles(at, &referral, &party).await?);
-        }
-        if bundles.is_empty() {
-            return Err(unknown());
-        }
-        Ok(Response::new(Box::pin(stream::iter(bundles.into_iter().map(Ok)))))
+        let mut places = places.into_iter().take(TIMELINE_MAX);
+        // Whether there is anything is known before the first answer; the rest is read as it goes out,
+        // so that a long timeline is never in memory.
+        let first = loop {
+            let at = places.next().ok_or_else(unknown)?;
+            let bundles = self.0.bundles(at, &referral, &party).await?;
+            if !bundles.is_empty() {
+                break bundles;
+            }
+        };
+        let gateway = Arc::clone(&self.0);
+        let rest = stream::iter(places).then(move |at| {
+            let (gateway, referral, party) = (Arc::clone(&gateway), referral.clone(), party.clone());
+            async move { gateway.bundles(at, &referral, &party).await }
+        });
+        let bundles = stream::iter([Ok(first)]).chain(rest).flat_map(|bundles| {
+            let bundles = match bundles {
+                Ok(bundles) => bundles.into_iter().map(Ok).collect(),
+                Err(status) => vec![Err(status)],
+            };
+            stream::iter(bundles)
+        });
+        Ok(Response::new(Box::pin(bundles)))
     }
 }
 
 /// The same whether it does not exist or is not the caller's.
 fn unknown() -> Status {
-    answers::refusal_status(Refusal::SubjectUnknown, "", None)
+    answers::unrecorded(Refusal::SubjectUnknown, "")
 }
 
 impl Gateway {

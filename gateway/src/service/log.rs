@@ -26,9 +26,7 @@ pub(super) fn log_of(name: i32) -> Result<Log, Status> {
     match wire::LogName::try_from(name) {
         Ok(wire::LogName::Evidence) => Ok(Log::Evidence),
         Ok(wire::LogName::Directory) => Ok(Log::Directory),
-        Ok(wire::LogName::Unspecified) | Err(_) => {
-            Err(answers::malformed_status(Malformed::Form { field: "log" }))
-        }
+        Ok(wire::LogName::Unspecified) | Err(_) => Err(answers::malformed(Malformed::Form { field: "log" })),
     }
 }
 
@@ -36,8 +34,8 @@ pub(super) fn log_of(name: i32) -> Result<Log, Status> {
 pub(super) fn not_given(not_given: NotGiven) -> Status {
     match not_given {
         NotGiven::Absent => Status::not_found("not published, or not yet"),
-        NotGiven::Malformed(malformed) => answers::malformed_status(malformed),
-        NotGiven::Unproven(_) => answers::malformed_status(Malformed::Form { field: "size" }),
+        NotGiven::Malformed(malformed) => answers::malformed(malformed),
+        NotGiven::Unproven(_) => answers::malformed(Malformed::Form { field: "size" }),
         NotGiven::Disk(kind) => {
             tracing::error!(?kind, "a published folder cannot be read");
             Status::internal("the published folder cannot be read")

@@ -3,6 +3,7 @@
 
 use std::{io::Read as _, sync::Arc};
 
+use futures::stream;
 use proto::{
     Malformed,
     digest::Digest,
@@ -13,9 +14,9 @@ use proto::{
 };
 use tokio::{sync::mpsc, task};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, Gateway, agency, answers, stubs::parts_server::Parts};
+use super::{Answers, Gateway, agency, answers, caller, record, stubs::parts_server::Parts};
 use crate::parts::{NotTaken, Upload};
 
 /// How much goes out in one message.
@@ -35,7 +36,7 @@ impl Parts for PartsService {
         &self,
         request: Request<Streaming<wire::UploadRequest>>,
     ) -> Result<Response<Self::UploadStream>, Status> {
-        let agency = agency(&request)?;
+        let (caller, agency) = (caller(&request)?, agency(&request)?);
         let (answers, receiver) = mpsc::channel(WAITING_MAX);
         let gateway = Arc::clone(&self.0);
         let messages = request.into_inner();
@@ -45,6 +46,7 @@ impl Parts for PartsService {
                 () = gateway.stop.cancelled() => Err(Status::unavailable("the gateway is ending")),
             };
             if let Err(status) = taken {
+                let status = record(&gateway, &caller, status).await;
                 // Whoever uploaded may have left.
                 drop(answers.send(Err(status)).await);
             }
@@ -61,28 +63,20 @@ impl Parts for PartsService {
         let agency = agency(&request)?;
         let request = request.into_inner();
         let (sender, part) = self.0.part(agency, &request).await?;
-        let mut file =
-            self.0.parts.read(&sender, &part.sha256, request.offset).map_err(|error| disk(&error))?;
-        let (chunks, receiver) = mpsc::channel(WAITING_MAX);
-        task::spawn_blocking(move || {
-            loop {
+        let file = self.0.parts.read(&sender, &part.sha256, request.offset).map_err(|error| disk(&error))?;
+        // Chunk by chunk as they are taken: whoever does not read holds a file, never a thread.
+        let chunks = stream::try_unfold(file, |mut file| async move {
+            let read = task::spawn_blocking(move || {
                 let mut chunk = vec![0; CHUNK_BYTES];
-                let read = file.read(&mut chunk);
-                let answer = match read {
-                    Ok(0) => return,
-                    Ok(length) => {
-                        chunk.truncate(length);
-                        Ok(wire::DownloadAnswer { chunk })
-                    }
-                    Err(error) => Err(disk(&error)),
-                };
-                let ends = answer.is_err();
-                if chunks.blocking_send(answer).is_err() || ends {
-                    return;
-                }
-            }
+                let length = file.read(&mut chunk)?;
+                chunk.truncate(length);
+                std::io::Result::Ok((chunk, file))
+            });
+            let read = read.await.map_err(|_| Status::internal("a download failed"))?;
+            let (chunk, file) = read.map_err(|error| disk(&error))?;
+            Ok((!chunk.is_empty()).then_some((wire::DownloadAnswer { chunk }, file)))
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(Response::new(Box::pin(chunks)))
     }
 }
 
@@ -93,12 +87,12 @@ async fn take_all(
     answers: &mpsc::Sender<Result<wire::UploadAnswer, Status>>,
 ) -> Result<(), Status> {
     use wire::upload_request::Request as Said;
-    let missing = || answers::malformed_status(Malformed::Missing { field: "request" });
+    let missing = || answers::malformed(Malformed::Missing { field: "request" });
     let first = messages.message().await?.and_then(|message| message.request);
     let Some(Said::Start(start)) = first else {
         return Err(missing());
     };
-    let sha256 = Digest::parse(&start.sha256, "sha256").map_err(answers::malformed_status)?;
+    let sha256 = Digest::parse(&start.sha256, "sha256").map_err(answers::malformed)?;
     let Some(mut upload) = begin(gateway, agency, sha256, start.length_bytes).await? else {
         let answer = wire::UploadAnswer { synced_bytes: start.length_bytes, complete: true };
         drop(answers.send(Ok(answer)).await);
@@ -146,20 +140,30 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NotTaken> + Send + 'static,
 ) -> Result<T, Status> {
     let done = task::spawn_blocking(work).await.map_err(|_| Status::internal("an upload failed"))?;
-    done.map_err(|not_taken| {
-        let code = match &not_taken {
-            NotTaken::Length | NotTaken::TooLong | NotTaken::OtherDigest => Code::InvalidArgument,
-            NotTaken::Quota | NotTaken::Room => Code::ResourceExhausted,
-            NotTaken::UnderWay => Code::Aborted,
-            NotTaken::Disk(_) => Code::Internal,
-        };
-        Status::new(code, not_taken.to_string())
-    })
+    done.map_err(not_taken_status)
+}
+
+fn not_taken_status(not_taken: NotTaken) -> Status {
+    let fault = |code: &str, retry_after_ms| {
+        answers::fault_status(&wire::Fault { code: code.to_owned(), retry_after_ms })
+    };
+    match not_taken {
+        NotTaken::Length => answers::malformed(Malformed::Length { field: "length_bytes" }),
+        NotTaken::TooLong => answers::malformed(Malformed::Length { field: "chunk" }),
+        NotTaken::OtherDigest => answers::malformed(Malformed::Mismatch { field: "sha256" }),
+        NotTaken::Quota => fault("UPLOADS_FULL", answers::RETRY_LATER_MS),
+        NotTaken::Room => fault("DISK_FULL", answers::RETRY_LATER_MS),
+        NotTaken::UnderWay => fault("UNDER_WAY", answers::RETRY_SOON_MS),
+        NotTaken::Disk(kind) => {
+            tracing::error!(?kind, "an attachment cannot be written");
+            Status::internal("the attachment cannot be written")
+        }
+    }
 }
 
 fn disk(error: &std::io::Error) -> Status {
     if error.kind() == std::io::ErrorKind::NotFound {
-        return answers::refusal_status(Refusal::SubjectUnknown, "part_id", None);
+        return answers::unrecorded(Refusal::SubjectUnknown, "part_id");
     }
     tracing::error!(kind = ?error.kind(), "an attachment cannot be read");
     Status::internal("the attachment cannot be read")
@@ -172,8 +176,8 @@ impl Gateway {
         agency: AgencyId,
         request: &wire::DownloadRequest,
     ) -> Result<(AgencyId, Part), Status> {
-        let unknown = || answers::refusal_status(Refusal::SubjectUnknown, "envelope", None);
-        let envelope = Digest::parse(&request.envelope, "envelope").map_err(answers::malformed_status)?;
+        let unknown = || answers::unrecorded(Refusal::SubjectUnknown, "envelope");
+        let envelope = Digest::parse(&request.envelope, "envelope").map_err(answers::malformed)?;
         let mail = self.hub.find(agency, envelope).await.map_err(answers::unavailable_status)?;
         for mail in mail {
             let header = self.mail.header(&mail).map_err(|fault| answers::internal(&fault))?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
+use prost::Message as _;
 use proto::{
     Malformed,
     caller::Caller,
@@ -16,29 +17,38 @@ use proto::{
     wire,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, Gateway, answers, caller, denial, stubs::push_server::Push};
+use super::{Answers, Gateway, answers, caller, denial, record, stubs::push_server::Push};
 use crate::{
-    hub::Unavailable,
+    hub::{Room, Unavailable},
     writer::{self, answer::Answer},
 };
 
-/// Most envelopes of one stream that are under way. Beyond, the stream is not read.
+/// Most envelopes of one stream whose answers are not on their way. Beyond, the stream is not read.
 pub const STREAM_IN_FLIGHT_MAX: usize = 512;
 
 /// The service.
 #[derive(Clone)]
 pub struct PushService(pub Arc<Gateway>);
 
-/// An envelope on its way through a stream.
+/// An envelope of a stream whose signature is verified.
+struct Verifying {
+    tag: u64,
+    request: JoinHandle<writer::Request>,
+    slot: OwnedSemaphorePermit,
+    room: Room,
+}
+
+/// An envelope of a stream that the writer was asked about.
 struct UnderWay {
     tag: u64,
     answer: Promise,
+    slot: OwnedSemaphorePermit,
 }
 
 /// Where its answer will come from.
@@ -60,9 +70,7 @@ impl Push for PushService {
                     receipts.first().map(|receipt| wire::push_answer::Answer::Receipt(receipt.to_wire()));
                 Ok(Response::new(wire::PushAnswer { tag: 0, answer: receipt }))
             }
-            answers::Outcome::Refused(answer, refusal) => {
-                Err(answers::refusal_status(refusal, &answer.field, Some(&answer)))
-            }
+            answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
             answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
         }
     }
@@ -78,56 +86,93 @@ impl Push for PushService {
         let (asked, to_answer) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         tokio::spawn(read_all(Arc::clone(&self.0), caller, request.into_inner(), verified));
         tokio::spawn(ask_all(Arc::clone(&self.0), to_ask, asked));
-        let answers = ReceiverStream::new(to_answer).then(|under_way: UnderWay| async move {
-            Ok(wire::PushAnswer { tag: under_way.tag, answer: Some(under_way.answer.kept().await) })
+        let answers = ReceiverStream::new(to_answer).then(|under_way: Result<UnderWay, Status>| async move {
+            let UnderWay { tag, answer, slot } = under_way?;
+            let answer = answer.kept().await;
+            drop(slot);
+            Ok(wire::PushAnswer { tag, answer: Some(answer) })
         });
         Ok(Response::new(Box::pin(answers)))
     }
 }
 
 /// Reads a stream to its end; each envelope is verified in a task of its own, so that one stream can
-/// use all cores.
+/// use all cores. Nothing is read for which there is no slot among the answers, so that whoever does
+/// not read answers fills no queue; nor without room in the writer's queue.
 async fn read_all(
     gateway: Arc<Gateway>,
     caller: Caller,
     mut messages: Streaming<wire::PushRequest>,
-    verified: mpsc::Sender<(u64, JoinHandle<writer::Request>)>,
+    verified: mpsc::Sender<Result<Verifying, Status>>,
 ) {
+    let slots = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_MAX));
     loop {
-        let message = tokio::select! {
-            message = messages.message() => message,
+        let next = next(&gateway, &slots, &mut messages);
+        let next = tokio::select! {
+            next = next => next,
             () = gateway.stop.cancelled() => return,
         };
-        // What is not a message of this stream ends it; there is no tag to answer under.
-        let Ok(Some(message)) = message else {
-            return;
+        let (message, slot, room) = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => return,
+            // What is not a message of this stream ends it; there is no tag to answer under.
+            Err(status) => {
+                let status = record(&gateway, &caller, status).await;
+                return drop(verified.send(Err(status)).await);
+            }
         };
         let (gateway, caller) = (Arc::clone(&gateway), caller.clone());
         let envelope = message.envelope.unwrap_or_default();
-        let task = tokio::spawn(async move { gateway.read(&caller, envelope) });
-        if verified.send((message.tag, task)).await.is_err() {
+        let request = tokio::spawn(async move { gateway.read(&caller, envelope) });
+        if verified.send(Ok(Verifying { tag: message.tag, request, slot, room })).await.is_err() {
             return;
         }
     }
 }
 
+/// The next message, with its slot among the answers and its room in the queue.
+async fn next(
+    gateway: &Gateway,
+    slots: &Arc<Semaphore>,
+    messages: &mut Streaming<wire::PushRequest>,
+) -> Result<Option<(wire::PushRequest, OwnedSemaphorePermit, Room)>, Status> {
+    let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
+        return Ok(None);
+    };
+    let Some(message) = messages.message().await? else {
+        return Ok(None);
+    };
+    let room = gateway.hub.room(message.encoded_len()).await.map_err(answers::unavailable_status)?;
+    Ok(Some((message, slot, room)))
+}
+
 /// Hands what was verified to the writer, in the order of the messages.
 async fn ask_all(
     gateway: Arc<Gateway>,
-    mut verified: mpsc::Receiver<(u64, JoinHandle<writer::Request>)>,
-    asked: mpsc::Sender<UnderWay>,
+    mut verified: mpsc::Receiver<Result<Verifying, Status>>,
+    asked: mpsc::Sender<Result<UnderWay, Status>>,
 ) {
-    while let Some((tag, task)) = verified.recv().await {
-        let answer = match task.await {
-            Ok(request) => match gateway.hub.ask_in_turn(request).await {
+    while let Some(verified) = verified.recv().await {
+        let under_way = match verified {
+            Ok(verifying) => Ok(verifying.ask(&gateway).await),
+            Err(status) => Err(status),
+        };
+        if asked.send(under_way).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Verifying {
+    async fn ask(self, gateway: &Gateway) -> UnderWay {
+        let answer = match self.request.await {
+            Ok(request) => match gateway.hub.ask_in_turn(request, self.room).await {
                 Ok(answer) => Promise::Writer(answer),
                 Err(unavailable) => Promise::fault(answers::unavailable_fault(unavailable)),
             },
             Err(_) => Promise::fault(answers::unavailable_fault(Unavailable::Ending)),
         };
-        if asked.send(UnderWay { tag, answer }).await.is_err() {
-            return;
-        }
+        UnderWay { tag: self.tag, answer, slot: self.slot }
     }
 }
 

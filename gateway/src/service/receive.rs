@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, Gateway, agency, answers, caller, denial, stubs::receive_server::Receive};
+use super::{Answers, Gateway, agency, answers, caller, denial, record, stubs::receive_server::Receive};
 use crate::{
     hub::{
         Unavailable,
@@ -20,9 +20,9 @@ use crate::{
 /// Most deliveries that one `Fetch` gives.
 pub const FETCH_MAX: usize = 64;
 /// Most bytes of envelopes that one `Fetch` gives, the first aside.
-pub const FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Most messages of one stream that wait to be sent.
-const WAITING_MAX: usize = 4;
+pub const FETCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Most messages of one stream that wait to be sent. Each can be a whole envelope.
+const WAITING_MAX: usize = 1;
 
 /// The service.
 #[derive(Clone)]
@@ -85,8 +85,7 @@ impl Receive for ReceiveService {
         let caller = caller(&request)?;
         agency(&request)?;
         let receipt = request.into_inner().receipt;
-        let receipt =
-            receipt.ok_or_else(|| answers::malformed_status(Malformed::Missing { field: "receipt" }))?;
+        let receipt = receipt.ok_or_else(|| answers::malformed(Malformed::Missing { field: "receipt" }))?;
         Ok(Response::new(self.0.acknowledge(caller, receipt).await?))
     }
 }
@@ -103,26 +102,30 @@ impl Open<'_> {
     /// Hears what the receiver says, until it ends or says what cannot be understood.
     async fn hear_all(&self, mut requests: Streaming<wire::DeliverRequest>, out: &Out) {
         use wire::deliver_request::Request as Said;
-        while let Ok(Some(request)) = requests.message().await {
-            let answer = match request.request {
-                Some(Said::Window(more)) => self.credit(more).map(|()| None),
-                Some(Said::Receipt(receipt)) => {
-                    self.gateway.acknowledge(self.caller.clone(), receipt).await.map(Some)
-                }
-                None => Err(answers::malformed_status(Malformed::Missing { field: "request" })),
+        loop {
+            let answer = match requests.message().await {
+                Ok(Some(request)) => match request.request {
+                    Some(Said::Window(more)) => self.credit(more).map(|()| None),
+                    Some(Said::Receipt(receipt)) => {
+                        self.gateway.acknowledge(self.caller.clone(), receipt).await.map(Some)
+                    }
+                    None => Err(answers::malformed(Malformed::Missing { field: "request" })),
+                },
+                Ok(None) => return,
+                Err(status) => Err(status),
             };
-            let answer = answer.transpose().map(|answer| {
-                answer.map(|answer| wire::Delivery {
-                    delivery: Some(wire::delivery::Delivery::Acknowledged(answer)),
-                })
-            });
-            let ends = matches!(answer, Some(Err(_)));
-            if let Some(answer) = answer
-                && out.send(answer).await.is_err()
-            {
-                return;
-            }
-            if ends {
+            let sent = match answer {
+                Ok(None) => Ok(()),
+                Ok(Some(answer)) => {
+                    let delivery = Some(wire::delivery::Delivery::Acknowledged(answer));
+                    out.send(Ok(wire::Delivery { delivery })).await
+                }
+                Err(status) => {
+                    let status = record(self.gateway, &self.caller, status).await;
+                    return drop(out.send(Err(status)).await);
+                }
+            };
+            if sent.is_err() {
                 return;
             }
         }
@@ -181,7 +184,8 @@ impl Gateway {
                 (denial(caller, malformed, &payload), Vec::new())
             }
         };
-        let answer = self.hub.ask_in_turn(request).await.map_err(answers::unavailable_status)?;
+        let room = self.hub.room(payload.len()).await.map_err(answers::unavailable_status)?;
+        let answer = self.hub.ask_in_turn(request, room).await.map_err(answers::unavailable_status)?;
         let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
         match answers::outcome(answer) {
             answers::Outcome::Taken(receipts, not_taken) => Ok(handed_over(&receipts, &not_taken)),
@@ -193,9 +197,7 @@ impl Gateway {
                 };
                 Ok(wire::AcknowledgeAnswer { answers: named.iter().map(refused).collect() })
             }
-            answers::Outcome::Refused(answer, refusal) => {
-                Err(answers::refusal_status(refusal, &answer.field, Some(&answer)))
-            }
+            answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
             answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
         }
     }

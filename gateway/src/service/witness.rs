@@ -40,7 +40,7 @@ impl Witness for WitnessService {
         let seen = if report.checkpoint.is_empty() {
             0
         } else {
-            let shown = SignedNote::parse(&report.checkpoint).map_err(answers::malformed_status)?;
+            let shown = SignedNote::parse(&report.checkpoint).map_err(answers::malformed)?;
             let seen = published.check(&shown).map_err(not_given)?;
             self.keep(log, &agency, &seen, &report.cosignatures)?;
             self.compare(log, &agency, &seen, &latest);
@@ -59,7 +59,7 @@ impl WitnessService {
     /// Cosignatures by the agency's own witness keys; others are ignored.
     fn keep(&self, log: Log, agency: &AgencyId, seen: &Checkpoint, lines: &str) -> Result<(), Status> {
         let directory = self.0.hub.directory();
-        let name = KeyName::parse(agency.as_str(), "cosignatures").map_err(answers::malformed_status)?;
+        let name = KeyName::parse(agency.as_str(), "cosignatures").map_err(answers::malformed)?;
         let keys = directory.agency(agency).map_or(&[][..], |agency| &agency.keys);
         let now = clock::now();
         let keys: Vec<_> = keys
@@ -72,7 +72,7 @@ impl WitnessService {
             .map(|key| VerifierKey::new(name.clone(), KeyType::CosignatureV1, key))
             .collect();
         for line in lines.lines().take(COSIGNATURES_MAX) {
-            let line = SignatureLine::parse(line).map_err(answers::malformed_status)?;
+            let line = SignatureLine::parse(line).map_err(answers::malformed)?;
             let verifies = |key: &&VerifierKey| {
                 key.id() == line.id()
                     && cosignature::verify(key.public_key(), &seen.to_string(), line.signature()).is_some()
@@ -81,7 +81,7 @@ impl WitnessService {
                 self.0.published.of(log).cosigned(seen, line);
             } else {
                 let malformed = Malformed::Signature { field: "cosignatures" };
-                return Err(answers::malformed_status(malformed));
+                return Err(answers::malformed(malformed));
             }
         }
         Ok(())

@@ -544,9 +544,10 @@ async fn echo(folder: &Path) {
     let config = gateway::config::Config::read(&place.config()).unwrap();
     let door = Door {
         network: AgencyId::parse(NETWORK, "network").unwrap(),
-        tls: Arc::new(ArcSwap::new(place.tls().load().unwrap().server)),
+        tls: Arc::new(ArcSwap::new(place.tls().load(clock::now()).unwrap().server)),
         connections: Arc::new(Connections::default()),
         metrics: Arc::new(Metrics::new()),
+        refused: Arc::default(),
     };
     let listener = TcpListener::bind(config.listen).await.unwrap();
     let incoming = ReceiverStream::new(door.open(listener, CancellationToken::new()));
