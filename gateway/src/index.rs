@@ -14,14 +14,14 @@ mod runs;
 pub mod sled_rows;
 mod work;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use journal::{BatchNo, Mark, ReadError};
 use proto::{
     digest::Digest,
     ids::{AgencyId, EnvelopeKey, Locator, ReferralKey},
     known::Known,
-    outline::{Mention, Outline},
+    outline::Outline,
 };
 use rows::{Coverage, Row, Rows, RowsFault, Sorted};
 use run::Run;
@@ -450,8 +450,26 @@ impl<R: Rows> Index<R> {
 
     fn put(&mut self, batch: &Outline, number: u64, next: Mark) {
         let before = self.unstored.len();
+        let mut firsts: BTreeMap<&AgencyId, u64> = BTreeMap::new();
+        let mut last = None;
         for mention in &batch.mentions {
-            self.put_mention(mention, Locator { batch: number, entry: mention.entry });
+            let at = Locator { batch: number, entry: mention.entry };
+            if let Some((key, digest)) = &mention.accepted {
+                let known = Known { digest: *digest, at };
+                self.unstored.insert(key::envelope(key), key::known_value(&known));
+            }
+            // Most entries make several records of one referral.
+            if let Some(referral) = mention.referral.as_ref().filter(|referral| last != Some((*referral, at)))
+            {
+                self.unstored.insert(key::referral_at(referral, at), Vec::new());
+                last = Some((referral, at));
+            }
+            for (party, count) in &mention.parties {
+                firsts.entry(party).or_insert(*count);
+            }
+        }
+        for (party, first) in firsts {
+            self.unstored.insert(key::party_at(party, number), first.to_be_bytes().to_vec());
         }
         if let Some(first) = batch.mentions.first() {
             self.unstored.insert(key::leaf(first.index), number.to_be_bytes().to_vec());
@@ -459,20 +477,6 @@ impl<R: Rows> Index<R> {
         self.arrived += self.unstored.len() - before;
         self.cursor = next;
         self.root = batch.root.unwrap_or_default();
-    }
-
-    fn put_mention(&mut self, mention: &Mention, at: Locator) {
-        if let Some((key, digest)) = &mention.accepted {
-            let known = Known { digest: *digest, at };
-            self.unstored.insert(key::envelope(key), key::known_value(&known));
-        }
-        if let Some(referral) = &mention.referral {
-            self.unstored.insert(key::referral_at(referral, at), Vec::new());
-        }
-        for (party, count) in &mention.parties {
-            let first = self.unstored.entry(key::party_at(party, at.batch));
-            first.or_insert_with(|| count.to_be_bytes().to_vec());
-        }
     }
 }
 

@@ -24,6 +24,7 @@ use proto::{
         merkle::{Frontier, Growth},
         note::{KeyType, SignatureLine, SignedNote, VerifierKey},
     },
+    receipt::Vouched,
     referral::Referral,
     refusal::Refusal,
     snapshot::Snapshot,
@@ -136,6 +137,8 @@ pub struct Writer<J, R, F> {
     last: Last,
     tally: Tally,
     replay: Replay,
+    /// The bytes of a batch, whose memory is used again.
+    meta: Vec<u8>,
 }
 
 /// The checkpoints signed last.
@@ -189,6 +192,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             last: parts.last,
             tally: Tally::default(),
             replay: parts.replay,
+            meta: Vec::new(),
         }
     }
 
@@ -393,14 +397,15 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         };
         let blobs: Vec<&[u8]> = draft.blobs.iter().map(AsRef::as_ref).collect();
         tracing::trace!(target: "writer", entries = batch.entries.len(), "decided");
-        let appended = self.journal.append(&batch.encode(), &blobs)?;
+        batch.encode_into(&mut self.meta);
+        let appended = self.journal.append(&self.meta, &blobs)?;
         tracing::trace!(target: "writer", "committed");
         let growth = self.state.end_batch();
-        self.sign(&growth);
+        let vouched = self.sign(&growth)?;
         tracing::trace!(target: "writer", "signed");
         self.publish(&batch, appended.mark, appended.next);
         tracing::trace!(target: "writer", "published");
-        Ok(Some(Committed { number: appended.mark.batch_no.get(), batch, growth }))
+        Ok(Some(Committed { number: appended.mark.batch_no.get(), batch, growth, vouched }))
     }
 
     /// The first entry of the directory names the logs; these keys must be theirs.
@@ -413,12 +418,16 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         if ours { Ok(()) } else { Err(Fault::OtherNetwork) }
     }
 
-    fn sign(&mut self, growth: &BatchGrowth) {
-        self.last.evidence = Some(self.keys.evidence.sign(&growth.evidence));
+    /// Signs what grew, and makes the note that the batch's receipts share.
+    fn sign(&mut self, growth: &BatchGrowth) -> Result<Vouched, Fault> {
+        let evidence = self.keys.evidence.sign(&growth.evidence);
+        let vouched = self.vouched(&evidence)?;
+        self.last.evidence = Some(evidence);
         let size = self.last.directory.as_ref().map_or(0, |directory| directory.size);
         if growth.directory.size() > size {
             self.last.directory = Some(self.keys.directory.sign(&growth.directory));
         }
+        Ok(vouched)
     }
 
     /// Hands the batch to what follows the journal.
@@ -571,6 +580,7 @@ struct Committed {
     number: u64,
     batch: Batch,
     growth: BatchGrowth,
+    vouched: Vouched,
 }
 
 fn no_space(request: &Request, room: Room, draft: &Draft) -> Option<Busy> {

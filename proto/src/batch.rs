@@ -10,6 +10,7 @@ use crate::{
     command::{Command, DENIAL_COUNTS_MAX, Denial, DenialCount},
     digest::Digest,
     fact::Fact,
+    fields,
     ids::{Locator, ReferralKey, TimeMs},
     key::SIGNATURE_BYTES,
     log::checkpoint::{Checkpoint, Origin},
@@ -92,13 +93,25 @@ impl Batch {
     /// The bytes on disk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let wire = wire::Batch {
-            now_ms: self.now.0,
-            evidence: self.evidence.as_ref().map(LoggedCheckpoint::to_wire),
-            directory: self.directory.as_ref().map(LoggedCheckpoint::to_wire),
-            entries: self.entries.iter().map(Entry::to_wire).collect(),
-        };
-        wire.encode_to_vec()
+        let mut out = Vec::new();
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Puts the bytes on disk in the place of what was there, whose memory is used again.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        out.clear();
+        fields::number(1, self.now.0, out);
+        for (tag, checkpoint) in [(2, &self.evidence), (3, &self.directory)] {
+            if let Some(checkpoint) = checkpoint {
+                prost::encoding::message::encode(tag, &checkpoint.to_wire(), out);
+            }
+        }
+        let mut entry = Vec::new();
+        for of in &self.entries {
+            of.encode_into(&mut entry);
+            fields::item(4, &entry, out);
+        }
     }
 
     /// Reads the bytes on disk.
@@ -135,27 +148,26 @@ impl Batch {
 }
 
 impl Entry {
-    fn to_wire(&self) -> wire::Entry {
-        use wire::entry::Command as Wire;
-        let command = match &self.command {
-            Command::Push(push) => Wire::Signed(push.signed.object().clone()),
-            Command::Handover(handover) => Wire::Signed(handover.signed.object().clone()),
-            Command::Directory(command) => Wire::Signed(command.signed.object().clone()),
-            Command::Denial(denial) => Wire::Denial(wire::Denial {
-                refusal: denial.refusal.number(),
-                field: denial.field.to_owned(),
-                digest: denial.digest.map_or_else(Vec::new, Digest::to_vec),
-            }),
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        use prost::encoding::message;
+        out.clear();
+        self.caller.encode(1, out);
+        match &self.command {
+            Command::Push(push) => message::encode(2, push.signed.object(), out),
+            Command::Handover(handover) => message::encode(2, handover.signed.object(), out),
+            Command::Directory(command) => message::encode(2, command.signed.object(), out),
+            Command::Denial(denial) => message::encode(3, &denial_to_wire(denial), out),
             Command::Tick(counts) => {
-                Wire::Tick(wire::Tick { denials: counts.iter().map(DenialCount::to_wire).collect() })
+                let tick = wire::Tick { denials: counts.iter().map(DenialCount::to_wire).collect() };
+                message::encode(4, &tick, out);
             }
-        };
-        wire::Entry {
-            caller: Some(self.caller.to_wire()),
-            command: Some(command),
-            events: self.facts.iter().map(Fact::to_wire).collect(),
-            blobs: self.blobs,
-            reopened: self.reopened.as_ref().map(|(key, referral)| snapshot::referral_to_wire(key, referral)),
+        }
+        for fact in &self.facts {
+            fact.encode(5, out);
+        }
+        fields::number(6, self.blobs.into(), out);
+        if let Some((key, referral)) = &self.reopened {
+            message::encode(7, &snapshot::referral_to_wire(key, referral), out);
         }
     }
 
@@ -176,6 +188,14 @@ impl Entry {
             blobs: wire.blobs,
             reopened: wire.reopened.as_ref().map(snapshot::referral_from_wire).transpose()?,
         })
+    }
+}
+
+fn denial_to_wire(denial: &Denial) -> wire::Denial {
+    wire::Denial {
+        refusal: denial.refusal.number(),
+        field: denial.field.to_owned(),
+        digest: denial.digest.map_or_else(Vec::new, Digest::to_vec),
     }
 }
 

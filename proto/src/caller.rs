@@ -4,6 +4,7 @@
 use crate::{
     Malformed,
     digest::Digest,
+    fields,
     ids::{AgencyId, Code, Pseudonym},
     wire,
 };
@@ -73,13 +74,12 @@ impl Caller {
         }
     }
 
-    /// The form on disk.
-    #[must_use]
-    pub fn to_wire(&self) -> wire::CallerRecord {
+    /// Writes the form on disk, a `CallerRecord`, as the field with this number.
+    pub(crate) fn encode(&self, tag: u32, out: &mut Vec<u8>) {
         use wire::CallerRole;
-        let (role, node, certificate) = match self {
+        let (role, node, certificate): (_, &str, &[u8]) = match self {
             Self::Agency { node, certificate, .. } => {
-                (CallerRole::Agency, node.to_string(), certificate.to_vec())
+                (CallerRole::Agency, node.as_str(), certificate.as_bytes())
             }
             Self::Staff { role, certificate, .. } => {
                 let role = match role {
@@ -87,11 +87,20 @@ impl Caller {
                     StaffRole::Operator => CallerRole::Operator,
                     StaffRole::Auditor => CallerRole::Auditor,
                 };
-                (role, String::new(), certificate.to_vec())
+                (role, "", certificate.as_bytes())
             }
-            Self::Gateway => (CallerRole::Gateway, String::new(), Vec::new()),
+            Self::Gateway => (CallerRole::Gateway, "", &[]),
         };
-        wire::CallerRecord { role: role.into(), name: self.name().to_owned(), node, certificate }
+        let (role, name) = (i32::from(role), self.name().as_bytes());
+        let length = fields::number_len(1, role.unsigned_abs().into())
+            .saturating_add(fields::bytes_len(2, name))
+            .saturating_add(fields::bytes_len(3, node.as_bytes()))
+            .saturating_add(fields::bytes_len(4, certificate));
+        fields::head(tag, length, out);
+        fields::listed(1, role, out);
+        fields::bytes(2, name, out);
+        fields::bytes(3, node.as_bytes(), out);
+        fields::bytes(4, certificate, out);
     }
 
     /// Reads the form on disk: for our own journal only, whose writer had the certificate.

@@ -5,6 +5,7 @@
 use crate::{
     Malformed, canonical,
     digest::Digest,
+    fields,
     ids::{AgencyId, Code, EnvelopeId, Pseudonym, ReasonClass, ReferralKey, TimeMs, closed_list},
     lifecycle::{Act, Status},
     refusal::Refusal,
@@ -15,6 +16,8 @@ use crate::{
 pub const SALT_BYTES: usize = 32;
 /// Longest evidence record, in bytes.
 pub const RECORD_BYTES_MAX: u64 = 32 * 1024;
+/// What a record usually comes to, and a little more.
+const RECORD_BYTES_USUAL: usize = 640;
 /// What every commitment begins with.
 const COMMITMENT_DOMAIN: &[u8] = b"referral/evidence/v1\0";
 /// First byte of an evidence leaf.
@@ -232,14 +235,16 @@ pub struct Record {
     /// Blinds the commitment.
     pub salt: Salt,
     bytes: Vec<u8>,
+    commitment: Commitment,
 }
 
 impl Record {
     /// Puts a happening in its place. This is the only moment at which a record is encoded.
     #[must_use]
     pub fn new(what: Happening, place: Place, salt: Salt) -> Self {
-        let bytes = prost::Message::encode_to_vec(&to_wire(&what, &place));
-        Self { what, place, salt, bytes }
+        let bytes = encode(&what, &place);
+        let commitment = Commitment::to_record(&salt, &bytes);
+        Self { what, place, salt, bytes, commitment }
     }
 
     /// Reads a record from its bytes. Fields that a later version added are ignored: the bytes stay
@@ -255,7 +260,9 @@ impl Record {
         let Ok(wire) = <wire::EvidenceRecord as prost::Message>::decode(bytes.as_slice()) else {
             return Err(Malformed::Protobuf { message: "EvidenceRecord" });
         };
-        Ok(Self { what: happening(&wire)?, place: place(&wire)?, salt: Salt(salt), bytes })
+        let (what, place, salt) = (happening(&wire)?, place(&wire)?, Salt(salt));
+        let commitment = Commitment::to_record(&salt, &bytes);
+        Ok(Self { what, place, salt, bytes, commitment })
     }
 
     /// The bytes that are committed.
@@ -266,8 +273,8 @@ impl Record {
 
     /// The commitment to them.
     #[must_use]
-    pub fn commitment(&self) -> Commitment {
-        Commitment::to_record(&self.salt, &self.bytes)
+    pub const fn commitment(&self) -> Commitment {
+        self.commitment
     }
 }
 
@@ -286,42 +293,74 @@ impl std::fmt::Debug for Record {
     }
 }
 
-fn to_wire(what: &Happening, place: &Place) -> wire::EvidenceRecord {
-    let text = |id: &Option<AgencyId>| id.as_ref().map_or_else(String::new, ToString::to_string);
-    let code = |code: &Option<Code>| code.as_ref().map_or_else(String::new, ToString::to_string);
-    let digest = |digest: Option<Digest>| digest.map_or_else(Vec::new, Digest::to_vec);
-    wire::EvidenceRecord {
-        index: place.index,
-        event: what.event.number(),
-        time_ms: place.time.0,
-        sender: text(&what.sender),
-        recipient: text(&what.recipient),
-        referral: what.referral.as_ref().map(ReferralKey::to_wire),
-        attempt: what.attempt,
-        envelope_id: what.envelope_id.map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
-        envelope: digest(what.envelope),
-        act: what.act.map_or(0, Act::number),
-        reason: what.reason.map_or(0, ReasonClass::number),
-        part_digests: what.part_digests.iter().map(|digest| digest.to_vec()).collect(),
-        directory_size: place.directory_size,
-        agreement: digest(what.agreement),
-        clause: code(&what.clause),
-        rule: code(&what.rule),
-        refusal: what.refusal.map_or(0, |(refusal, _)| refusal.number()),
-        refused_field: what.refusal.map_or_else(String::new, |(_, field)| field.to_owned()),
-        object: digest(what.object),
-        actor: what.actor.as_ref().map_or_else(String::new, ToString::to_string),
-        count: what.count,
-        clock: what.clock,
-        due_at_ms: what.due_at.0,
-        previous: digest(place.previous.map(|commitment| commitment.0)),
-        parties: place.links.iter().map(PartyLink::to_wire).collect(),
-        authorised_by: what.authorised_by,
-        status: what.status.map_or(0, status_number),
+/// The fields of an `EvidenceRecord`, in the order of their numbers.
+fn encode(what: &Happening, place: &Place) -> Vec<u8> {
+    let mut out = Vec::with_capacity(RECORD_BYTES_USUAL);
+    let text = |id: &Option<AgencyId>, tag, out: &mut Vec<u8>| {
+        fields::bytes(tag, id.as_ref().map_or("", AgencyId::as_str).as_bytes(), out);
+    };
+    let code = |code: &Option<Code>, tag, out: &mut Vec<u8>| {
+        fields::bytes(tag, code.as_ref().map_or("", Code::as_str).as_bytes(), out);
+    };
+    let digest = |digest: Option<Digest>, tag, out: &mut Vec<u8>| {
+        fields::bytes(tag, digest.as_ref().map_or(&[], |digest| digest.as_bytes().as_slice()), out);
+    };
+    fields::number(1, place.index, &mut out);
+    fields::listed(2, what.event.number(), &mut out);
+    fields::number(3, place.time.0, &mut out);
+    text(&what.sender, 4, &mut out);
+    text(&what.recipient, 5, &mut out);
+    if let Some(referral) = &what.referral {
+        encode_referral(6, referral, &mut out);
     }
+    fields::number(7, what.attempt.into(), &mut out);
+    fields::bytes(8, what.envelope_id.as_ref().map_or(&[], |id| id.as_bytes().as_slice()), &mut out);
+    digest(what.envelope, 9, &mut out);
+    fields::listed(10, what.act.map_or(0, Act::number), &mut out);
+    fields::listed(11, what.reason.map_or(0, ReasonClass::number), &mut out);
+    for part in &what.part_digests {
+        fields::item(12, part.as_bytes(), &mut out);
+    }
+    fields::number(13, place.directory_size, &mut out);
+    digest(what.agreement, 14, &mut out);
+    code(&what.clause, 15, &mut out);
+    code(&what.rule, 16, &mut out);
+    let (refusal, field) = what.refusal.map_or((0, ""), |(refusal, field)| (refusal.number(), field));
+    fields::number(17, refusal.into(), &mut out);
+    fields::bytes(18, field.as_bytes(), &mut out);
+    digest(what.object, 19, &mut out);
+    fields::bytes(20, what.actor.as_ref().map_or("", Pseudonym::as_str).as_bytes(), &mut out);
+    fields::number(21, what.count, &mut out);
+    fields::number(22, what.clock.into(), &mut out);
+    fields::number(23, what.due_at.0, &mut out);
+    digest(place.previous.map(|commitment| commitment.0), 24, &mut out);
+    for link in &place.links {
+        link.encode(25, &mut out);
+    }
+    fields::number(26, what.authorised_by, &mut out);
+    fields::number(27, what.status.map_or(0, status_number).into(), &mut out);
+    out
+}
+
+fn encode_referral(tag: u32, referral: &ReferralKey, out: &mut Vec<u8>) {
+    let (opened_by, id) = (referral.opened_by.as_str().as_bytes(), referral.id.as_bytes());
+    let length = fields::bytes_len(1, opened_by).saturating_add(fields::bytes_len(2, id));
+    fields::head(tag, length, out);
+    fields::bytes(1, opened_by, out);
+    fields::bytes(2, id, out);
 }
 
 impl PartyLink {
+    fn encode(&self, tag: u32, out: &mut Vec<u8>) {
+        let party = self.party.as_str().as_bytes();
+        let previous: &[u8] = self.previous.as_ref().map_or(&[], |previous| previous.0.as_bytes());
+        let length = fields::bytes_len(1, party).saturating_add(fields::number_len(2, self.count));
+        fields::head(tag, length.saturating_add(fields::bytes_len(3, previous)), out);
+        fields::bytes(1, party, out);
+        fields::number(2, self.count, out);
+        fields::bytes(3, previous, out);
+    }
+
     /// The wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::PartyLink {
@@ -413,5 +452,108 @@ fn commitment(bytes: &[u8], field: &'static str) -> Result<Option<Commitment>, M
         Ok(None)
     } else {
         Digest::parse(bytes, field).map(|digest| Some(Commitment(digest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    fn to_wire(what: &Happening, place: &Place) -> wire::EvidenceRecord {
+        let text = |id: &Option<AgencyId>| id.as_ref().map_or_else(String::new, ToString::to_string);
+        let code = |code: &Option<Code>| code.as_ref().map_or_else(String::new, ToString::to_string);
+        let digest = |digest: Option<Digest>| digest.map_or_else(Vec::new, Digest::to_vec);
+        wire::EvidenceRecord {
+            index: place.index,
+            event: what.event.number(),
+            time_ms: place.time.0,
+            sender: text(&what.sender),
+            recipient: text(&what.recipient),
+            referral: what.referral.as_ref().map(ReferralKey::to_wire),
+            attempt: what.attempt,
+            envelope_id: what.envelope_id.map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
+            envelope: digest(what.envelope),
+            act: what.act.map_or(0, Act::number),
+            reason: what.reason.map_or(0, ReasonClass::number),
+            part_digests: what.part_digests.iter().map(|digest| digest.to_vec()).collect(),
+            directory_size: place.directory_size,
+            agreement: digest(what.agreement),
+            clause: code(&what.clause),
+            rule: code(&what.rule),
+            refusal: what.refusal.map_or(0, |(refusal, _)| refusal.number()),
+            refused_field: what.refusal.map_or_else(String::new, |(_, field)| field.to_owned()),
+            object: digest(what.object),
+            actor: what.actor.as_ref().map_or_else(String::new, ToString::to_string),
+            count: what.count,
+            clock: what.clock,
+            due_at_ms: what.due_at.0,
+            previous: digest(place.previous.map(|commitment| commitment.0)),
+            parties: place.links.iter().map(PartyLink::to_wire).collect(),
+            authorised_by: what.authorised_by,
+            status: what.status.map_or(0, status_number),
+        }
+    }
+
+    /// Every number of the same record, from nothing to all.
+    fn filled(with: u32) -> (Happening, Place) {
+        let has = |bit: u32| with >> bit & 1 == 1;
+        let agency = |text| AgencyId::parse(text, "agency").unwrap();
+        let code = |text| Code::parse(text, "code").unwrap();
+        let digest = |byte| Digest([byte; 32]);
+        let id = EnvelopeId::new(TimeMs(77), [5; 10]);
+        let long = AgencyId::parse(&format!("xx.{}", "y".repeat(60)), "agency").unwrap();
+        let what = Happening {
+            sender: has(0).then(|| agency("ae.dfwac")),
+            recipient: has(1).then(|| long.clone()),
+            referral: has(2).then(|| ReferralKey { id, opened_by: long.clone() }),
+            attempt: if has(3) { 300 } else { 0 },
+            envelope_id: has(4).then_some(id),
+            envelope: has(5).then(|| digest(1)),
+            act: has(6).then_some(Act::Accept),
+            reason: has(7).then_some(ReasonClass::Other),
+            part_digests: if has(8) { vec![digest(2), digest(3)] } else { Vec::new() },
+            agreement: has(9).then(|| digest(4)),
+            clause: has(10).then(|| code("clause")),
+            rule: has(11).then(|| code("rule")),
+            refusal: has(12).then_some((Refusal::Expired, "expires_at_ms")),
+            object: has(13).then(|| digest(6)),
+            actor: has(14).then(|| Pseudonym::parse("amal", "actor").unwrap()),
+            count: if has(15) { u64::MAX } else { 0 },
+            clock: if has(16) { 1 } else { 0 },
+            due_at: TimeMs(if has(17) { 1 << 40 } else { 0 }),
+            authorised_by: if has(18) { 128 } else { 0 },
+            status: has(19).then_some(Status::Accepted),
+            ..Happening::new(*Event::ALL.iter().cycle().nth(usize::try_from(with & 63).unwrap()).unwrap())
+        };
+        let link = |party, count, previous: Option<Digest>| PartyLink {
+            party,
+            count,
+            previous: previous.map(Commitment),
+        };
+        let place = Place {
+            index: if has(20) { 1 << 50 } else { 0 },
+            time: TimeMs(u64::from(with)),
+            directory_size: if has(21) { 12 } else { 0 },
+            previous: has(22).then(|| Commitment(digest(7))),
+            links: if has(23) {
+                vec![link(agency("ae.dfwac"), 127, None), link(long, 128, Some(digest(8)))]
+            } else {
+                Vec::new()
+            },
+        };
+        (what, place)
+    }
+
+    #[test]
+    fn a_record_is_encoded_as_its_message_is() {
+        let single = (0..24).map(|bit| 1 << bit);
+        let without = (0..24).map(|bit| 0xff_ffff ^ (1 << bit));
+        let mixed = (0..2000_u32).map(|number| number.wrapping_mul(2_654_435_761) >> 8);
+        for with in single.chain(without).chain(mixed).chain([0, 0xff_ffff]) {
+            let (what, place) = filled(with);
+            assert_eq!(encode(&what, &place), to_wire(&what, &place).encode_to_vec(), "{with:b}");
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! What the rules decide and the journal keeps: effects, which become facts when they get their place
 //! in a log. Not here: deciding (`decide`), and what a fact changes (`state`).
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use crate::{
     Malformed, canonical,
     evidence::{Happening, Record},
+    fields,
     ids::TimeMs,
     wire,
 };
@@ -35,26 +38,27 @@ impl From<Happening> for Effect {
 
 /// Something decided, in its place, with the bytes that are committed.
 #[derive(Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "nearly every fact is a record: its place is rarely wasted")]
 pub enum Fact {
-    /// An evidence record.
-    Evidence(Record),
+    /// An evidence record, shared with the receipts over it.
+    Evidence(Arc<Record>),
     /// A directory record.
     Directory(DirectoryFact),
 }
 
 impl Fact {
-    /// The form in the journal.
-    #[must_use]
-    pub fn to_wire(&self) -> wire::RecordedEvent {
+    /// Writes the form in the journal, a `RecordedEvent`, as the field with this number.
+    pub(crate) fn encode(&self, tag: u32, out: &mut Vec<u8>) {
         match self {
-            Self::Evidence(record) => wire::RecordedEvent {
-                record: record.bytes().to_vec(),
-                salt: record.salt.0.to_vec(),
-                directory: Vec::new(),
-            },
+            Self::Evidence(record) => {
+                let (bytes, salt) = (record.bytes(), &record.salt.0);
+                let length = fields::bytes_len(1, bytes).saturating_add(fields::bytes_len(2, salt));
+                fields::head(tag, length, out);
+                fields::bytes(1, bytes, out);
+                fields::bytes(2, salt, out);
+            }
             Self::Directory(fact) => {
-                wire::RecordedEvent { record: Vec::new(), salt: Vec::new(), directory: fact.bytes.clone() }
+                fields::head(tag, fields::bytes_len(3, &fact.bytes), out);
+                fields::bytes(3, &fact.bytes, out);
             }
         }
     }
@@ -65,7 +69,7 @@ impl Fact {
     /// [`Malformed`], naming the field.
     pub fn parse(wire: wire::RecordedEvent) -> Result<Self, Malformed> {
         if wire.directory.is_empty() {
-            Record::parse(wire.record, &wire.salt).map(Self::Evidence)
+            Record::parse(wire.record, &wire.salt).map(Self::from)
         } else {
             DirectoryFact::parse(wire.directory).map(Self::Directory)
         }
@@ -73,11 +77,23 @@ impl Fact {
 
     /// The evidence record, when it is one.
     #[must_use]
-    pub const fn record(&self) -> Option<&Record> {
+    pub fn record(&self) -> Option<&Record> {
+        self.shared_record().map(AsRef::as_ref)
+    }
+
+    /// The evidence record, when it is one, to be held by others too.
+    #[must_use]
+    pub const fn shared_record(&self) -> Option<&Arc<Record>> {
         match self {
             Self::Evidence(record) => Some(record),
             Self::Directory(_) => None,
         }
+    }
+}
+
+impl From<Record> for Fact {
+    fn from(record: Record) -> Self {
+        Self::Evidence(Arc::new(record))
     }
 }
 

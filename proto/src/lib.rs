@@ -15,6 +15,7 @@ pub mod directory;
 pub mod dsse;
 pub mod evidence;
 pub mod fact;
+mod fields;
 pub mod header;
 pub mod ids;
 pub mod key;

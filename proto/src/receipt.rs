@@ -1,20 +1,60 @@
 //! Receipts: a record with what proves it, at the size of its own batch, so that it is the same
 //! whenever it is derived. Not here: deriving one (the gateway).
 
+use std::sync::Arc;
+
 use crate::{
     Malformed,
     digest::Digest,
     evidence::{Record, SALT_BYTES},
-    log::{Unproven, checkpoint::Checkpoint, note::SignedNote, policy::Policy, tlog_proof::TlogProof},
+    log::{
+        Unproven,
+        checkpoint::Checkpoint,
+        merkle::{leaf_hash, verify_inclusion},
+        note::SignedNote,
+        policy::Policy,
+        tlog_proof::{self, TlogProof},
+    },
     wire,
 };
+
+/// The signed note of a checkpoint, shared by all receipts that it proves.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Vouched(Arc<(SignedNote, String)>);
+
+impl Vouched {
+    /// Takes a note that was read or made; its signatures are not checked.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is not that of a checkpoint.
+    pub fn new(note: SignedNote) -> Result<Self, Malformed> {
+        Checkpoint::parse(note.text())?;
+        let text = note.to_string();
+        Ok(Self(Arc::new((note, text))))
+    }
+
+    fn note(&self) -> &SignedNote {
+        &self.0.0
+    }
+
+    fn text(&self) -> &str {
+        &self.0.1
+    }
+}
+
+impl std::fmt::Debug for Vouched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.note().fmt(f)
+    }
+}
 
 /// A receipt. As a file it is a C2SP `tlog-proof` whose extra data are `salt || record`, so that
 /// tools that are not ours can check it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Receipt {
-    record: Record,
-    proof: TlogProof,
+    record: Arc<Record>,
+    path: Vec<Digest>,
+    checkpoint: Vouched,
 }
 
 impl Receipt {
@@ -23,9 +63,17 @@ impl Receipt {
     /// # Errors
     /// [`Malformed`] when the parts pass a limit of the proof's format.
     pub fn new(record: Record, path: Vec<Digest>, checkpoint: SignedNote) -> Result<Self, Malformed> {
-        let extra = [record.salt.0.as_slice(), record.bytes()].concat();
-        let proof = TlogProof::with_extra(extra, record.place.index, path, checkpoint)?;
-        Ok(Self { record, proof })
+        Self::of(Arc::new(record), path, Vouched::new(checkpoint)?)
+    }
+
+    /// As [`Self::new`], of what others hold, too.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(record: Arc<Record>, path: Vec<Digest>, checkpoint: Vouched) -> Result<Self, Malformed> {
+        let extra_bytes = record.bytes().len().saturating_add(SALT_BYTES);
+        TlogProof::check_lengths(extra_bytes, record.place.index, path.len())?;
+        Ok(Self { record, path, checkpoint })
     }
 
     /// Reads the file.
@@ -38,13 +86,17 @@ impl Receipt {
             return Err(Malformed::Length { field: "extra" });
         };
         let record = Record::parse(record.to_vec(), salt)?;
-        Ok(Self { record, proof })
+        if record.place.index != proof.index() {
+            return Err(Malformed::Mismatch { field: "proof.index" });
+        }
+        Self::new(record, proof.path().to_vec(), proof.note().clone())
     }
 
     /// The file.
     #[must_use]
     pub fn to_file(&self) -> String {
-        self.proof.to_string()
+        let extra = [self.record.salt.0.as_slice(), self.record.bytes()].concat();
+        tlog_proof::text(&extra, self.record.place.index, &self.path, self.checkpoint.text())
     }
 
     /// Reads the message.
@@ -64,14 +116,14 @@ impl Receipt {
         wire::Receipt {
             record: self.record.bytes().to_vec(),
             salt: self.record.salt.0.to_vec(),
-            path: self.proof.path().iter().flat_map(|hash| *hash.as_bytes()).collect(),
-            checkpoint: self.proof.note().to_string(),
+            path: self.path.iter().flat_map(Digest::as_bytes).copied().collect(),
+            checkpoint: self.checkpoint.text().to_owned(),
         }
     }
 
     /// What it says. Nothing of it is proven before [`Self::verify`].
     #[must_use]
-    pub const fn record(&self) -> &Record {
+    pub fn record(&self) -> &Record {
         &self.record
     }
 
@@ -81,10 +133,10 @@ impl Receipt {
     /// # Errors
     /// [`Unproven`]: why nothing of it may be believed.
     pub fn verify(&self, policy: &Policy) -> Result<Checkpoint, Unproven> {
-        if self.record.place.index != self.proof.index() {
-            return Err(Unproven::OutsideTree);
-        }
-        self.proof.verify(&self.record.commitment().leaf(), policy)
+        let checkpoint = policy.open(self.checkpoint.note())?;
+        let leaf = leaf_hash(&self.record.commitment().leaf());
+        verify_inclusion(self.record.place.index, checkpoint.size, leaf, &self.path, checkpoint.root)?;
+        Ok(checkpoint)
     }
 }
 

@@ -226,7 +226,7 @@ impl State {
         match effect {
             Effect::Evidence(happening) => {
                 let place = self.place(&happening);
-                Fact::Evidence(Record::new(*happening, place, salt))
+                Record::new(*happening, place, salt).into()
             }
             Effect::Directory { effective_at, what } => {
                 Fact::Directory(DirectoryFact::new(self.now, effective_at, what))

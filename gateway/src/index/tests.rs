@@ -47,7 +47,7 @@ fn record(index: u64, event: Event, number: u64, batch: u64) -> Fact {
     };
     let links = vec![PartyLink { party: from, count: 100 * batch + index, previous: None }];
     let place = Place { index, time: TimeMs(5), directory_size: 1, previous: None, links };
-    Fact::Evidence(Record::new(what, place, Salt([0; 32])))
+    Fact::from(Record::new(what, place, Salt([0; 32])))
 }
 
 fn batch(number: u64) -> Batch {

@@ -1,6 +1,8 @@
 //! Receipts: of the batch at hand from memory, of any other derived from the journal, byte for byte
 //! the same.
 
+use std::sync::Arc;
+
 use journal::Journal;
 use proto::{
     batch::{Entry, LoggedCheckpoint},
@@ -8,7 +10,7 @@ use proto::{
     fact::Fact,
     ids::Locator,
     log::merkle,
-    receipt::Receipt,
+    receipt::{Receipt, Vouched},
 };
 
 use super::{Answer, Busy, Committed, Writer};
@@ -28,13 +30,11 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             return Ok(Vec::new());
         };
         let growth = &committed.growth.evidence;
-        let logged = self.last.evidence.as_ref();
-        records(entry)
-            .map(|record| {
-                let path = growth.inclusion_proof(record.place.index)?;
-                self.receipt(record, path, logged)
-            })
-            .collect()
+        let receipt = |record: &Arc<Record>| {
+            let path = growth.inclusion_proof(record.place.index)?;
+            Ok(Receipt::of(Arc::clone(record), path, committed.vouched.clone())?)
+        };
+        records(entry).map(receipt).collect()
     }
 
     /// The answer that was given before.
@@ -75,12 +75,13 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         let Some(logged) = logged else {
             return Ok(Some(Vec::new()));
         };
+        let vouched = self.vouched(&logged)?;
         let mut receipts = Vec::new();
         for record in records(entry) {
             let Some(path) = self.path(record, &logged) else {
                 return Ok(None);
             };
-            receipts.push(self.receipt(record, path, Some(&logged))?);
+            receipts.push(Receipt::of(Arc::clone(record), path, vouched.clone())?);
         }
         Ok(Some(receipts))
     }
@@ -105,18 +106,12 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         path
     }
 
-    fn receipt(
-        &self,
-        record: &Record,
-        path: Vec<proto::digest::Digest>,
-        logged: Option<&LoggedCheckpoint>,
-    ) -> Result<Receipt, Fault> {
-        let logged = logged.ok_or(Fault::Unproven(proto::log::Unproven::Unsigned))?;
-        let note = self.keys.evidence.note(logged)?;
-        Ok(Receipt::new(record.clone(), path, note)?)
+    /// The note of a checkpoint, made once for all receipts under it.
+    pub(super) fn vouched(&self, logged: &LoggedCheckpoint) -> Result<Vouched, Fault> {
+        Ok(Vouched::new(self.keys.evidence.note(logged)?)?)
     }
 }
 
-fn records(entry: &Entry) -> impl Iterator<Item = &Record> {
-    entry.facts.iter().filter_map(Fact::record)
+fn records(entry: &Entry) -> impl Iterator<Item = &Arc<Record>> {
+    entry.facts.iter().filter_map(Fact::shared_record)
 }

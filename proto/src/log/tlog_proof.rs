@@ -55,17 +55,23 @@ impl TlogProof {
         path: Vec<Digest>,
         note: SignedNote,
     ) -> Result<Self, Malformed> {
-        if extra.len() > EXTRA_BYTES_MAX {
+        Self::check_lengths(extra.len(), index, path.len())?;
+        Checkpoint::parse(note.text())?;
+        Ok(Self { extra, index, path, note })
+    }
+
+    /// Refuses what is too large for any proof.
+    pub(crate) fn check_lengths(extra_bytes: usize, index: u64, path_hashes: usize) -> Result<(), Malformed> {
+        if extra_bytes > EXTRA_BYTES_MAX {
             return Err(too_large("proof.extra", EXTRA_BYTES_MAX));
         }
         if index > SIZE_MAX {
             return Err(Malformed::TooLarge { field: "proof.index", limit: SIZE_MAX });
         }
-        if path.len() > PATH_HASHES_MAX {
+        if path_hashes > PATH_HASHES_MAX {
             return Err(too_large("proof.path", PATH_HASHES_MAX));
         }
-        Checkpoint::parse(note.text())?;
-        Ok(Self { extra, index, path, note })
+        Ok(())
     }
 
     /// Reads a proof.
@@ -133,16 +139,15 @@ impl TlogProof {
 
 impl fmt::Display for TlogProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HEADER)?;
-        if !self.extra.is_empty() {
-            writeln!(f, "extra {}", base64(&self.extra))?;
-        }
-        writeln!(f, "index {}", self.index)?;
-        for hash in &self.path {
-            writeln!(f, "{}", base64(hash.as_bytes()))?;
-        }
-        write!(f, "\n{}", self.note)
+        f.write_str(&text(&self.extra, self.index, &self.path, &self.note.to_string()))
     }
+}
+
+/// The text of a proof, `note` being that of its note.
+pub(crate) fn text(extra: &[u8], index: u64, path: &[Digest], note: &str) -> String {
+    let extra = if extra.is_empty() { String::new() } else { format!("extra {}\n", base64(extra)) };
+    let path: String = path.iter().flat_map(|hash| [base64(hash.as_bytes()), "\n".to_owned()]).collect();
+    format!("{HEADER}{extra}index {index}\n{path}\n{note}")
 }
 
 /// An extra line without data is refused: no extra data is written as no line.

@@ -336,7 +336,10 @@ fn object_with(change: impl FnOnce(&mut wire::SignedObject)) -> Result<(), Malfo
 
 fn journal(entries: usize) -> Result<(), Malformed> {
     let tick = wire::Entry {
-        caller: Some(proto::caller::Caller::Gateway.to_wire()),
+        caller: Some(wire::CallerRecord {
+            role: wire::CallerRole::Gateway.into(),
+            ..wire::CallerRecord::default()
+        }),
         command: Some(wire::entry::Command::Tick(wire::Tick::default())),
         ..wire::Entry::default()
     };
@@ -348,7 +351,10 @@ fn counts(count: usize) -> Result<(), Malformed> {
     let one = wire::DenialCount { refusal: 1, ..wire::DenialCount::default() };
     let tick = wire::Tick { denials: vec![one; count] };
     let entry = wire::Entry {
-        caller: Some(proto::caller::Caller::Gateway.to_wire()),
+        caller: Some(wire::CallerRecord {
+            role: wire::CallerRole::Gateway.into(),
+            ..wire::CallerRecord::default()
+        }),
         command: Some(wire::entry::Command::Tick(tick)),
         ..wire::Entry::default()
     };

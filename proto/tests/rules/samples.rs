@@ -307,11 +307,11 @@ pub(crate) fn batch() -> Batch {
     let agreement = command(Agreement, whole_agreement().encode_to_vec(), &[AMAN, DFWAC]);
     let mechanism = command(Mechanism, whole_mechanism().encode_to_vec(), &["amal", "badr"]);
     let leaf = |place: usize| Fact::Directory(directory_records().swap_remove(place).1);
-    let pushed = entry(by(DFWAC), push, vec![Fact::Evidence(record())]);
+    let pushed = entry(by(DFWAC), push, vec![Fact::from(record())]);
     let entries = vec![
         Entry { blobs: 4, reopened: Some((key.clone(), referral.clone())), ..pushed },
         entry(by(AMAN), receipt, Vec::new()),
-        entry(by("amal"), change, vec![leaf(0), Fact::Evidence(record())]),
+        entry(by("amal"), change, vec![leaf(0), Fact::from(record())]),
         entry(by(AMAN), agreement, vec![leaf(1)]),
         entry(by("amal"), mechanism, vec![leaf(2)]),
         entry(staff("olga", StaffRole::Operator), denial(Some(digest("refused"))), Vec::new()),

@@ -1,5 +1,6 @@
 //! Rates of the journal alone and of the writer alone, beside what the machine itself does: in turns,
-//! because disks change their mind. Requests are signed before the clock starts; no network. One JSON
+//! because disks change their mind; and the processor time of an envelope, in the step and in what
+//! follows it on the same thread (index, tiles, publishing). Requests are signed before the clock starts; no network. One JSON
 //! line for each size of batch. `rates DIR [--rounds N] [--only BATCH]`.
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +20,7 @@ use std::{
 
 use gateway::writer::{Request, answer::Answer};
 use journal::{Closed, Config, FileJournal, Journal as _, LogId, Prepare, SegmentBytes, Volume};
+use rustix::time::{ClockId, clock_gettime};
 use trials::{
     arguments::Arguments,
     load::Load,
@@ -55,6 +57,7 @@ fn measure(root: &Path, batch: usize, rounds: u64) {
     let place = Place::new(&root.join("gateway"), None);
     let mut writer = founded(&place, &load.network);
     let (mut own, mut journal, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut step_cpu, mut behind_cpu) = (Duration::ZERO, Duration::ZERO);
     let mut salts = Random::new(5);
     let mut number = 0;
     let bytes = vec![0xa5; batch * ENVELOPE_BYTES];
@@ -76,14 +79,18 @@ fn measure(root: &Path, batch: usize, rounds: u64) {
             })
         }));
         let moment = Load::moment(number);
+        let began = processor_time();
         for requests in turn {
             steps.push(timed(|| {
                 let answers = writer.step(moment, requests, &mut || salts.salt()).unwrap();
                 assert!(answers.iter().all(|answer| matches!(answer, Answer::Taken { .. })));
             }));
         }
+        let stepped = processor_time();
         writer.follow_up(64).unwrap();
         writer.publish_checkpoints().unwrap();
+        step_cpu += stepped - began;
+        behind_cpu += processor_time() - stepped;
     }
     let envelopes = number as f64;
     let journal_bytes = (writer.history().reader().end().position.get() - 64) as f64 / envelopes;
@@ -94,7 +101,7 @@ fn measure(root: &Path, batch: usize, rounds: u64) {
     println!(
         "{{\"batch\":{batch},\"own_per_s\":{:.0},\"journal_per_s\":{:.0},\"writer_per_s\":{:.0},\
          \"journal_to_own\":{:.2},\"writer_to_own\":{:.2},\"own_p50_us\":{},\"journal_p50_us\":{},\
-         \"step_p50_us\":{},\"journal_bytes\":{journal_bytes:.0},\"index_bytes\":{:.0},\"tile_bytes\":{:.0}}}",
+         \"step_p50_us\":{},\"step_cpu_us\":{:.1},\"behind_cpu_us\":{:.1},\"journal_bytes\":{journal_bytes:.0},\"index_bytes\":{:.0},\"tile_bytes\":{:.0}}}",
         rate(&own),
         rate(&journal),
         rate(&steps),
@@ -103,9 +110,21 @@ fn measure(root: &Path, batch: usize, rounds: u64) {
         median_us(own),
         median_us(journal),
         median_us(steps),
+        micros(step_cpu) / envelopes,
+        micros(behind_cpu) / envelopes,
         disk(&place.index()),
         disk(&place.evidence()),
     );
+}
+
+/// What the writer's own thread has worked: a busy machine changes little of it.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 fn timed(work: impl FnOnce()) -> Duration {
