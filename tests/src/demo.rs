@@ -6,4 +6,4 @@ mod stage;
 mod story;
 
 pub use stage::{Programs, Stage, build};
-pub use story::story;
+pub use story::{found, story};

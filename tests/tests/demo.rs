@@ -17,7 +17,8 @@ fn the_story_runs_to_its_end() {
         .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for needed in ["INVENTED", "مختلق", "NO_AGREEMENT", "each once", "none is there", "verified offline"] {
+    for needed in ["INVENTED", "مختلق", "NO_AGREEMENT", "each once", "none is there", "verified offline"]
+    {
         assert!(said.contains(needed), "{needed}: {said}");
     }
 }

@@ -58,6 +58,8 @@ use trials::{
     sandbox::Sandbox,
 };
 
+/// How many receipts a recipient has under way.
+const RECEIPTS_UNDER_WAY_MAX: usize = 2;
 /// How long nothing is counted at the beginning.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -406,18 +408,19 @@ async fn receive(
     let speak = async |request| say.send(wire::DeliverRequest { request: Some(request) }).await.unwrap();
     speak(Say::Window(256)).await;
     let hear = client.deliver(ReceiverStream::new(said)).await.unwrap().into_inner();
-    // What has arrived together is acknowledged with one signature.
+    // What has arrived while a receipt is under way is acknowledged together, with one signature.
+    let (mut waiting, mut unanswered) = (Vec::new(), 0_usize);
     let mut hear = futures::StreamExt::ready_chunks(hear, 64);
     loop {
         let together = tokio::select! {
             together = hear.next() => together.unwrap_or_default(),
             () = stop.cancelled() => return,
         };
-        let mut handovers = Vec::new();
         for message in together {
             match message.unwrap().delivery.unwrap() {
-                Delivery::Delivered(delivered) => handovers.push(handover(&delivered)),
+                Delivery::Delivered(delivered) => waiting.push(handover(&delivered)),
                 Delivery::Acknowledged(answer) => {
+                    unanswered = unanswered.saturating_sub(1);
                     for one in answer.answers {
                         let digest = Digest(one.envelope.try_into().unwrap());
                         if let Some(sent) = under_way.lock().unwrap().remove(&digest) {
@@ -428,7 +431,9 @@ async fn receive(
                 }
             }
         }
-        if !handovers.is_empty() {
+        if !waiting.is_empty() && unanswered < RECEIPTS_UNDER_WAY_MAX {
+            unanswered += 1;
+            let handovers = std::mem::take(&mut waiting);
             let more = u32::try_from(handovers.len()).unwrap();
             let receipt =
                 wire::HandoverReceipt { version: 1, recipient: recipient.id.to_string(), handovers };

@@ -28,6 +28,14 @@ pub struct Programs {
     agent: PathBuf,
 }
 
+impl Programs {
+    /// Programs that are built already.
+    #[must_use]
+    pub const fn at(gateway: PathBuf, agent: PathBuf) -> Self {
+        Self { gateway, agent }
+    }
+}
+
 /// Builds both programs, as this one was built, and finds them beside it.
 ///
 /// # Errors
@@ -185,6 +193,18 @@ impl Stage {
         wait_for("the agent to listen", || Ok(self.agent(agency, &["status"]).is_ok()))
     }
 
+    /// Ends an agency's agent at once, and starts it again.
+    ///
+    /// # Errors
+    /// When it does not run, or does not start.
+    pub fn restart_agent(&mut self, agency: &str) -> Result<()> {
+        let place = self.agents.iter().position(|(running, _)| running == agency);
+        let (_, mut child) = self.agents.swap_remove(place.context("the agent does not run")?);
+        child.kill()?;
+        child.wait()?;
+        self.start_agent(agency)
+    }
+
     fn log(&self, name: &str) -> Result<fs::File> {
         let folder = self.path("logs");
         fs::create_dir_all(&folder)?;
@@ -216,7 +236,11 @@ impl Stage {
         self.close()
     }
 
-    fn end(&mut self) -> Result<()> {
+    /// Ends all programs in order; the folder stays.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn end(&mut self) -> Result<()> {
         for (_, child) in &mut self.agents {
             terminate(child)?;
         }

@@ -112,7 +112,10 @@ fn chapter(number: u32, title: &str) {
 }
 
 /// 1. A network, its agencies, their agreements.
-fn found(stage: &mut Stage) -> Result<()> {
+///
+/// # Errors
+/// When something does not go as it must.
+pub fn found(stage: &mut Stage) -> Result<()> {
     chapter(1, "Five agencies found a network");
     let hub = stage.path("hub");
     let hub = hub.to_string_lossy().into_owned();
