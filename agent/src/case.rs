@@ -291,7 +291,10 @@ fn moves(step: &Step) -> Vec<(Logged, Move<'_>)> {
         Standing::Taken { logged, .. } => vec![(*logged, Move::Envelope(step))],
         Standing::Arrived(deliveries) => {
             let came = deliveries.first().map(|delivery| (delivery.logged, Move::Envelope(step)));
-            let taken = deliveries.iter().find_map(|delivery| delivery.handed_over?.logged);
+            // Without a record the gateway had it handed over before, and its answer was lost.
+            let taken = deliveries
+                .iter()
+                .find_map(|delivery| Some(delivery.handed_over?.logged.unwrap_or(delivery.logged)));
             came.into_iter().chain(taken.map(|logged| (logged, Move::HandedOver(step)))).collect()
         }
         Standing::Queued | Standing::Refused { .. } | Standing::Withdrawn => Vec::new(),
@@ -433,6 +436,13 @@ pub(crate) mod tests {
         }])
     }
 
+    /// Here, and the gateway waits for no receipt any more.
+    fn settled(index: u64) -> Standing {
+        let Standing::Arrived(mut deliveries) = arrived(index, None) else { panic!("it came") };
+        deliveries[0].handed_over = Some(HandedOver { logged: None, answer: Place::default() });
+        Standing::Arrived(deliveries)
+    }
+
     /// A case seen from the opener (`Taken` are its own) or from the asked (`Arrived` are the other's).
     fn case(steps: Vec<(Header, Standing)>) -> Case {
         let mut case = Case::new(&steps[0].0);
@@ -459,6 +469,7 @@ pub(crate) mod tests {
             ("taken", case(vec![(submits(), taken(1))]), Status::Submitted),
             ("here", case(vec![(submits(), arrived(1, None))]), Status::Submitted),
             ("handed over", case(vec![(submits(), arrived(1, Some(2)))]), Status::Delivered),
+            ("handed over, the answer was lost", case(vec![(submits(), settled(1))]), Status::Delivered),
             ("seen", case(vec![(submits(), taken(1)), (does(See, 0), arrived(3, None))]), Status::Seen),
             (
                 "seen, in the other order of arrival",

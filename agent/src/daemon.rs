@@ -4,10 +4,13 @@ use std::{
     io,
     path::Path,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
+use proto::ids::AgencyId;
 use rustls::pki_types::UnixTime;
 use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     certificate::Chain,
@@ -24,6 +27,11 @@ use crate::{
     state::State,
     store::{Store, StoreFault},
 };
+
+/// How long another agent may take to let go of the store, and this one to let go of its own.
+pub const LET_GO_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often it is tried.
+const LET_GO_EVERY: Duration = Duration::from_millis(50);
 
 /// Why the agent did not start, or ended.
 #[derive(Debug, Error)]
@@ -98,7 +106,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let files = Files::open(root)?;
     let keys = Keys::load(&files.folder)?;
     let me = files.settings.agency.clone();
-    let store = Store::open(&files.folder.store(), &keys.store, State::new(me.clone()))?;
+    let store = open_store(&files.folder, &keys, &me).await?;
     let policy = files.network.policy()?;
     let office = Arc::new(Office::new(me, keys, files.network.clone(), policy, store));
     let line = Line::default();
@@ -119,10 +127,23 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     };
     link.abort();
     drop(stop_local);
-    drop((link.await, local.await));
+    drop((link.await, local.await, office));
+    // The store's last work, once nobody can write any more.
+    drop(timeout(LET_GO_TIME_MAX, async { while ended.changed().await.is_ok() {} }).await);
     match fault {
         Some(fault) => Err(fault.into()),
         None => Ok(()),
+    }
+}
+
+/// An agent that was killed lets go of its store a moment later.
+async fn open_store(folder: &Folder, keys: &Keys, me: &AgencyId) -> Result<Store<State>, StoreFault> {
+    let began = Instant::now();
+    loop {
+        match Store::open(&folder.store(), &keys.store, State::new(me.clone())) {
+            Err(StoreFault::InUse) if began.elapsed() < LET_GO_TIME_MAX => sleep(LET_GO_EVERY).await,
+            opened => return opened,
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub enum NotConnected {
     },
     /// The handshake failed.
     #[error(
-        "the gateway and this agent do not trust each other: {0}; check the clock, the certificate's end and \
+        "the handshake with the gateway failed: {0}; if it stays so, check the clock, the certificate's end, and \
          whether the agency was revoked"
     )]
     Handshake(io::Error),

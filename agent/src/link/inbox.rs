@@ -13,15 +13,15 @@ use crate::{
     gateway::receive_client::ReceiveClient,
     office::{
         Office,
-        inbound::{NotTaken, Taken},
+        inbound::{HANDOVERS_TOGETHER_MAX, NotTaken, Taken},
     },
     store::StoreFault,
 };
 
 /// Most deliveries that are here and not acknowledged.
 const WINDOW: u32 = 64;
-/// Most deliveries that one receipt covers.
-const TOGETHER_MAX: usize = 64;
+/// Most deliveries that are taken together.
+const TOGETHER_MAX: usize = HANDOVERS_TOGETHER_MAX;
 /// Most bytes of envelopes that are written down at once, the first aside.
 const TOGETHER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -41,6 +41,9 @@ async fn deliver_all(office: &Arc<Office>, channel: &Channel) -> Result<std::con
     let (came, mut comes) = mpsc::channel(TOGETHER_MAX);
     let reading = read_all(deliveries.into_inner(), came);
     let working = async {
+        for receipt in office.unanswered()? {
+            said.receipt(receipt).await?;
+        }
         loop {
             let first = comes.recv().await.ok_or(Broken::Closed("the deliveries"))?;
             let mut together = vec![first];

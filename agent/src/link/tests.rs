@@ -195,6 +195,28 @@ async fn what_comes_is_written_down_before_it_is_signed_for_and_only_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_whose_answer_was_lost_is_sent_again() {
+    let played = Played::new();
+    let (sender, office) = (played.office(DFWAC), played.office(AMAN));
+    followed(&sender, &played).await;
+    followed(&office, &played).await;
+    let sent = sender.send(referral()).await.unwrap();
+    let envelope = sender.envelope(&sent.digest).unwrap().unwrap();
+    let taken = office.take(&played.delivered(&envelope, 7)).unwrap();
+    let signed = office.receive(vec![taken]).await.unwrap().unwrap();
+    // The link breaks here; the gateway has the receipt, and hands nothing over again.
+    let link = linked(&office, &played);
+    let delivered = |state: &State| {
+        let case = state.case_of(&sent.digest).unwrap();
+        case.status() == proto::lifecycle::Status::Delivered
+    };
+    until(&office, delivered).await;
+    link.abort();
+    assert!(played.receipts() == [signed], "the same receipt, byte for byte");
+    assert!(office.unanswered().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_its_senders_is_an_alarm_and_holds_nothing_up() {
     let played = Played::new();
     let (sender, office) = (played.office(DFWAC), played.office(AMAN));

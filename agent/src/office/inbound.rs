@@ -22,6 +22,8 @@ use crate::{
     store::{Claim, Entry, StoreFault},
 };
 
+/// Most deliveries that one receipt covers.
+pub const HANDOVERS_TOGETHER_MAX: usize = 64;
 /// Longest hand-over id that is kept, in bytes.
 pub const HANDOVER_ID_BYTES_MAX: usize = 64;
 
@@ -164,11 +166,45 @@ impl Office {
         if !entries.is_empty() {
             self.write(entries, Claim::Reserved).await?;
         }
-        if handovers.is_empty() {
-            return Ok(None);
-        }
+        Ok(if handovers.is_empty() { None } else { Some(self.sign_receipt(handovers)) })
+    }
+
+    fn sign_receipt(&self, handovers: Vec<wire::Handover>) -> wire::SignedObject {
         let receipt = wire::HandoverReceipt { version: 1, recipient: self.me.to_string(), handovers };
-        Ok(Some(dsse::sign(PayloadType::Receipt, receipt.encode_to_vec(), &[&self.keys.signing])))
+        dsse::sign(PayloadType::Receipt, receipt.encode_to_vec(), &[&self.keys.signing])
+    }
+
+    /// Receipts for what is here and of which the gateway's answer never came: it may have taken them,
+    /// and would then never hand the same over again.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn unanswered(&self) -> Result<Vec<wire::SignedObject>, StoreFault> {
+        let open: Vec<_> = self.store.read(|state| {
+            let steps = state.cases().flat_map(|case| &case.steps);
+            let deliveries = steps.filter_map(|step| match &step.standing {
+                Standing::Arrived(deliveries) => {
+                    deliveries.iter().find(|delivery| delivery.handed_over.is_none())
+                }
+                Standing::Queued
+                | Standing::Taken { .. }
+                | Standing::Refused { .. }
+                | Standing::Withdrawn => None,
+            });
+            deliveries.map(|delivery| delivery.place).collect()
+        });
+        let mut handovers = Vec::with_capacity(open.len());
+        for place in open {
+            if let Some(record::Record::Arrived(arrived)) = self.store.record(place)?.record {
+                handovers.push(wire::Handover {
+                    envelope: arrived.digest,
+                    result: arrived.result,
+                    part_digests: arrived.part_digests,
+                });
+            }
+        }
+        let receipts = handovers.chunks(HANDOVERS_TOGETHER_MAX);
+        Ok(receipts.map(|handovers| self.sign_receipt(handovers.to_vec())).collect())
     }
 
     /// Says why a delivery was not taken; loudly, where people must look.
