@@ -8,7 +8,7 @@ mod directory;
 mod inbox;
 mod outbox;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod witness;
 
 use std::{

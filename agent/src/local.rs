@@ -2,6 +2,8 @@
 //! Not here: what is done (`office`).
 
 mod answers;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, pin::Pin, sync::Arc};

@@ -1,7 +1,7 @@
 //! The link against a gateway played by the test: it answers as it is told, and signs what it says
 //! with logs of its own.
 
-mod played;
+pub(crate) mod played;
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -48,7 +48,7 @@ fn referral() -> SendRequest {
     }
 }
 
-async fn followed(office: &Arc<Office>, played: &Played) {
+pub(crate) async fn followed(office: &Arc<Office>, played: &Played) {
     let channel = played.channel().await;
     directory::look(office, &channel).await.unwrap();
 }

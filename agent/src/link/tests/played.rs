@@ -43,15 +43,15 @@ use crate::{
     store::{self, Store},
 };
 
-pub(super) const DFWAC: &str = "ae.dfwac";
-pub(super) const AMAN: &str = "ae-rk.aman";
+pub(crate) const DFWAC: &str = "ae.dfwac";
+pub(crate) const AMAN: &str = "ae-rk.aman";
 const BOTH: [&str; 2] = [AMAN, DFWAC];
 /// When its network was made: 2026-09-01.
 const BEGAN: u64 = 1_788_220_800_000;
 
 /// How a push is answered. Without a word it is taken.
 #[derive(Clone, Copy)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Fault,
     Close,
     Refuse(Refusal),
@@ -59,7 +59,7 @@ pub(super) enum Reply {
 }
 
 #[derive(Clone)]
-pub(super) struct Played(Arc<Mutex<Script>>);
+pub(crate) struct Played(Arc<Mutex<Script>>);
 
 struct Script {
     place: tempfile::TempDir,
@@ -130,7 +130,7 @@ fn agreement() -> wire::Agreement {
 
 impl Played {
     /// Two agencies with keys in their folders, admitted, and an agreement that both have signed.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
         let keys = BOTH.map(|name| Keys::create(&Folder::create(&place.path().join(name)).unwrap()).unwrap());
         let (one, two) = (administrator(1), administrator(2));
@@ -221,7 +221,7 @@ impl Played {
     }
 
     /// An agency's office, with a new store.
-    pub(super) fn office(&self, name: &str) -> Arc<Office> {
+    pub(crate) fn office(&self, name: &str) -> Arc<Office> {
         let folder = self.script().place.path().join(name);
         let keys = Keys::load(&Folder::open(&folder).unwrap()).unwrap();
         let store = self.new_store();
@@ -229,7 +229,7 @@ impl Played {
         self.over(name, keys, &store).unwrap()
     }
 
-    pub(super) fn office_with_other_sealing_key(&self, name: &str) -> Arc<Office> {
+    pub(crate) fn office_with_other_sealing_key(&self, name: &str) -> Arc<Office> {
         let folder = self.script().place.path().join(name);
         let mut keys = Keys::load(&Folder::open(&folder).unwrap()).unwrap();
         keys.sealing = vec![seal::SealingKey::from_seed(&[9; 32]).unwrap()];
@@ -255,12 +255,12 @@ impl Played {
         Ok(Arc::new(Office::new(me, keys, network, policy, store)))
     }
 
-    pub(super) fn store_of(&self, office: &Office) -> PathBuf {
+    pub(crate) fn store_of(&self, office: &Office) -> PathBuf {
         self.script().stores[office.me.as_str()].clone()
     }
 
     /// The same office again, once the thread of the one before has let go of the store.
-    pub(super) async fn reopened(&self, name: &str, folder: &Path) -> Arc<Office> {
+    pub(crate) async fn reopened(&self, name: &str, folder: &Path) -> Arc<Office> {
         loop {
             let keys = Keys::load(&Folder::open(&self.script().place.path().join(name)).unwrap()).unwrap();
             match self.over(name, keys, folder) {
@@ -271,7 +271,7 @@ impl Played {
     }
 
     /// A connection, in memory.
-    pub(super) async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> Channel {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let server = tonic::transport::Server::builder()
             .add_service(PushServer::new(self.clone()))
@@ -291,28 +291,28 @@ impl Played {
         Endpoint::from_static("http://played").connect_with_connector(connector).await.unwrap()
     }
 
-    pub(super) fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
+    pub(crate) fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
         self.script().replies.extend(replies);
     }
 
-    pub(super) fn pushed(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn pushed(&self) -> Vec<Vec<u8>> {
         self.script().pushed.clone()
     }
 
-    pub(super) fn mail(&self, mail: impl IntoIterator<Item = wire::Delivered>) {
+    pub(crate) fn mail(&self, mail: impl IntoIterator<Item = wire::Delivered>) {
         self.script().mail.extend(mail);
     }
 
-    pub(super) fn receipts(&self) -> Vec<wire::SignedObject> {
+    pub(crate) fn receipts(&self) -> Vec<wire::SignedObject> {
         self.script().receipts.clone()
     }
 
-    pub(super) fn cosigned(&self) -> Vec<u64> {
+    pub(crate) fn cosigned(&self) -> Vec<u64> {
         self.script().cosigned.clone()
     }
 
     /// A delivery of what is released at once.
-    pub(super) fn delivered(&self, envelope: &wire::Envelope, order: u64) -> wire::Delivered {
+    pub(crate) fn delivered(&self, envelope: &wire::Envelope, order: u64) -> wire::Delivered {
         let header = header_of(envelope);
         let mut envelope = envelope.clone();
         envelope.parts.retain(|part| {
@@ -328,7 +328,7 @@ impl Played {
         }
     }
 
-    pub(super) fn refusal(&self, refusal: Refusal) -> wire::RefusalAnswer {
+    pub(crate) fn refusal(&self, refusal: Refusal) -> wire::RefusalAnswer {
         let happening = Happening::new(Event::SubmissionRejection);
         wire::RefusalAnswer {
             code: refusal.name().into(),
@@ -342,23 +342,23 @@ impl Played {
     }
 
     /// Shows from now on another log of the same size.
-    pub(super) fn fork(&self) {
+    pub(crate) fn fork(&self) {
         let mut script = self.script();
         let last = script.leaves.len() - 1;
         let other = script.leaves[last - 1].clone();
         script.leaves[last] = other;
     }
 
-    pub(super) fn leave_out(&self, place: usize) {
+    pub(crate) fn leave_out(&self, place: usize) {
         self.script().left_out = Some(place);
     }
 
-    pub(super) fn put_back(&self) {
+    pub(crate) fn put_back(&self) {
         self.script().left_out = None;
     }
 
     /// Logs a key that its agency never published.
-    pub(super) fn log_false_key(&self, name: &str) {
+    pub(crate) fn log_false_key(&self, name: &str) {
         let key = seal::SealingKey::from_seed(&[66; 32]).unwrap();
         let publish = wire::PublishKey {
             agency: name.into(),
@@ -369,7 +369,7 @@ impl Played {
         self.script().leaves.push(leaf);
     }
 
-    pub(super) fn grow_evidence(&self, leaves: u8) {
+    pub(crate) fn grow_evidence(&self, leaves: u8) {
         let mut script = self.script();
         for leaf in 0..leaves {
             let number = u8::try_from(script.witnessed.len()).unwrap();
@@ -377,7 +377,7 @@ impl Played {
         }
     }
 
-    pub(super) fn fork_evidence(&self) {
+    pub(crate) fn fork_evidence(&self) {
         self.script().witnessed[1] = leaf_hash(b"another");
     }
 }
