@@ -171,3 +171,73 @@ pub fn foreign_key(replica: &Replica, me: &AgencyId, published: &[PublicKeyOf]) 
     let standing = keys.iter().filter(|key| key.revoked_at.is_none());
     standing.filter(|key| !published.contains(&key.key)).map(|key| key.id.to_string()).next()
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        key::SigningKey,
+        log::{
+            checkpoint::Origin,
+            cosignature::{CosignedAt, cosign},
+            merkle::{Frontier, consistency_proof, leaf_hash},
+            note::{KeyName, KeyType},
+        },
+    };
+
+    use super::*;
+
+    fn key(byte: u8) -> SigningKey {
+        SigningKey::from_seed(&[byte; 32])
+    }
+
+    fn vkey(byte: u8) -> VerifierKey {
+        let origin = Origin::parse("referral.example/log").unwrap();
+        VerifierKey::new(origin.key_name().clone(), KeyType::Ed25519, key(byte).public())
+    }
+
+    /// A log's leaves, and its checkpoint at a size.
+    fn log(leaves: u8, first: &[u8]) -> (Vec<Digest>, Checkpoint) {
+        let hashes: Vec<_> =
+            [leaf_hash(first)].into_iter().chain((1..leaves).map(|leaf| leaf_hash(&[leaf]))).collect();
+        let mut frontier = Frontier::default();
+        frontier.extend(hashes.iter().copied());
+        let origin = Origin::parse("referral.example/log").unwrap();
+        (hashes, Checkpoint { origin, size: frontier.size(), root: frontier.root() })
+    }
+
+    #[test]
+    fn only_the_logs_own_signature_counts() {
+        let (_, checkpoint) = log(3, b"first");
+        let note = checkpoint.sign(&key(1)).to_string();
+        assert_eq!(open(&note, &vkey(1)).unwrap().1, checkpoint);
+        assert_eq!(open(&note, &vkey(2)).map(|_| ()), Err(NotFollowed::NotSigned(Unproven::Unsigned)));
+        let changed = note.replace("\n3\n", "\n4\n");
+        assert_eq!(open(&changed, &vkey(1)).map(|_| ()), Err(NotFollowed::NotSigned(Unproven::BadSignature)));
+        assert!(matches!(open("", &vkey(1)), Err(NotFollowed::Malformed(_))));
+        assert!(!NotFollowed::NotSigned(Unproven::Unsigned).is_alarm(), "anybody can send nonsense");
+    }
+
+    #[test]
+    fn a_log_goes_on_or_it_is_a_fork_whichever_is_shown_first() {
+        let ((_, small), (hashes, large)) = (log(3, b"first"), log(7, b"first"));
+        let path = consistency_proof(3, 7, hashes.as_slice()).unwrap();
+        assert_eq!(consistent(&small, &large, &path), Ok(()));
+        assert_eq!(consistent(&large, &small, &path), Ok(()), "an older one is no shrinking log");
+        let (_, other) = log(3, b"another");
+        let fork = Err(NotFollowed::Fork(Unproven::RootMismatch));
+        assert_eq!(consistent(&other, &large, &path), fork);
+        assert_eq!(consistent(&small, &other, &[]), fork, "two of one size");
+        assert!(NotFollowed::Fork(Unproven::RootMismatch).is_alarm());
+        assert!(super::hashes(&[0; 33]).is_err());
+    }
+
+    #[test]
+    fn only_the_logs_own_line_is_kept() {
+        let (_, checkpoint) = log(3, b"first");
+        let own = checkpoint.sign(&key(1));
+        let witness = KeyName::parse("jo.mosd", "name").unwrap();
+        let at = CosignedAt::from_unix_s(1_790_000_000).unwrap();
+        let cosigned = own.clone().with(cosign(&witness, &key(5), at, &checkpoint)).unwrap();
+        assert_eq!(bare(&cosigned, &vkey(1)), own);
+    }
+}
