@@ -91,6 +91,22 @@ mod tests {
     }
 
     #[test]
+    fn what_another_implementation_wrote_is_read_for_ever() {
+        use crate::records::{Leaf, Record, record};
+        let golden = include_str!("../../tests/golden/store-v1.hex");
+        let mut lines = golden.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            let digits = line.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect::<Vec<_>>()
+        });
+        let (encoded, blob) = (lines.next().unwrap(), lines.next().unwrap());
+        let opened = cipher(1).unseal(&blob, 7, 3, Kind::Head).unwrap();
+        assert_eq!(opened.as_slice(), encoded);
+        let leaf = Leaf { index: 300, record: b"a leaf".to_vec() };
+        let record = Record { at_ms: 1_790_000_000_000, record: Some(record::Record::Leaf(leaf)) };
+        assert_eq!(prost::Message::encode_to_vec(&record), encoded);
+    }
+
+    #[test]
     fn a_blob_opens_with_its_key_in_its_place_only() {
         let one = cipher(1);
         let blob = one.seal(b"record", 7, 3, Kind::Head).unwrap();
