@@ -80,7 +80,18 @@ pub struct Hub {
 
 /// Room in the queue for a request's bytes, given back when the request is decided.
 #[derive(Debug)]
-pub struct Room(#[allow(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+pub struct Room {
+    _of_all: OwnedSemaphorePermit,
+    _of_caller: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// The same, with what it takes of its caller's share.
+    #[must_use]
+    pub fn and(self, of_caller: OwnedSemaphorePermit) -> Self {
+        Self { _of_caller: Some(of_caller), ..self }
+    }
+}
 
 /// What everybody may read at any time.
 struct Shared {
@@ -196,17 +207,22 @@ impl Hub {
     /// # Errors
     /// [`Unavailable`]: nothing was taken.
     pub fn ask(&self, request: Request) -> Result<oneshot::Receiver<Answer>, Unavailable> {
-        let (reply, answer) = oneshot::channel();
-        let parts = request.parts.iter().map(bytes::Bytes::len).fold(0, usize::saturating_add);
         let payload = request.command.signed().map_or(0, |signed| signed.payload().len());
-        let room = Arc::clone(&self.room).try_acquire_many_owned(counted(parts.saturating_add(payload)));
-        let room = Room(room.map_err(|_| Unavailable::Full)?);
+        let room = self.try_room(payload)?;
+        self.ask_in(request, room)
+    }
+
+    /// As [`Self::ask`], in a room that was taken before the request was made.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing was taken.
+    pub fn ask_in(&self, request: Request, room: Room) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
         self.send(Job::Ask { request: Box::new(request), reply, room })?;
         Ok(answer)
     }
 
-    /// As [`Self::ask`], but waits while the queue is full: for streams, whose senders wait with it.
-    /// The room is one that was waited for before the request was made.
+    /// As [`Self::ask_in`], but waits while the queue is full: for streams, whose senders wait with it.
     ///
     /// # Errors
     /// [`Unavailable::Ending`].
@@ -221,13 +237,22 @@ impl Hub {
         Ok(answer)
     }
 
-    /// Waits for room for a request of so many bytes, in the order of asking.
+    /// Room for a request of so many bytes.
+    ///
+    /// # Errors
+    /// [`Unavailable::Full`].
+    pub fn try_room(&self, bytes: usize) -> Result<Room, Unavailable> {
+        let room = Arc::clone(&self.room).try_acquire_many_owned(counted(bytes));
+        Ok(Room { _of_all: room.map_err(|_| Unavailable::Full)?, _of_caller: None })
+    }
+
+    /// As [`Self::try_room`], but waits for it, in the order of asking.
     ///
     /// # Errors
     /// [`Unavailable::Ending`].
     pub async fn room(&self, bytes: usize) -> Result<Room, Unavailable> {
         let room = Arc::clone(&self.room).acquire_many_owned(counted(bytes)).await;
-        Ok(Room(room.map_err(|_| Unavailable::Ending)?))
+        Ok(Room { _of_all: room.map_err(|_| Unavailable::Ending)?, _of_caller: None })
     }
 
     /// Opens a stream of deliveries to an agency.

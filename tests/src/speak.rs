@@ -174,6 +174,17 @@ impl Pushes {
         self.try_push(envelope).await.unwrap().unwrap()
     }
 
+    /// Pushes one envelope until it is decided, as an agent does: the same bytes again after a fault.
+    pub async fn push_until_decided(&mut self, envelope: wire::Envelope) -> wire::PushAnswer {
+        loop {
+            let answer = self.push(envelope.clone()).await;
+            match &answer.answer {
+                Some(wire::push_answer::Answer::Fault(_)) => tokio::time::sleep(LOOK).await,
+                _ => return answer,
+            }
+        }
+    }
+
     /// As [`Self::push`]; nothing when the stream has ended.
     ///
     /// # Errors

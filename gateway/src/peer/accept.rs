@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -40,6 +40,9 @@ pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 pub const REFUSALS_LOGGED_MAX: u64 = 20;
 /// How long the door rests when the machine has no file descriptor left.
 const REST: Duration = Duration::from_millis(100);
+/// How long one connection works before others have their turn: frames that cost their sender nothing
+/// would otherwise hold a core for milliseconds.
+const TURN: Duration = Duration::from_micros(200);
 /// How much is still read from a caller that has too many connections, so that it hears the answer.
 const PARTING_BYTES_MAX: u64 = 64 * 1024;
 /// What such a caller is answered in HTTP/2: empty SETTINGS, and GOAWAY with `ENHANCE_YOUR_CALM`, of
@@ -70,7 +73,25 @@ pub struct PeerStream {
     peer: Arc<Peer>,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     place: Place,
+    turn: Turn,
     _permit: OwnedSemaphorePermit,
+}
+
+/// Since when a connection works without having waited for anything.
+#[derive(Debug, Default)]
+struct Turn(Option<Instant>);
+
+impl Turn {
+    /// Whether others come first now. Then this connection is woken again behind them.
+    fn is_over(&mut self, context: &Context<'_>) -> bool {
+        let begun = *self.0.get_or_insert_with(Instant::now);
+        let is_over = begun.elapsed() >= TURN;
+        if is_over {
+            self.0 = None;
+            context.waker().wake_by_ref();
+        }
+        is_over
+    }
 }
 
 impl Door {
@@ -153,7 +174,9 @@ impl Door {
         match self.connections.admit(&peer, clock::now()) {
             Ok(place) => {
                 let ended = Box::pin(place.ended().clone().cancelled_owned());
-                Some(PeerStream { stream, peer: Arc::new(peer), ended, place, _permit: permit })
+                let peer = Arc::new(peer);
+                let turn = Turn::default();
+                Some(PeerStream { stream, peer, ended, place, turn, _permit: permit })
             }
             Err(NotAdmitted::Ended) => {
                 self.refuse("the certificate has ended");
@@ -212,7 +235,14 @@ impl AsyncRead for PeerStream {
         if let Err(error) = self.check(context) {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        if self.turn.is_over(context) {
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_pending() {
+            self.turn = Turn::default();
+        }
+        polled
     }
 }
 
@@ -225,6 +255,9 @@ impl AsyncWrite for PeerStream {
         if self.ended_already() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if self.turn.is_over(context) {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -235,6 +268,9 @@ impl AsyncWrite for PeerStream {
     ) -> Poll<io::Result<usize>> {
         if self.ended_already() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        if self.turn.is_over(context) {
+            return Poll::Pending;
         }
         Pin::new(&mut self.stream).poll_write_vectored(context, runs)
     }

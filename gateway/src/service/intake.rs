@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use proto::Malformed;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
@@ -42,6 +43,12 @@ pub const PARTIAL_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes of messages of all callers that have come in part.
 pub const PARTIAL_BYTES_OF_ALL_MAX: usize = 48 * 1024 * 1024;
 
+/// Most bytes of one caller's pushes that are on their way to the writer: a batch's. So much of another's
+/// is before an honest one at the most.
+pub const UNDER_WAY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a push counts for at the least, so that small ones have a limit too: 512 of a caller.
+pub const PUSH_BYTES_MIN: usize = 8 * 1024;
+
 /// The methods that have a limit of their own. What is not among them has [`CALLS_MAX`].
 const METHODS: [(&str, usize); 7] = [
     ("/referral.v1.Push/PushStream", PUSH_STREAMS_MAX),
@@ -66,11 +73,51 @@ struct Taken {
     by_caller: BTreeMap<Arc<str>, Share>,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 struct Share {
     /// By the method's place in [`METHODS`]; the last is all others.
     calls: [usize; METHODS.len() + 1],
     partial_bytes: usize,
+    /// In bytes.
+    under_way: Arc<Semaphore>,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            calls: [0; METHODS.len() + 1],
+            partial_bytes: 0,
+            under_way: Arc::new(Semaphore::new(UNDER_WAY_BYTES_MAX)),
+        }
+    }
+}
+
+impl Share {
+    fn is_unused(&self) -> bool {
+        self.partial_bytes == 0 && self.calls.iter().all(|calls| *calls == 0)
+    }
+}
+
+/// A caller's share of what is on its way to the writer.
+#[derive(Debug, Clone)]
+pub struct CallersShare(Arc<Semaphore>);
+
+impl CallersShare {
+    /// Takes what a push of so many bytes counts for; nothing when there is not so much left.
+    #[must_use]
+    pub fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_many_owned(weight(bytes)).ok()
+    }
+
+    /// As [`Self::try_take`], but waits for it.
+    pub async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).acquire_many_owned(weight(bytes)).await.ok()
+    }
+}
+
+/// A single push never counts for more than there is.
+fn weight(bytes: usize) -> u32 {
+    u32::try_from(bytes.clamp(PUSH_BYTES_MIN, UNDER_WAY_BYTES_MAX)).unwrap_or(u32::MAX)
 }
 
 /// A call's place, given back when dropped.
@@ -90,6 +137,14 @@ struct Room {
 }
 
 impl Intake {
+    /// A caller's share of what is on its way to the writer; the same for all its calls.
+    #[must_use]
+    pub fn under_way(&self, caller: &str) -> CallersShare {
+        let share = self.lock().by_caller.get(caller).map(|share| Arc::clone(&share.under_way));
+        // Whoever asks has a seat, and with it a share.
+        CallersShare(share.unwrap_or_else(|| Share::default().under_way))
+    }
+
     fn seat(self: &Arc<Self>, caller: &Arc<str>, path: &str) -> Option<Seat> {
         let method = METHODS.iter().position(|(method, _)| *method == path).unwrap_or(METHODS.len());
         let most = METHODS.get(method).map_or(CALLS_MAX, |(_, most)| *most);
@@ -126,7 +181,7 @@ impl Taken {
     fn give_back(&mut self, caller: &Arc<str>, give: impl FnOnce(&mut Share)) {
         if let Some(share) = self.by_caller.get_mut(caller) {
             give(share);
-            if *share == Share::default() {
+            if share.is_unused() {
                 self.by_caller.remove(caller);
             }
         }
@@ -405,6 +460,19 @@ mod tests {
         assert!(intake.room(&name("agency/last"), 1).is_some());
         drop(others);
         assert!(intake.lock().by_caller.is_empty() && intake.lock().partial_bytes == 0);
+    }
+
+    #[test]
+    fn a_caller_has_so_many_bytes_on_their_way_and_so_many_pushes() {
+        let intake = Arc::new(Intake::default());
+        let _seats = ["one", "other"].map(|caller| intake.seat(&name(caller), "/any").unwrap());
+        let share = intake.under_way("one");
+        let largest = share.try_take(usize::MAX).unwrap();
+        assert!(share.try_take(1).is_none() && intake.under_way("one").try_take(1).is_none());
+        assert!(intake.under_way("other").try_take(1).is_some());
+        drop(largest);
+        let many: Vec<_> = std::iter::from_fn(|| share.try_take(1)).collect();
+        assert_eq!(many.len(), UNDER_WAY_BYTES_MAX / PUSH_BYTES_MIN);
     }
 
     fn metered(intake: &Arc<Intake>) -> Metered {

@@ -23,9 +23,12 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, Gateway, answers, caller, denial, record, stubs::push_server::Push};
+use super::{
+    Answers, Gateway, answers, caller, denial, intake::CallersShare, record, stubs::push_server::Push,
+};
 use crate::{
     hub::{Room, Unavailable},
+    peer::Peer,
     writer::{self, answer::Answer},
 };
 
@@ -60,9 +63,14 @@ enum Promise {
 #[tonic::async_trait]
 impl Push for PushService {
     async fn push_one(&self, request: Request<wire::Envelope>) -> Result<Response<wire::PushAnswer>, Status> {
-        let caller = caller(&request)?;
-        let request = self.0.read(&caller, request.into_inner());
-        let answer = self.0.hub.ask(request).map_err(|unavailable| self.0.turn_away(unavailable))?;
+        let (caller, share) = (caller(&request)?, share(&self.0, &request)?);
+        let envelope = request.into_inner();
+        let own = share.try_take(envelope.encoded_len());
+        let own = own.ok_or_else(|| self.0.turn_away(Unavailable::Full))?;
+        let room = self.0.hub.try_room(envelope.encoded_len());
+        let room = room.map_err(|unavailable| self.0.turn_away(unavailable))?.and(own);
+        let request = self.0.read(&caller, envelope);
+        let answer = self.0.hub.ask_in(request, room).map_err(|unavailable| self.0.turn_away(unavailable))?;
         let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
         match answers::outcome(answer) {
             answers::Outcome::Taken(receipts, _) => {
@@ -81,10 +89,12 @@ impl Push for PushService {
         &self,
         request: Request<Streaming<wire::PushRequest>>,
     ) -> Result<Response<Self::PushStreamStream>, Status> {
-        let caller = caller(&request)?;
+        let (caller, share) = (caller(&request)?, share(&self.0, &request)?);
         let (verified, to_ask) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         let (asked, to_answer) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
-        tokio::spawn(read_all(Arc::clone(&self.0), caller, request.into_inner(), verified));
+        let slots = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_MAX));
+        let reading = Reading { gateway: Arc::clone(&self.0), share, slots, messages: request.into_inner() };
+        tokio::spawn(reading.all(caller, verified));
         tokio::spawn(ask_all(Arc::clone(&self.0), to_ask, asked));
         let answers = ReceiverStream::new(to_answer).then(|under_way: Result<UnderWay, Status>| async move {
             let UnderWay { tag, answer, slot } = under_way?;
@@ -96,54 +106,66 @@ impl Push for PushService {
     }
 }
 
-/// Reads a stream to its end; each envelope is verified in a task of its own, so that one stream can
-/// use all cores. Nothing is read for which there is no slot among the answers, so that whoever does
-/// not read answers fills no queue; nor without room in the writer's queue.
-async fn read_all(
+/// A stream that is read. Nothing is read for which there is no slot among the answers, so that whoever
+/// does not read answers fills no queue; nor is anything read on without room for what came: of the
+/// caller's share, and of the writer's queue.
+struct Reading {
     gateway: Arc<Gateway>,
-    caller: Caller,
-    mut messages: Streaming<wire::PushRequest>,
-    verified: mpsc::Sender<Result<Verifying, Status>>,
-) {
-    let slots = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_MAX));
-    loop {
-        let next = next(&gateway, &slots, &mut messages);
-        let next = tokio::select! {
-            next = next => next,
-            () = gateway.stop.cancelled() => return,
-        };
-        let (message, slot, room) = match next {
-            Ok(Some(next)) => next,
-            Ok(None) => return,
-            // What is not a message of this stream ends it; there is no tag to answer under.
-            Err(status) => {
-                let status = record(&gateway, &caller, status).await;
-                return drop(verified.send(Err(status)).await);
+    share: CallersShare,
+    slots: Arc<Semaphore>,
+    messages: Streaming<wire::PushRequest>,
+}
+
+impl Reading {
+    /// Reads it to its end; each envelope is verified in a task of its own, so that one stream can use
+    /// all cores.
+    async fn all(mut self, caller: Caller, verified: mpsc::Sender<Result<Verifying, Status>>) {
+        let gateway = Arc::clone(&self.gateway);
+        loop {
+            let next = tokio::select! {
+                next = self.next() => next,
+                () = gateway.stop.cancelled() => return,
+            };
+            let (message, slot, room) = match next {
+                Ok(Some(next)) => next,
+                Ok(None) => return,
+                // What is not a message of this stream ends it; there is no tag to answer under.
+                Err(status) => {
+                    let status = record(&gateway, &caller, status).await;
+                    return drop(verified.send(Err(status)).await);
+                }
+            };
+            let (gateway, caller) = (Arc::clone(&gateway), caller.clone());
+            let envelope = message.envelope.unwrap_or_default();
+            let request = tokio::spawn(async move { gateway.read(&caller, envelope) });
+            if verified.send(Ok(Verifying { tag: message.tag, request, slot, room })).await.is_err() {
+                return;
             }
-        };
-        let (gateway, caller) = (Arc::clone(&gateway), caller.clone());
-        let envelope = message.envelope.unwrap_or_default();
-        let request = tokio::spawn(async move { gateway.read(&caller, envelope) });
-        if verified.send(Ok(Verifying { tag: message.tag, request, slot, room })).await.is_err() {
-            return;
         }
+    }
+
+    /// The next message, with its slot among the answers and its room in the queue.
+    async fn next(&mut self) -> Result<Option<(wire::PushRequest, OwnedSemaphorePermit, Room)>, Status> {
+        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+            return Ok(None);
+        };
+        let Some(message) = self.messages.message().await? else {
+            return Ok(None);
+        };
+        let bytes = message.encoded_len();
+        let Some(own) = self.share.take(bytes).await else {
+            return Ok(None);
+        };
+        let room = self.gateway.hub.room(bytes).await.map_err(answers::unavailable_status)?;
+        Ok(Some((message, slot, room.and(own))))
     }
 }
 
-/// The next message, with its slot among the answers and its room in the queue.
-async fn next(
-    gateway: &Gateway,
-    slots: &Arc<Semaphore>,
-    messages: &mut Streaming<wire::PushRequest>,
-) -> Result<Option<(wire::PushRequest, OwnedSemaphorePermit, Room)>, Status> {
-    let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
-        return Ok(None);
-    };
-    let Some(message) = messages.message().await? else {
-        return Ok(None);
-    };
-    let room = gateway.hub.room(message.encoded_len()).await.map_err(answers::unavailable_status)?;
-    Ok(Some((message, slot, room)))
+/// The caller's share of what is on its way to the writer.
+fn share<T>(gateway: &Gateway, request: &Request<T>) -> Result<CallersShare, Status> {
+    let peer = request.extensions().get::<Arc<Peer>>();
+    let peer = peer.ok_or_else(|| Status::unauthenticated("no certificate"))?;
+    Ok(gateway.intake.under_way(&peer.name()))
 }
 
 /// Hands what was verified to the writer, in the order of the messages.
