@@ -507,6 +507,10 @@ impl Thread {
             self.metrics.derived_faults.inc();
             tracing::warn!(%fault, "what follows the journal could not be written");
         }
+        // Readiness waits for the index: it is told as soon as it is there.
+        if !self.shared.status.load().is_indexed && !self.is_behind() {
+            self.look();
+        }
     }
 
     fn publish(&mut self) {

@@ -270,7 +270,10 @@ pub fn metric(address: SocketAddr, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no metric {name} in:\n{text}")).trim().parse().unwrap()
 }
 
-/// Whether the gateway says that it would take envelopes.
+/// Whether the gateway says, now or soon, that it would take envelopes: just after its start its index
+/// may still be on its way.
 pub fn is_ready(address: SocketAddr) -> bool {
-    get(address, "/ready").starts_with("HTTP/1.1 200")
+    let begun = std::time::Instant::now();
+    let ready = || get(address, "/ready").starts_with("HTTP/1.1 200");
+    std::iter::repeat_with(ready).find(|ready| *ready || begun.elapsed() > PATIENCE).unwrap_or(false)
 }
