@@ -1,6 +1,8 @@
 //! The gateway's program as a person types it: making a network, serving it, changing it, checking it.
 //! Not here: what the services do (the trials).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener, TcpStream},
