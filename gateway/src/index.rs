@@ -2,7 +2,7 @@
 //! missing is made again while the service runs. Not here: the files (`run`, `sled_rows`).
 //!
 //! Rows come and go in one direction. The newest are in memory; in quiet times they are also put into
-//! a small store, where a restart finds them. When there are too many they become a [run](run), all
+//! a small store, where a restart finds them. When there are too many they become a `run`, all
 //! together, and memory and store begin anew. Runs of like size are merged, so that there are few. So
 //! what is in memory is bounded, and history costs nothing but disk. Each file says itself which
 //! batches it is of; whatever a crash left half done is seen by that, and dropped.
