@@ -7,6 +7,7 @@
 //! what is in memory is bounded, and history costs nothing but disk. Each file says itself which
 //! batches it is of; whatever a crash left half done is seen by that, and dropped.
 
+mod entering;
 mod key;
 pub mod rows;
 mod run;
@@ -14,14 +15,15 @@ mod runs;
 pub mod sled_rows;
 mod work;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
+use entering::Entering;
 use journal::{BatchNo, Mark, ReadError};
 use proto::{
+    batch::Batch,
     digest::Digest,
     ids::{AgencyId, EnvelopeKey, Locator, ReferralKey},
     known::Known,
-    outline::Outline,
 };
 use rows::{Coverage, Row, Rows, RowsFault, Sorted};
 use run::Run;
@@ -149,9 +151,11 @@ impl<R: Rows> Index<R> {
     }
 
     /// Takes the batch that was just committed, if all before it are here and there is room.
-    pub fn follow(&mut self, batch: impl Into<Outline>, mark: Mark, next: Mark) {
+    pub fn follow(&mut self, batch: &Batch, mark: Mark, next: Mark) {
         if self.loaded && mark.batch_no == self.cursor.batch_no && self.has_room() {
-            self.put(&batch.into(), mark.batch_no.get(), next);
+            self.put(next, batch.evidence.as_ref().map(|evidence| evidence.root), |rows| {
+                Entering::batch(batch, mark.batch_no.get(), rows);
+            });
             self.spill_if_due();
         }
     }
@@ -181,7 +185,7 @@ impl<R: Rows> Index<R> {
     /// Whether an envelope was accepted. `None` when the index is not complete.
     pub fn envelope(&mut self, key: &EnvelopeKey, history: &History) -> Option<Option<Known>> {
         self.be_ready(history)?;
-        let key = key::envelope(key);
+        let key = key::envelope(key.id, &key.from);
         let recent = self.recent().find_map(|rows| rows.get(&key).cloned());
         let value = match recent {
             Some(value) => Some(value),
@@ -343,7 +347,10 @@ impl<R: Rows> Index<R> {
             match batches.next() {
                 None => break,
                 Some(Ok(read)) => {
-                    self.put(&crate::history::outline(&read)?, read.mark().batch_no.get(), read.next());
+                    let outline = crate::history::outline(&read)?;
+                    self.put(read.next(), outline.root, |rows| {
+                        Entering::outline(&outline, read.mark().batch_no.get(), rows);
+                    });
                     self.spill_if_due();
                 }
                 Some(Err(ReadError::Damaged(damaged))) => {
@@ -448,35 +455,12 @@ impl<R: Rows> Index<R> {
         }
     }
 
-    fn put(&mut self, batch: &Outline, number: u64, next: Mark) {
+    fn put(&mut self, next: Mark, root: Option<Digest>, enter: impl FnOnce(&mut Sorted)) {
         let before = self.unstored.len();
-        let mut firsts: BTreeMap<&AgencyId, u64> = BTreeMap::new();
-        let mut last = None;
-        for mention in &batch.mentions {
-            let at = Locator { batch: number, entry: mention.entry };
-            if let Some((key, digest)) = &mention.accepted {
-                let known = Known { digest: *digest, at };
-                self.unstored.insert(key::envelope(key), key::known_value(&known));
-            }
-            // Most entries make several records of one referral.
-            if let Some(referral) = mention.referral.as_ref().filter(|referral| last != Some((*referral, at)))
-            {
-                self.unstored.insert(key::referral_at(referral, at), Vec::new());
-                last = Some((referral, at));
-            }
-            for (party, count) in &mention.parties {
-                firsts.entry(party).or_insert(*count);
-            }
-        }
-        for (party, first) in firsts {
-            self.unstored.insert(key::party_at(party, number), first.to_be_bytes().to_vec());
-        }
-        if let Some(first) = batch.mentions.first() {
-            self.unstored.insert(key::leaf(first.index), number.to_be_bytes().to_vec());
-        }
+        enter(&mut self.unstored);
         self.arrived += self.unstored.len() - before;
         self.cursor = next;
-        self.root = batch.root.unwrap_or_default();
+        self.root = root.unwrap_or_default();
     }
 }
 

@@ -258,7 +258,7 @@ impl<'a, F: Files> Check<'a, F> {
             Command::verify(signed.object().clone(), self.state.directory())
                 .map_err(|malformed| self.wrong(What::Signature(malformed)))?;
         }
-        if let Some((key, referral)) = &entry.reopened {
+        if let Some((key, referral)) = entry.reopened.as_deref() {
             self.state.referral_loaded(key.clone(), Some(referral.clone()));
         }
         for fact in &entry.facts {

@@ -210,7 +210,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         // 1. Space is taken before anything is decided.
         let room = self.journal.room();
         self.state.begin_batch(wall);
-        let mut draft = Draft::default();
+        let mut draft = Draft { entries: Vec::with_capacity(requests.len()), ..Draft::default() };
         // 2. Each is decided and applied before the next one.
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
@@ -353,7 +353,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             entry: u32::try_from(place).unwrap_or(u32::MAX),
         };
         let reopened = self.state.reopened(&request.command);
-        let reopened = reopened.map(|(key, referral)| (key.clone(), referral.clone()));
+        let reopened = reopened.map(|(key, referral)| Box::new((key.clone(), referral.clone())));
         let mut facts = Vec::with_capacity(effects.len());
         for effect in effects {
             let fact = self.state.settle(effect, salts());

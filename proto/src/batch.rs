@@ -85,8 +85,8 @@ pub struct Entry {
     pub facts: Vec<Fact>,
     /// How many of the batch's blobs are its ciphertexts.
     pub blobs: u32,
-    /// The closed referral that it is about, as it was before.
-    pub reopened: Option<(ReferralKey, Referral)>,
+    /// The closed referral that it is about, as it was before: there seldom is one.
+    pub reopened: Option<Box<(ReferralKey, Referral)>>,
 }
 
 impl Batch {
@@ -135,7 +135,7 @@ impl Batch {
     pub fn replay(&self, state: &mut State, batch: u64) -> BatchGrowth {
         state.begin_batch(self.now);
         for (place, entry) in (0..).zip(&self.entries) {
-            if let Some((key, referral)) = &entry.reopened {
+            if let Some((key, referral)) = entry.reopened.as_deref() {
                 state.referral_loaded(key.clone(), Some(referral.clone()));
             }
             let cause = Cause { command: &entry.command, at: Locator { batch, entry: place } };
@@ -166,7 +166,7 @@ impl Entry {
             fact.encode(5, out);
         }
         fields::number(6, self.blobs.into(), out);
-        if let Some((key, referral)) = &self.reopened {
+        if let Some((key, referral)) = self.reopened.as_deref() {
             message::encode(7, &snapshot::referral_to_wire(key, referral), out);
         }
     }
@@ -186,7 +186,7 @@ impl Entry {
             command,
             facts: wire.events.into_iter().map(Fact::parse).collect::<Result<_, _>>()?,
             blobs: wire.blobs,
-            reopened: wire.reopened.as_ref().map(snapshot::referral_from_wire).transpose()?,
+            reopened: wire.reopened.as_ref().map(snapshot::referral_from_wire).transpose()?.map(Box::new),
         })
     }
 }

@@ -6,10 +6,8 @@ use prost::Message;
 
 use crate::{
     Malformed,
-    batch::Batch,
     digest::Digest,
-    evidence::{Event, Record},
-    fact::Fact,
+    evidence::Event,
     ids::{AgencyId, EnvelopeId, EnvelopeKey, ReferralKey},
 };
 
@@ -55,35 +53,7 @@ impl Outline {
     }
 }
 
-impl From<&Batch> for Outline {
-    fn from(batch: &Batch) -> Self {
-        let records = (0..).zip(&batch.entries).flat_map(|(entry, of)| {
-            let records = of.facts.iter().filter_map(Fact::record);
-            records.map(move |record| Mention::of(entry, record))
-        });
-        Self { root: batch.evidence.as_ref().map(|evidence| evidence.root), mentions: records.collect() }
-    }
-}
-
 impl Mention {
-    fn of(entry: u32, record: &Record) -> Self {
-        let what = &record.what;
-        let accepted = match (what.event, &what.sender, what.envelope_id, what.envelope) {
-            (Event::SubmissionAcceptance, Some(from), Some(id), Some(digest)) => {
-                Some((EnvelopeKey { id, from: from.clone() }, digest))
-            }
-            _ => None,
-        };
-        let parties = record.place.links.iter().map(|link| (link.party.clone(), link.count));
-        Self {
-            entry,
-            index: record.place.index,
-            accepted,
-            referral: what.referral.clone(),
-            parties: parties.collect(),
-        }
-    }
-
     fn parse(entry: u32, record: Bytes) -> Result<Self, Malformed> {
         let record: RecordOutline = decode(record, "EvidenceRecord")?;
         let is_acceptance = record.event == Event::SubmissionAcceptance.number();

@@ -11,7 +11,7 @@
 
 use proto::{
     digest::Digest,
-    ids::{AgencyId, EnvelopeKey, Locator, ReferralKey},
+    ids::{AgencyId, EnvelopeId, Locator, ReferralKey},
     known::Known,
 };
 
@@ -24,8 +24,8 @@ const REFERRAL: u8 = b'r';
 pub(super) const ID_BYTES: usize = 16;
 const LOCATOR_BYTES: usize = 12;
 
-pub(super) fn envelope(key: &EnvelopeKey) -> Vec<u8> {
-    [&[ENVELOPE], key.id.as_bytes().as_slice(), key.from.as_str().as_bytes()].concat()
+pub(super) fn envelope(id: EnvelopeId, from: &AgencyId) -> Vec<u8> {
+    [&[ENVELOPE], id.as_bytes().as_slice(), from.as_str().as_bytes()].concat()
 }
 
 /// The id in an envelope's key; none in any other.

@@ -309,7 +309,7 @@ pub(crate) fn batch() -> Batch {
     let leaf = |place: usize| Fact::Directory(directory_records().swap_remove(place).1);
     let pushed = entry(by(DFWAC), push, vec![Fact::from(record())]);
     let entries = vec![
-        Entry { blobs: 4, reopened: Some((key.clone(), referral.clone())), ..pushed },
+        Entry { blobs: 4, reopened: Some(Box::new((key.clone(), referral.clone()))), ..pushed },
         entry(by(AMAN), receipt, Vec::new()),
         entry(by("amal"), change, vec![leaf(0), Fact::from(record())]),
         entry(by(AMAN), agreement, vec![leaf(1)]),

@@ -121,7 +121,8 @@ impl Writer {
             Decision::Refuse(refused) => refused.evidence.iter().cloned().collect(),
             Decision::Nothing | Decision::Done(_) | Decision::Compare(_) | Decision::Load(_) => Vec::new(),
         };
-        let reopened = self.state.reopened(&command).map(|(key, referral)| (key.clone(), referral.clone()));
+        let reopened =
+            self.state.reopened(&command).map(|(key, referral)| Box::new((key.clone(), referral.clone())));
         let entry = u32::try_from(batch.entries.len()).unwrap();
         let cause = Cause { command: &command, at: Locator { batch: self.next_batch(), entry } };
         let facts: Vec<_> = effects.into_iter().map(|effect| self.settle(effect, cause)).collect();
