@@ -590,3 +590,60 @@ impl Asked {
 fn timeout_at_most<T>(runtime: &Handle, wait: Duration, future: impl Future<Output = T>) -> Option<T> {
     runtime.block_on(async { timeout(wait, future).await.ok() })
 }
+
+#[cfg(test)]
+mod tests {
+    use journal::{LogId, SegmentBytes};
+    use proto::{command::Denial, key::SigningKey, log::checkpoint::Origin, refusal::Refusal};
+
+    use super::*;
+    use crate::{
+        place::Place,
+        writer::{LogKey, LogKeys},
+    };
+
+    /// A hub whose writer does nothing.
+    fn stalled(folder: &std::path::Path) -> (Hub, mpsc::Receiver<Job>) {
+        let key = |name| LogKey::new(Origin::parse(name).unwrap(), SigningKey::from_seed(&[7; 32]));
+        let keys = LogKeys { evidence: key("an.example/log"), directory: key("an.example/directory") };
+        let place = Place::new(folder, None);
+        place.create(&LogId::new([7; 16]), SegmentBytes::new(1024 * 1024).unwrap()).unwrap();
+        let (writer, _) = place.open(journal::Config::inline(), keys).unwrap();
+        let shared = Shared {
+            directory: ArcSwap::default(),
+            status: ArcSwap::default(),
+            history: writer.history().clone(),
+            evidence_size: AtomicU64::new(0),
+        };
+        let (jobs, receiver) = mpsc::channel(QUEUE_MAX);
+        let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX.try_into().unwrap()));
+        (Hub { jobs, room, shared: Arc::new(shared) }, receiver)
+    }
+
+    fn request() -> Request {
+        let denial = Denial { refusal: Refusal::MalformedBytes, field: "", digest: None };
+        Request { caller: Caller::Gateway, command: Command::Denial(denial), parts: Vec::new() }
+    }
+
+    #[test]
+    fn the_queue_takes_so_many_requests_and_so_many_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (hub, mut writer) = stalled(folder.path());
+        let answers: Vec<_> = std::iter::from_fn(|| hub.ask(request()).ok()).collect();
+        assert_eq!(answers.len(), QUEUE_MAX);
+        assert_eq!(hub.ask(request()).map(|_| ()), Err(Unavailable::Full));
+        assert!(writer.try_recv().is_ok());
+        assert!(hub.ask(request()).is_ok());
+        while writer.try_recv().is_ok() {}
+
+        let mebibyte = 1024 * 1024;
+        let rooms: Vec<_> = std::iter::from_fn(|| hub.try_room(mebibyte).ok()).collect();
+        // Each counts for a little more than its bytes.
+        assert_eq!(rooms.len(), usize::try_from(QUEUE_BYTES_MAX).unwrap() / mebibyte - 1);
+        assert_eq!(hub.try_room(mebibyte).map(|_| ()), Err(Unavailable::Full));
+        drop(rooms);
+        assert!(hub.try_room(usize::MAX).is_ok(), "one that is larger than all has to wait for all");
+        drop(writer);
+        assert_eq!(hub.ask(request()).map(|_| ()), Err(Unavailable::Ending));
+    }
+}

@@ -344,6 +344,35 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_refers_to_has_a_quota_of_bytes_and_of_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PartStore::open(folder.path(), 0).unwrap();
+        let own = folder.path().join(agency().as_str());
+        fs::create_dir(&own).unwrap();
+        // Without content they take no room.
+        let largest = UPLOADED_BYTES_MAX;
+        for number in 0..QUOTA_BYTES / largest {
+            File::create(own.join(number.to_string())).unwrap().set_len(largest).unwrap();
+        }
+        let digest = Digest::of(b"one more");
+        assert!(matches!(store.upload(&agency(), digest, 1), Err(NotTaken::Quota)));
+        // What an envelope refers to does not count.
+        File::create(marker(&own.join("0"))).unwrap();
+        assert!(store.upload(&agency(), digest, largest).unwrap().is_some());
+
+        let folder = tempfile::tempdir().unwrap();
+        let store = PartStore::open(folder.path(), 0).unwrap();
+        let own = folder.path().join(agency().as_str());
+        fs::create_dir(&own).unwrap();
+        for number in 0..QUOTA_FILES {
+            File::create(own.join(number.to_string())).unwrap();
+        }
+        assert!(matches!(store.upload(&agency(), digest, 1), Err(NotTaken::Quota)));
+        fs::remove_file(own.join("0")).unwrap();
+        assert!(store.upload(&agency(), digest, 1).unwrap().is_some());
+    }
+
+    #[test]
     fn what_nobody_refers_to_goes_after_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let store = PartStore::open(folder.path(), 0).unwrap();

@@ -19,7 +19,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -28,7 +28,7 @@ use tonic::transport::server::Connected;
 
 use super::{
     certificate::Peer,
-    connections::{CONNECTIONS_MAX, Connections, NotAdmitted, Place},
+    connections::{Connections, NotAdmitted, Place},
     handshakes::{HANDSHAKES_MAX, Handshakes},
 };
 use crate::{clock, metrics::Metrics};
@@ -74,7 +74,6 @@ pub struct PeerStream {
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     place: Place,
     turn: Turn,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// Since when a connection works without having waited for anything.
@@ -114,11 +113,7 @@ impl Door {
 
     async fn accept(&self, listener: &TcpListener, sender: mpsc::Sender<io::Result<PeerStream>>) {
         let handshakes = Arc::new(Handshakes::default());
-        let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
-            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-                return;
-            };
             let (tcp, address) = match listener.accept().await {
                 Ok((tcp, address)) => (tcp, address.ip()),
                 Err(error) => {
@@ -127,20 +122,19 @@ impl Door {
                     continue;
                 }
             };
-            tokio::spawn(self.clone().take((tcp, address), permit, Arc::clone(&handshakes), sender.clone()));
+            tokio::spawn(self.clone().take((tcp, address), Arc::clone(&handshakes), sender.clone()));
         }
     }
 
     async fn take(
         self,
         (tcp, address): (TcpStream, IpAddr),
-        permit: OwnedSemaphorePermit,
         handshakes: Arc<Handshakes>,
         sender: mpsc::Sender<io::Result<PeerStream>>,
     ) {
         let shaking = handshakes.begin(address);
         let stream = tokio::select! {
-            stream = timeout(HANDSHAKE_TIME_MAX, self.shake_hands(tcp, permit)) => stream,
+            stream = timeout(HANDSHAKE_TIME_MAX, self.shake_hands(tcp)) => stream,
             () = shaking.pushed_out() => return self.refuse("too many handshakes at the same time"),
         };
         drop(shaking);
@@ -151,7 +145,7 @@ impl Door {
         }
     }
 
-    async fn shake_hands(&self, tcp: TcpStream, permit: OwnedSemaphorePermit) -> Option<PeerStream> {
+    async fn shake_hands(&self, tcp: TcpStream) -> Option<PeerStream> {
         if tcp.set_nodelay(true).is_err() {
             return None;
         }
@@ -174,9 +168,7 @@ impl Door {
         match self.connections.admit(&peer, clock::now()) {
             Ok(place) => {
                 let ended = Box::pin(place.ended().clone().cancelled_owned());
-                let peer = Arc::new(peer);
-                let turn = Turn::default();
-                Some(PeerStream { stream, peer, ended, place, turn, _permit: permit })
+                Some(PeerStream { stream, peer: Arc::new(peer), ended, place, turn: Turn::default() })
             }
             Err(NotAdmitted::Ended) => {
                 self.refuse("the certificate has ended");
@@ -184,6 +176,11 @@ impl Door {
             }
             Err(NotAdmitted::TooMany) => {
                 self.refuse("the caller has too many connections");
+                part(stream).await;
+                None
+            }
+            Err(NotAdmitted::Full) => {
+                self.refuse("there are too many connections");
                 part(stream).await;
                 None
             }
@@ -206,7 +203,7 @@ impl Door {
     }
 }
 
-/// Tells a caller that it has too many connections, and waits for its end a little: what it has sent
+/// Tells a caller that there are too many connections, and waits for its end a little: what it has sent
 /// and nobody read would make the answer lost.
 async fn part(mut stream: TlsStream<TcpStream>) {
     if stream.write_all(TOO_MANY).await.is_ok() && stream.shutdown().await.is_ok() {

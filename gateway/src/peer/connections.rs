@@ -49,6 +49,8 @@ pub enum NotAdmitted {
     Ended,
     /// The caller has too many.
     TooMany,
+    /// All callers together have too many.
+    Full,
 }
 
 impl Connections {
@@ -66,6 +68,9 @@ impl Connections {
         let open = live.by_caller.get(&caller).copied().unwrap_or(0);
         if open >= CONNECTIONS_PER_CALLER_MAX {
             return Err(NotAdmitted::TooMany);
+        }
+        if live.by_number.len() >= CONNECTIONS_MAX {
+            return Err(NotAdmitted::Full);
         }
         live.by_caller.insert(caller.clone(), open.saturating_add(1));
         let number = live.next;
@@ -193,6 +198,25 @@ mod tests {
         assert_eq!(connections.sweep(TimeMs(99)), 0);
         assert_eq!(connections.sweep(TimeMs(100)), 1);
         assert!(place.ended().is_cancelled());
+    }
+
+    #[test]
+    fn all_callers_together_have_so_many_and_no_more() {
+        let connections = Arc::new(Connections::default());
+        let of = |number: usize| Peer {
+            caller: Caller::Agency {
+                agency: AgencyId::parse(&format!("ae.a{number}"), "agency").unwrap(),
+                node: Code::parse("node-1", "node").unwrap(),
+                certificate: Digest::default(),
+            },
+            ..peer(1, 100)
+        };
+        let each = |number: usize| connections.admit(&of(number / CONNECTIONS_PER_CALLER_MAX), TimeMs(1));
+        let mut places: Vec<_> = (0..CONNECTIONS_MAX).map(|number| each(number).unwrap()).collect();
+        let last = of(CONNECTIONS_MAX);
+        assert_eq!(connections.admit(&last, TimeMs(1)).map(|_| ()), Err(NotAdmitted::Full));
+        places.pop();
+        assert!(connections.admit(&last, TimeMs(1)).is_ok());
     }
 
     #[test]

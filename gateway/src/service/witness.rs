@@ -73,8 +73,10 @@ impl WitnessService {
             .collect();
         for line in lines.lines().take(COSIGNATURES_MAX) {
             let line = SignatureLine::parse(line).map_err(answers::malformed)?;
+            // By its name too, which everybody is shown: a witness has one, and one line.
             let verifies = |key: &&VerifierKey| {
-                key.id() == line.id()
+                key.name().as_str() == line.name()
+                    && key.id() == line.id()
                     && cosignature::verify(key.public_key(), &seen.to_string(), line.signature()).is_some()
             };
             if keys.iter().any(|key| verifies(&key)) {
