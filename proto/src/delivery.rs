@@ -83,22 +83,19 @@ pub struct Mailboxes {
     expiries: BTreeSet<(TimeMs, AgencyId, u64)>,
 }
 
-/// What waits for one agency.
+/// What waits for one agency. Each index is one flat set, not a set of sets: most referrals have one
+/// envelope waiting, and a tree of its own for each would be larger than the mail.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Mailbox {
-    items: BTreeMap<u64, Mail>,
-    by_envelope: BTreeMap<Digest, BTreeSet<u64>>,
-    by_referral: BTreeMap<ReferralKey, Line>,
+    items: BTreeMap<u64, Box<Mail>>,
+    by_envelope: BTreeSet<(Digest, u64)>,
+    /// What waits of a referral, by age.
+    by_age: BTreeSet<(ReferralKey, u64)>,
+    /// The same by urgency. Looking for the most urgent must not walk all of a referral: a sender can
+    /// make it as long as the mailbox.
+    by_urgency: BTreeSet<(ReferralKey, Urgency, u64)>,
     /// The referrals that have something to hand over now: by urgency, then by age.
     heads: BTreeSet<(Urgency, u64)>,
-}
-
-/// What waits of one referral, by age and by urgency. Looking for the most urgent must not walk the
-/// line: a sender can make it as long as the mailbox.
-#[derive(Clone, Default, PartialEq, Debug)]
-struct Line {
-    orders: BTreeSet<u64>,
-    urgencies: BTreeSet<(Urgency, u64)>,
 }
 
 impl Mailboxes {
@@ -122,7 +119,8 @@ impl Mailboxes {
 
     /// Everything that waits, by mailbox and age.
     pub fn all(&self) -> impl Iterator<Item = (&AgencyId, &Mail)> {
-        self.boxes.iter().flat_map(|(agency, mailbox)| mailbox.items.values().map(move |mail| (agency, mail)))
+        let boxes = self.boxes.iter();
+        boxes.flat_map(|(agency, mailbox)| mailbox.items.values().map(move |mail| (agency, mail.as_ref())))
     }
 
     /// The first mail that has expired by a moment, and whose it is.
@@ -132,7 +130,7 @@ impl Mailboxes {
         if *expires_at > now {
             return None;
         }
-        Some((agency, self.of(agency)?.items.get(order)?))
+        Some((agency, self.of(agency)?.get(*order)?))
     }
 
     /// When the next mail expires.
@@ -172,63 +170,51 @@ impl Mailbox {
     /// What may be handed over now, in order: urgent referrals first, the oldest first among equals,
     /// and of each referral only its oldest envelope, so that order within it is strict.
     pub fn heads(&self) -> impl Iterator<Item = &Mail> {
-        self.heads.iter().filter_map(|(_, order)| self.items.get(order))
+        self.heads.iter().filter_map(|(_, order)| self.get(*order))
     }
 
     /// The oldest mail under an envelope's digest.
     #[must_use]
     pub fn find(&self, envelope: &Digest) -> Option<&Mail> {
-        let order = self.by_envelope.get(envelope)?.first()?;
-        self.items.get(order)
+        self.all_of(envelope).next()
     }
 
     /// The mail of this number, while it waits.
     #[must_use]
     pub fn get(&self, order: u64) -> Option<&Mail> {
-        self.items.get(&order)
+        self.items.get(&order).map(AsRef::as_ref)
     }
 
     /// All mail under an envelope's digest, oldest first: the envelope, and what of it was released
     /// later.
     pub fn all_of(&self, envelope: &Digest) -> impl Iterator<Item = &Mail> {
-        let orders = self.by_envelope.get(envelope);
-        orders.into_iter().flatten().filter_map(|order| self.items.get(order))
+        let orders = self.by_envelope.range((*envelope, 0)..=(*envelope, u64::MAX));
+        orders.filter_map(|(_, order)| self.get(*order))
     }
 
     /// Everything of one referral that waits here, oldest first.
     pub fn of_referral(&self, referral: &ReferralKey) -> impl Iterator<Item = &Mail> {
-        let line = self.by_referral.get(referral);
-        line.into_iter().flat_map(|line| &line.orders).filter_map(|order| self.items.get(order))
+        let orders = self.by_age.range((referral.clone(), 0)..=(referral.clone(), u64::MAX));
+        orders.filter_map(|(_, order)| self.get(*order))
     }
 
     fn put(&mut self, mail: Mail) {
-        self.unlist(&mail.referral);
-        self.by_envelope.entry(mail.envelope).or_default().insert(mail.order);
-        let line = self.by_referral.entry(mail.referral.clone()).or_default();
-        line.orders.insert(mail.order);
-        line.urgencies.insert((mail.urgency, mail.order));
-        let referral = mail.referral.clone();
-        self.items.insert(mail.order, mail);
+        let (referral, order) = (mail.referral.clone(), mail.order);
+        self.unlist(&referral);
+        self.by_envelope.insert((mail.envelope, order));
+        self.by_age.insert((referral.clone(), order));
+        self.by_urgency.insert((referral.clone(), mail.urgency, order));
+        self.items.insert(order, Box::new(mail));
         self.list(&referral);
     }
 
     fn take(&mut self, order: u64) -> Option<Mail> {
-        let referral = self.items.get(&order)?.referral.clone();
+        let referral = self.get(order)?.referral.clone();
         self.unlist(&referral);
-        let mail = self.items.remove(&order)?;
-        if let Some(orders) = self.by_envelope.get_mut(&mail.envelope) {
-            orders.remove(&order);
-            if orders.is_empty() {
-                self.by_envelope.remove(&mail.envelope);
-            }
-        }
-        if let Some(line) = self.by_referral.get_mut(&referral) {
-            line.orders.remove(&order);
-            line.urgencies.remove(&(mail.urgency, order));
-            if line.orders.is_empty() {
-                self.by_referral.remove(&referral);
-            }
-        }
+        let mail = *self.items.remove(&order)?;
+        self.by_envelope.remove(&(mail.envelope, order));
+        self.by_age.remove(&(referral.clone(), order));
+        self.by_urgency.remove(&(referral.clone(), mail.urgency, order));
         self.list(&referral);
         Some(mail)
     }
@@ -247,9 +233,9 @@ impl Mailbox {
     /// The place of a referral among the heads: its most urgent envelope lends its urgency to the
     /// ones before it, which must go first.
     fn head(&self, referral: &ReferralKey) -> Option<(Urgency, u64)> {
-        let line = self.by_referral.get(referral)?;
-        let first = self.items.get(line.orders.first()?)?;
-        let (urgency, _) = line.urgencies.first()?;
+        let first = self.of_referral(referral).next()?;
+        let least = (referral.clone(), Urgency::Emergency, 0);
+        let (_, urgency, _) = self.by_urgency.range(least..).next()?;
         if first.blocked { None } else { Some((*urgency, first.order)) }
     }
 

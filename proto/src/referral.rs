@@ -1,8 +1,6 @@
 //! One referral as its own evidence tells it: a fold over its records, so that a closed one can be
 //! loaded again from them. Not here: what is allowed (`decide`), and mailboxes (`delivery`).
 
-use std::collections::BTreeMap;
-
 use crate::{
     delivery::Movement,
     digest::Digest,
@@ -22,7 +20,7 @@ pub struct Referral {
     pub recipients: Vec<AgencyId>,
     pub status: Status,
     pub resumes_to: Option<Status>,
-    pub chains: BTreeMap<AgencyId, Chain>,
+    pub chains: Chains,
     pub previous: Commitment,
     pub waiting: u32,
     pub kind: Kind,
@@ -33,6 +31,50 @@ pub struct Referral {
     pub fallbacks: Vec<AgencyId>,
     pub identity_allowed: bool,
     pub parked: Option<Parked>,
+}
+
+/// The chain of each sender, sorted by sender: there are two in most referrals, so that a list is
+/// smaller than any tree.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Chains(Vec<(AgencyId, Chain)>);
+
+impl Chains {
+    /// A sender's chain.
+    #[must_use]
+    pub fn get(&self, sender: &AgencyId) -> Option<&Chain> {
+        self.place(sender).ok().and_then(|place| self.0.get(place)).map(|(_, chain)| chain)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &(AgencyId, Chain)> {
+        self.0.iter()
+    }
+
+    fn insert(&mut self, sender: &AgencyId, chain: Chain) {
+        match self.place(sender) {
+            Ok(place) => {
+                if let Some((_, present)) = self.0.get_mut(place) {
+                    *present = chain;
+                }
+            }
+            Err(place) => {
+                self.0.reserve_exact(1);
+                self.0.insert(place, (sender.clone(), chain));
+            }
+        }
+    }
+
+    fn place(&self, sender: &AgencyId) -> Result<usize, usize> {
+        self.0.binary_search_by(|(of, _)| of.cmp(sender))
+    }
+}
+
+impl FromIterator<(AgencyId, Chain)> for Chains {
+    fn from_iter<I: IntoIterator<Item = (AgencyId, Chain)>>(chains: I) -> Self {
+        let mut all = Self::default();
+        chains.into_iter().for_each(|(sender, chain)| all.insert(&sender, chain));
+        all
+    }
 }
 
 /// A sender's envelopes in a referral: how many, and the digest of the last.
@@ -93,35 +135,45 @@ impl Referral {
         }
     }
 
-    /// Takes one record of this referral. `header` is the envelope's that caused it; the first
-    /// record's header opens the referral, without which there is nothing to tell.
+    /// Takes one record of this referral, or opens it.
     pub fn fold(referral: &mut Option<Self>, record: &Record, header: Option<&Header>, at: Locator) {
-        if referral.is_none() {
-            *referral = header.filter(|header| header.opens()).map(|header| Self::opened(header, record));
+        match referral {
+            Some(referral) => referral.take(record, header, at),
+            None => *referral = Self::open(record, header, at),
         }
-        let Some(referral) = referral else {
-            return;
-        };
-        referral.previous = record.commitment();
+    }
+
+    /// Opens a referral by its first record: the header of the envelope that caused it tells all of
+    /// it.
+    pub(crate) fn open(record: &Record, header: Option<&Header>, at: Locator) -> Option<Self> {
+        let opens = header.filter(|header| header.opens())?;
+        let mut referral = Self::opened(opens, record);
+        referral.take(record, header, at);
+        Some(referral)
+    }
+
+    /// Takes one record of this referral. `header` is the envelope's that caused it.
+    pub(crate) fn take(&mut self, record: &Record, header: Option<&Header>, at: Locator) {
+        self.previous = record.commitment();
         if let (Event::SubmissionAcceptance, Some(header)) = (record.what.event, header) {
-            referral.submitted(record, header, at);
+            self.submitted(record, header, at);
         }
         match Movement::of(&record.what) {
-            Some(Movement::Consigned) => referral.waiting = referral.waiting.saturating_add(1),
+            Some(Movement::Consigned) => self.waiting = self.waiting.saturating_add(1),
             Some(Movement::Released) => {
-                referral.waiting = referral.waiting.saturating_add(1);
-                referral.parked = None;
+                self.waiting = self.waiting.saturating_add(1);
+                self.parked = None;
             }
-            Some(Movement::Gone) => referral.waiting = referral.waiting.saturating_sub(1),
+            Some(Movement::Gone) => self.waiting = self.waiting.saturating_sub(1),
             Some(Movement::Blocked) | None => {}
         }
         if let Some(status) = record.what.status {
-            referral.go(status);
+            self.go(status);
         }
-        let present = record.what.attempt == referral.attempt();
+        let present = record.what.attempt == self.attempt();
         if record.what.event == Event::ConsentWithdrawn && present {
             // The recipient may accept before it has read of the withdrawal.
-            referral.parked = None;
+            self.parked = None;
         }
     }
 
@@ -130,7 +182,7 @@ impl Referral {
             recipients: Vec::new(),
             status: Status::Submitted,
             resumes_to: None,
-            chains: BTreeMap::new(),
+            chains: Chains::default(),
             previous: record.commitment(),
             waiting: 0,
             kind: header.kind,
@@ -148,10 +200,11 @@ impl Referral {
         let Some(envelope) = record.what.envelope else {
             return;
         };
-        self.chains.insert(header.from.clone(), Chain { sequence: header.sequence, last: envelope });
+        self.chains.insert(&header.from, Chain { sequence: header.sequence, last: envelope });
         if header.act != Act::Submit {
             return;
         }
+        self.recipients.reserve_exact(1);
         self.recipients.push(header.to.clone());
         self.resumes_to = None;
         self.kind = header.kind;

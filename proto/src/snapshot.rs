@@ -3,7 +3,7 @@
 
 mod directory;
 
-use prost::Message as _;
+use prost::{Message as _, encoding::message};
 
 use crate::{
     Malformed,
@@ -23,6 +23,11 @@ use crate::{
 
 /// The snapshot's version that this release reads and writes.
 pub const SNAPSHOT_VERSION: u32 = 1;
+
+/// `Snapshot.referrals`.
+const REFERRALS_TAG: u32 = 8;
+/// `Snapshot.mail`.
+const MAIL_TAG: u32 = 9;
 
 /// The state between two batches, and what the writer needs beside it.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,7 +60,7 @@ impl Snapshot {
         let link = |(party, head): (&AgencyId, &Head)| {
             PartyLink { party: party.clone(), count: head.count, previous: Some(head.last) }.to_wire()
         };
-        wire::Snapshot {
+        let before = wire::Snapshot {
             version: SNAPSHOT_VERSION,
             now_ms: state.now.0,
             next_batch,
@@ -63,18 +68,25 @@ impl Snapshot {
             directory_log: Some(frontier_to_wire(state.directory_log.frontier())),
             directory: directory::to_wire(&state.directory),
             heads: state.heads.iter().map(link).collect(),
-            referrals: state
-                .referrals
-                .iter()
-                .map(|(key, referral)| referral_to_wire(key, referral))
-                .collect(),
-            mail: state.mailboxes.all().map(|(mailbox, mail)| mail_to_wire(mailbox, mail)).collect(),
+            ..wire::Snapshot::default()
+        };
+        let behind = wire::Snapshot {
             envelope_id_max: state.known.highest().map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
             denials: state.denials.iter().map(denial_to_wire).collect(),
             last_evidence: evidence.map(LoggedCheckpoint::to_wire),
             last_directory: directory.map(LoggedCheckpoint::to_wire),
+            ..wire::Snapshot::default()
+        };
+        // One message in pieces: open work can be large, and is never in memory a second time.
+        let mut bytes = before.encode_to_vec();
+        for (key, referral) in &state.referrals {
+            message::encode(REFERRALS_TAG, &referral_to_wire(key, referral), &mut bytes);
         }
-        .encode_to_vec()
+        for (mailbox, mail) in state.mailboxes.all() {
+            message::encode(MAIL_TAG, &mail_to_wire(mailbox, mail), &mut bytes);
+        }
+        bytes.extend(behind.encode_to_vec());
+        bytes
     }
 
     /// Reads the bytes on disk.
@@ -138,7 +150,7 @@ fn envelope_id(bytes: &[u8]) -> Result<Option<EnvelopeId>, Malformed> {
 }
 
 pub(crate) fn referral_to_wire(key: &ReferralKey, referral: &Referral) -> wire::OpenReferral {
-    let chain = |(agency, chain): (&AgencyId, &Chain)| wire::SenderChain {
+    let chain = |(agency, chain): &(AgencyId, Chain)| wire::SenderChain {
         agency: agency.to_string(),
         sequence: chain.sequence,
         last: chain.last.to_vec(),

@@ -382,13 +382,17 @@ impl State {
         let Some(key) = &record.what.referral else {
             return;
         };
-        let mut referral = self.referrals.remove(key);
-        Referral::fold(&mut referral, record, cause.command.header(), cause.at);
-        if let Some(referral) = referral {
+        let (header, at) = (cause.command.header(), cause.at);
+        if let Some(referral) = self.referrals.get_mut(key) {
+            referral.take(record, header, at);
             if referral.is_closed() {
                 self.closing.push(key.clone());
             }
-            self.referrals.insert(key.clone(), referral);
+        } else if let Some(opened) = Referral::open(record, header, at) {
+            if opened.is_closed() {
+                self.closing.push(key.clone());
+            }
+            self.referrals.insert(key.clone(), opened);
         }
     }
 
