@@ -60,6 +60,8 @@ const METHODS: [(&str, usize); 7] = [
     ("/referral.v1.Directory/GetRecords", READERS_MAX),
 ];
 const PUSHES: &str = "/referral.v1.Push/";
+/// Most bytes of an answer that are handed to the transport at once: a frame of HTTP/2.
+pub const PIECE_BYTES_MAX: usize = 16 * 1024;
 /// gRPC's frame: a flag and the message's length.
 const FRAME_HEADER_BYTES: usize = 5;
 
@@ -262,7 +264,10 @@ where
             let response = inner.call(request).await?;
             match response.extensions().get::<Status>().filter(|status| answers::is_undecided(status)) {
                 Some(status) => Ok(record(&gateway, &peer.caller, status.clone()).await.into_http()),
-                None => Ok(response.map(|body| Body::new(Seated { inner: body, _seat: seat }))),
+                None => {
+                    Ok(response
+                        .map(|body| Body::new(Seated { inner: body, rest: Bytes::new(), _seat: seat })))
+                }
             }
         })
     }
@@ -395,9 +400,11 @@ impl Metered {
     }
 }
 
-/// An answer's body: as long as it goes out, its call keeps its place.
+/// An answer's body: as long as it goes out, its call keeps its place. It goes out in pieces, each when
+/// the peer has read those before: whole, it would wait in the transport, where nobody counts it.
 struct Seated {
     inner: Body,
+    rest: Bytes,
     _seat: Seat,
 }
 
@@ -409,15 +416,25 @@ impl http_body::Body for Seated {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+        if self.rest.is_empty() {
+            let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => self.rest = data,
+                Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let piece_bytes = self.rest.len().min(PIECE_BYTES_MAX);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece_bytes)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        if self.rest.is_empty() { self.inner.size_hint() } else { SizeHint::default() }
     }
 }
 
