@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use gateway::config::Config;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,6 +19,8 @@ use crate::sandbox::free_address;
 
 /// How long a program may take to be ready, or something to happen.
 const TIME_MAX: Duration = Duration::from_secs(60);
+/// The gateway's folder.
+const HUB: &str = "hub";
 /// The agent's exit code for what is refused.
 const REFUSED: i32 = 3;
 
@@ -45,7 +48,9 @@ pub fn build() -> Result<Programs> {
     let folder = own.parent().context("a program lies in a folder")?;
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "gateway", "--package", "agent", "--bins"]);
+        // With this package, so that what all of them use is the same and built once.
+        build.args(["build", "--quiet", "--bins", "--package", "gateway", "--package", "agent"]);
+        build.args(["--package", "trials"]);
         if folder.ends_with("release") {
             build.arg("--release");
         }
@@ -84,13 +89,33 @@ impl Stage {
             (Some(temporary), _) => temporary.path().to_owned(),
             (None, Some(folder)) => {
                 fs::create_dir_all(&folder)?;
-                ensure!(fs::read_dir(&folder)?.next().is_none(), "{} is not empty", folder.display());
+                // The gateway's folder may be there already: on a volume of its own.
+                let others = fs::read_dir(&folder)?.filter(|entry| !entry.as_ref().is_ok_and(is_hub));
+                ensure!(others.count() == 0, "{} is not empty", folder.display());
                 folder.canonicalize()?
             }
             (None, None) => bail!("no folder"),
         };
         let (address, metrics) = (free_address(), free_address());
         Ok(Self { programs, temporary, folder, gateway: None, agents: Vec::new(), address, metrics })
+    }
+
+    /// A stage that was kept, with nothing running.
+    ///
+    /// # Errors
+    /// When there is none in the folder.
+    pub fn again(programs: Programs, folder: &Path) -> Result<Self> {
+        let config = Config::read(&folder.join(HUB).join("gateway.toml"))?;
+        let metrics = config.metrics.context("the stage's gateway has metrics")?;
+        Ok(Self {
+            programs,
+            temporary: None,
+            folder: folder.canonicalize()?,
+            gateway: None,
+            agents: Vec::new(),
+            address: config.listen,
+            metrics,
+        })
     }
 
     /// A path on the stage.
@@ -173,6 +198,15 @@ impl Stage {
         child.kill()?;
         child.wait()?;
         Ok(())
+    }
+
+    /// Whether the gateway still runs.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn is_gateway_running(&mut self) -> Result<bool> {
+        let gateway = self.gateway.as_mut().context("the gateway was not started")?;
+        Ok(gateway.try_wait()?.is_none())
     }
 
     /// Starts an agency's agent and waits until its local API answers.
@@ -264,6 +298,10 @@ impl Drop for Stage {
             drop(gateway.wait());
         }
     }
+}
+
+fn is_hub(entry: &fs::DirEntry) -> bool {
+    entry.file_name() == HUB
 }
 
 fn terminate(child: &mut Child) -> Result<()> {
