@@ -86,10 +86,17 @@ impl Admission {
             name_ar: applicant.name_ar.clone(),
             jurisdictions: applicant.jurisdictions.clone(),
             signing_key: keys.signing.public().to_bytes().to_vec(),
+            ..wire::AdmitAgency::default()
         });
         let publish = |purpose: wire::KeyPurpose, public_key: Vec<u8>| {
             let agency = applicant.agency.to_string();
-            Change::PublishKey(wire::PublishKey { agency, purpose: purpose.into(), public_key })
+            let purpose = purpose.into();
+            Change::PublishKey(wire::PublishKey {
+                agency,
+                purpose,
+                public_key,
+                ..wire::PublishKey::default()
+            })
         };
         let sealing = keys.sealing.first().map(|key| key.recipient().as_bytes().to_vec()).unwrap_or_default();
         let witness = keys.witness.public().to_bytes().to_vec();

@@ -153,6 +153,7 @@ impl Played {
                 name_ar: "مثال".into(),
                 jurisdictions: vec!["AE".into()],
                 signing_key: keys.signing.public().to_bytes().to_vec(),
+                ..wire::AdmitAgency::default()
             };
             leaves.push(change(number, Change::AdmitAgency(admit), &[&one, &two, &keys.signing]));
             let published = keys.published();
@@ -162,6 +163,7 @@ impl Played {
                     agency: (*name).into(),
                     purpose: key.purpose().number(),
                     public_key: key.to_vec(),
+                    ..wire::PublishKey::default()
                 };
                 leaves.push(change(number + place, Change::PublishKey(publish), &[&keys.signing]));
             }
@@ -364,6 +366,7 @@ impl Played {
             agency: name.into(),
             purpose: wire::KeyPurpose::Sealing.into(),
             public_key: key.recipient().as_bytes().to_vec(),
+            ..wire::PublishKey::default()
         };
         let leaf = change(77, Change::PublishKey(publish), &[&administrator(1)]);
         self.script().leaves.push(leaf);
