@@ -75,6 +75,9 @@ struct InitArguments {
     /// Where to listen.
     #[arg(long, default_value = "0.0.0.0:7443")]
     listen: SocketAddr,
+    /// Where whoever is invited joins; the port after that of --listen when left out.
+    #[arg(long)]
+    enrolment_listen: Option<SocketAddr>,
     /// Where Prometheus connects: never to the outside.
     #[arg(long, default_value = "127.0.0.1:9464")]
     metrics: SocketAddr,
@@ -127,6 +130,7 @@ impl InitArguments {
         let new = NewNetwork {
             network: self.network,
             listen: self.listen,
+            enrolment_listen: self.enrolment_listen.unwrap_or_else(|| next_port(self.listen)),
             metrics: Some(self.metrics),
             hosts: self.hosts,
             administrators: self.administrators,
@@ -160,6 +164,12 @@ impl InitArguments {
     }
 }
 
+const fn next_port(address: SocketAddr) -> SocketAddr {
+    let mut next = address;
+    next.set_port(address.port().wrapping_add(1));
+    next
+}
+
 fn serve(path: &Path) -> Result<Said> {
     let config = Config::read(path)?;
     let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -172,6 +182,7 @@ fn serve(path: &Path) -> Result<Said> {
         let serving = serve::open(&config, root).await?;
         tracing::info!(
             address = %serving.address,
+            enrolment = ?serving.enrolment_address,
             metrics = ?serving.metrics_address,
             replayed = serving.started.replayed,
             "serving"
