@@ -40,6 +40,7 @@ pub(crate) const NEW: &str = "ae.new";
 pub(crate) const HOUR_MS: u64 = 60 * 60 * 1000;
 
 pub(crate) fn started(folder: &Path) -> Sandbox {
+    std::fs::create_dir_all(folder).unwrap();
     let mut sandbox = Sandbox::make(folder, Network::new());
     sandbox.start();
     sandbox
