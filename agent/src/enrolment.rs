@@ -95,7 +95,10 @@ pub enum NotEnrolled {
     )]
     OtherRoot(String),
     /// The handshake failed for another reason.
-    #[error("the handshake with {address} failed: {why}; check this machine's clock")]
+    #[error(
+        "the handshake with {address} failed: {why}; check this machine's clock, and whether a proxy inspects TLS \
+         on the way"
+    )]
     Handshake {
         /// Where.
         address: String,

@@ -150,8 +150,9 @@ impl InitArguments {
         ];
         text.push("  2. Hand each administrator their folder, then delete it here:".to_owned());
         text.extend(administrators.iter().map(|folder| format!("       {folder}")));
-        text.push(format!("  3. Give {} to every agency.", shown(&made.network)));
-        text.push(format!("  4. Start: gateway serve --config {}", shown(&made.config)));
+        text.push(format!("  3. Start: gateway serve --config {}", shown(&made.config)));
+        text.push("  4. Invite the agencies: gateway admin invite --help".to_owned());
+        text.push(format!("     Who joins by files, or checks receipts, needs {}.", shown(&made.network)));
         Ok(Said {
             text,
             json: json!({
@@ -166,7 +167,7 @@ impl InitArguments {
 
 const fn next_port(address: SocketAddr) -> SocketAddr {
     let mut next = address;
-    next.set_port(address.port().wrapping_add(1));
+    next.set_port(if address.port() == u16::MAX { u16::MAX - 1 } else { address.port() + 1 });
     next
 }
 

@@ -119,7 +119,7 @@ pub(crate) async fn whole(network: &Network, me: &AgencyId, channel: &Channel) -
 
 /// Publishes the keys of this agent that the directory lacks: those of an agency whose signing key came
 /// into force only after its agent had joined.
-async fn publish_missing(office: &Office, channel: &Channel) -> Result<(), Broken> {
+pub(super) async fn publish_missing(office: &Office, channel: &Channel) -> Result<(), Broken> {
     let missing: Vec<_> = office.store.read(|state| {
         let directory = state.replica().directory();
         let signing = office.keys.signing.public().id();
