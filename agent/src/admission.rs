@@ -3,8 +3,12 @@
 
 use prost::Message as _;
 use proto::{
+    digest::Digest,
+    directory::invitation::InvitedTo,
     dsse::{self, PayloadType},
     ids::{AgencyId, Code, EnvelopeId, TimeMs},
+    invitation::Invitation,
+    key::{PublicKey, SigningKey},
     wire::{self, directory_change::Change},
 };
 use rcgen::{CertificateParams, DnType};
@@ -53,7 +57,8 @@ pub struct Admission {
     pub node: String,
     /// PKCS#10, in PEM. Its names do not count.
     pub csr: String,
-    /// `AdmitAgency`, signed by the agency; two administrators sign it too.
+    /// `AdmitAgency`, signed by the agency; two administrators sign it too. By an invitation, that or
+    /// `PublishKey` of the signing key, signed with the invitation's key too.
     pub admit: SignedFile,
     /// `PublishKey` of the sealing and the witness key, signed by the agency.
     pub publish: Vec<SignedFile>,
@@ -86,10 +91,82 @@ impl Admission {
             name_ar: applicant.name_ar.clone(),
             jurisdictions: applicant.jurisdictions.clone(),
             signing_key: keys.signing.public().to_bytes().to_vec(),
+            ..wire::AdmitAgency::default()
         });
+        Self::of(applicant, keys, signed(admit, &[&keys.signing], now)?, now)
+    }
+
+    /// Makes the file of an agency that is invited: whoever is invited signs with the invitation's key
+    /// too, and two administrators need not sign any more.
+    ///
+    /// # Errors
+    /// [`AdmissionFault`].
+    pub fn invited(
+        invitation: &Invitation,
+        node: &Code,
+        keys: &Keys,
+        now: TimeMs,
+    ) -> Result<Self, AdmissionFault> {
+        let invite = invitation.invite.to_wire();
+        let pair = keys.tls.pair()?;
+        let certificate_key = rcgen::PublicKeyData::subject_public_key_info(&pair);
+        let certificate_key_sha256 = Digest::of(&certificate_key).to_vec();
+        let signing_key = keys.signing.public().to_bytes().to_vec();
+        let change = match &invitation.invite.to {
+            InvitedTo::Join(_) => Change::AdmitAgency(wire::AdmitAgency {
+                agency: invite.agency.clone(),
+                agency_type: invite.agency_type.clone(),
+                name_en: invite.name_en.clone(),
+                name_ar: invite.name_ar.clone(),
+                jurisdictions: invite.jurisdictions.clone(),
+                signing_key,
+                invitation_key: invite.invitation_key,
+                certificate_key_sha256,
+            }),
+            InvitedTo::Return => Change::PublishKey(wire::PublishKey {
+                agency: invite.agency.clone(),
+                purpose: wire::KeyPurpose::Signing.into(),
+                public_key: signing_key,
+                invitation_key: invite.invitation_key,
+                certificate_key_sha256,
+            }),
+        };
+        let applicant = Applicant {
+            network: invitation.network.clone(),
+            agency: invitation.invite.agency.clone(),
+            node: node.clone(),
+            agency_type: invite.agency_type,
+            name_en: invite.name_en,
+            name_ar: invite.name_ar,
+            jurisdictions: invite.jurisdictions,
+        };
+        Self::of(&applicant, keys, signed(change, &[&keys.signing, &invitation.secret], now)?, now)
+    }
+
+    /// Whether it was made with the invitation of a key.
+    #[must_use]
+    pub fn uses(&self, invitation: &PublicKey) -> bool {
+        let object = wire::SignedObject::try_from(&self.admit).ok();
+        let change = object.and_then(|object| proto::directory::Change::parse(&object.payload).ok());
+        let invited = change.as_ref().and_then(|change| change.body.invited());
+        invited.is_some_and(|(_, invited)| invited.invitation == *invitation)
+    }
+
+    fn of(
+        applicant: &Applicant,
+        keys: &Keys,
+        admit: SignedFile,
+        now: TimeMs,
+    ) -> Result<Self, AdmissionFault> {
         let publish = |purpose: wire::KeyPurpose, public_key: Vec<u8>| {
             let agency = applicant.agency.to_string();
-            Change::PublishKey(wire::PublishKey { agency, purpose: purpose.into(), public_key })
+            let purpose = purpose.into();
+            Change::PublishKey(wire::PublishKey {
+                agency,
+                purpose,
+                public_key,
+                ..wire::PublishKey::default()
+            })
         };
         let sealing = keys.sealing.first().map(|key| key.recipient().as_bytes().to_vec()).unwrap_or_default();
         let witness = keys.witness.public().to_bytes().to_vec();
@@ -101,8 +178,11 @@ impl Admission {
             agency: applicant.agency.to_string(),
             node: applicant.node.to_string(),
             csr: request(applicant, keys)?,
-            admit: signed(admit, keys, now)?,
-            publish: publish.into_iter().map(|change| signed(change, keys, now)).collect::<Result<_, _>>()?,
+            admit,
+            publish: publish
+                .into_iter()
+                .map(|change| signed(change, &[&keys.signing], now))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -116,8 +196,8 @@ impl Admission {
     }
 }
 
-/// A change, signed by the agency, that the directory's own rules read.
-fn signed(change: Change, keys: &Keys, now: TimeMs) -> Result<SignedFile, AdmissionFault> {
+/// A change, signed, that the directory's own rules read.
+fn signed(change: Change, keys: &[&SigningKey], now: TimeMs) -> Result<SignedFile, AdmissionFault> {
     let random = randomness::bytes().map_err(|_| AdmissionFault::Request)?;
     let change = wire::DirectoryChange {
         version: 1,
@@ -127,7 +207,7 @@ fn signed(change: Change, keys: &Keys, now: TimeMs) -> Result<SignedFile, Admiss
     };
     let payload = change.encode_to_vec();
     proto::directory::Change::parse(&payload).map_err(value)?;
-    Ok(SignedFile::from(&dsse::sign(PayloadType::DirectoryEntry, payload, &[&keys.signing])))
+    Ok(SignedFile::from(&dsse::sign(PayloadType::DirectoryEntry, payload, keys)))
 }
 
 fn value(malformed: proto::Malformed) -> AdmissionFault {

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod daemon;
 pub mod document;
 pub mod draft;
+pub mod enrolment;
 pub mod folder;
 pub mod follower;
 pub mod keys;

@@ -4,7 +4,7 @@
 
 pub mod backoff;
 pub mod connection;
-mod directory;
+pub(crate) mod directory;
 mod inbox;
 mod outbox;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! can make the agent believe another network. Not here: the directory, which the log builds
 //! (`follower`).
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use proto::{
     ids::AgencyId,
     log::{
@@ -10,7 +11,7 @@ use proto::{
     },
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Why it is no network.
@@ -43,11 +44,15 @@ pub struct Network {
     pub root: CertificateDer<'static>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     network: String,
     gateway: String,
+    /// Only whoever invites needs it.
+    #[serde(default, skip_serializing)]
+    #[allow(dead_code, reason = "agents of the network may be given the administrators' file")]
+    enrolment: Option<String>,
     evidence_log: String,
     directory_log: String,
     root: String,
@@ -76,6 +81,30 @@ impl Network {
         Ok(network)
     }
 
+    /// The file of a network, of its parts.
+    ///
+    /// # Errors
+    /// [`NetworkFault`]: they do not make one.
+    pub fn file(
+        network: &str,
+        gateway: &str,
+        (evidence, directory): (&VerifierKey, &VerifierKey),
+        root: &CertificateDer<'_>,
+    ) -> Result<String, NetworkFault> {
+        let file = File {
+            network: network.to_owned(),
+            gateway: gateway.to_owned(),
+            enrolment: None,
+            evidence_log: evidence.to_string(),
+            directory_log: directory.to_string(),
+            root: pem(root),
+        };
+        let text = toml::to_string(&file).map_err(|error| NetworkFault::Form(error.to_string()))?;
+        // What is written is what will be read.
+        Self::parse(&text)?;
+        Ok(text)
+    }
+
     /// What a receipt of this network must rest on: the evidence log's own signature.
     ///
     /// # Errors
@@ -97,6 +126,19 @@ fn address(url: &str) -> Option<(String, u16)> {
 
 fn log(text: &str) -> Option<VerifierKey> {
     VerifierKey::parse(text).ok().filter(|key| key.key_type() == KeyType::Ed25519)
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let encoded = BASE64_STANDARD.encode(certificate);
+    let mut lines = vec!["-----BEGIN CERTIFICATE-----".to_owned()];
+    let mut rest = encoded.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(64));
+        lines.push(line.to_owned());
+        rest = more;
+    }
+    lines.push("-----END CERTIFICATE-----\n".to_owned());
+    lines.join("\n")
 }
 
 fn root(pem: &str) -> Option<CertificateDer<'static>> {
@@ -138,6 +180,14 @@ pub(crate) mod tests {
         let network = Network::parse(&good).unwrap();
         assert_eq!((network.host.as_str(), network.port), ("gateway.example", 7443));
         assert!(network.policy().is_ok());
+        let keys = (&network.evidence, &network.directory);
+        let made = Network::file("referral.example", "https://gateway.example:7443", keys, &network.root);
+        assert_eq!(Network::parse(&made.unwrap()).unwrap(), network);
+        let quoted = "https://gateway.example:1\"\nroot = \"";
+        assert!(Network::file("referral.example", quoted, keys, &network.root).is_err());
+        let administrators =
+            good.replace("evidence_log", "enrolment = \"gateway.example:7444\"\nevidence_log");
+        assert_eq!(Network::parse(&administrators).unwrap(), network);
         let six = Network::parse(&file("https://[::1]:7443/", &evidence, &directory, &root)).unwrap();
         assert_eq!(six.host, "::1");
         let witness = vkey("log.example/e", KeyType::CosignatureV1);

@@ -44,6 +44,7 @@ pub(crate) fn main() -> ExitCode {
 async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble> {
     let folder = &arguments.folder;
     match &arguments.command {
+        Command::Enrol(enrol) => joining::enrol(folder, enrol, screen).await,
         Command::Init(init) => joining::init(folder, init, screen),
         Command::Install(install) => joining::install(folder, install, screen),
         Command::Run(run) => joining::run(folder, run).await,

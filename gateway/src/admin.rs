@@ -3,6 +3,7 @@
 
 pub mod agreement;
 pub mod client;
+pub mod invitation;
 pub mod object;
 
 use std::{
@@ -56,8 +57,7 @@ impl Desk {
     /// # Errors
     /// When the gateway cannot be reached, or refuses the certificate.
     pub async fn connect(&self) -> Result<Client> {
-        let network = NetworkFile::read(&self.folder.join("network.toml"))
-            .with_context(|| format!("{}/network.toml", self.folder.display()))?;
+        let network = self.network()?;
         Client::connect(&network, &self.folder.join("tls")).await
     }
 
@@ -68,6 +68,19 @@ impl Desk {
     pub fn sign_change(&self, change: Change) -> Result<wire::SignedObject> {
         let change = new_change(change)?;
         Ok(dsse::sign(PayloadType::DirectoryEntry, change.encode_to_vec(), &[&self.key()?]))
+    }
+
+    /// Makes an invitation and signs it as the first of two.
+    ///
+    /// # Errors
+    /// As [`invitation::make`] and [`Self::key`].
+    pub fn invite(&self, guest: &invitation::Guest) -> Result<invitation::Made> {
+        invitation::make(&self.network()?, guest, &self.key()?)
+    }
+
+    fn network(&self) -> Result<NetworkFile> {
+        NetworkFile::read(&self.folder.join("network.toml"))
+            .with_context(|| format!("{}/network.toml", self.folder.display()))
     }
 
     /// Adds one's signature to a file that somebody else began.
@@ -174,6 +187,15 @@ pub fn revoke_key(agency: &str, key: &str, reason: wire::RevocationReason) -> Re
         key_id: key.to_owned(),
         reason: reason.into(),
     }))
+}
+
+/// The withdrawal of an invitation: one person's act.
+///
+/// # Errors
+/// When the id is none.
+pub fn revoke_invitation(id: &str) -> Result<Change> {
+    KeyId::parse(id, "id").context("an invitation's id: 32 hex digits, as `admin invitations` shows it")?;
+    Ok(Change::RevokeInvitation(wire::RevokeInvitation { key_id: id.to_owned() }))
 }
 
 /// Writes a change that needs a second person.

@@ -75,6 +75,9 @@ struct InitArguments {
     /// Where to listen.
     #[arg(long, default_value = "0.0.0.0:7443")]
     listen: SocketAddr,
+    /// Where whoever is invited joins; the port after that of --listen when left out.
+    #[arg(long)]
+    enrolment_listen: Option<SocketAddr>,
     /// Where Prometheus connects: never to the outside.
     #[arg(long, default_value = "127.0.0.1:9464")]
     metrics: SocketAddr,
@@ -127,6 +130,7 @@ impl InitArguments {
         let new = NewNetwork {
             network: self.network,
             listen: self.listen,
+            enrolment_listen: self.enrolment_listen.unwrap_or_else(|| next_port(self.listen)),
             metrics: Some(self.metrics),
             hosts: self.hosts,
             administrators: self.administrators,
@@ -146,8 +150,9 @@ impl InitArguments {
         ];
         text.push("  2. Hand each administrator their folder, then delete it here:".to_owned());
         text.extend(administrators.iter().map(|folder| format!("       {folder}")));
-        text.push(format!("  3. Give {} to every agency.", shown(&made.network)));
-        text.push(format!("  4. Start: gateway serve --config {}", shown(&made.config)));
+        text.push(format!("  3. Start: gateway serve --config {}", shown(&made.config)));
+        text.push("  4. Invite the agencies: gateway admin invite --help".to_owned());
+        text.push(format!("     Who joins by files, or checks receipts, needs {}.", shown(&made.network)));
         Ok(Said {
             text,
             json: json!({
@@ -158,6 +163,12 @@ impl InitArguments {
             }),
         })
     }
+}
+
+const fn next_port(address: SocketAddr) -> SocketAddr {
+    let mut next = address;
+    next.set_port(if address.port() == u16::MAX { u16::MAX - 1 } else { address.port() + 1 });
+    next
 }
 
 fn serve(path: &Path) -> Result<Said> {
@@ -172,6 +183,7 @@ fn serve(path: &Path) -> Result<Said> {
         let serving = serve::open(&config, root).await?;
         tracing::info!(
             address = %serving.address,
+            enrolment = ?serving.enrolment_address,
             metrics = ?serving.metrics_address,
             replayed = serving.started.replayed,
             "serving"

@@ -22,6 +22,9 @@ pub struct Config {
     pub directory_origin: String,
     /// Where agents and staff connect, mutual TLS.
     pub listen: SocketAddr,
+    /// Where whoever holds an invitation connects, TLS without client certificates. Left out, nobody can.
+    #[serde(default)]
+    pub enrolment_listen: Option<SocketAddr>,
     /// Where Prometheus and readiness checks connect, plain HTTP: never to the outside.
     #[serde(default)]
     pub metrics: Option<SocketAddr>,
@@ -102,6 +105,7 @@ mod tests {
         let config = Config::read(&sample).unwrap();
         assert_eq!(config.network, "referral.example");
         assert_eq!(config.reserve_mib, 256);
+        assert_eq!(config.enrolment_listen, Some("0.0.0.0:7444".parse().unwrap()));
         assert_eq!(config.log, LogConfig::default());
     }
 

@@ -38,6 +38,8 @@ pub struct NewNetwork {
     pub network: String,
     /// Where the gateway will listen.
     pub listen: SocketAddr,
+    /// Where whoever is invited will join.
+    pub enrolment_listen: SocketAddr,
     /// Where metrics will be served.
     pub metrics: Option<SocketAddr>,
     /// Names and addresses by which agents will call the gateway, the first one in `network.toml`.
@@ -86,6 +88,7 @@ pub fn init(root: &Path, new: &NewNetwork) -> Result<Made> {
     let network = NetworkFile {
         network: new.network.clone(),
         gateway: format!("https://{}:{}", bracketed(host), new.listen.port()),
+        enrolment: Some(format!("{}:{}", bracketed(host), new.enrolment_listen.port())),
         evidence_log: keys.evidence.verifier().to_string(),
         directory_log: keys.directory.verifier().to_string(),
         root: authority.root().to_pem(),
@@ -153,11 +156,13 @@ fn write_config(place: &Place, new: &NewNetwork, keys: &LogKeys) -> Result<()> {
     let metrics = new.metrics.map_or_else(String::new, |metrics| format!("metrics = \"{metrics}\"\n"));
     let text = format!(
         "# See gateway/gateway.sample.toml for every key.\n\
-         network = \"{}\"\nevidence_origin = \"{}\"\ndirectory_origin = \"{}\"\nlisten = \"{}\"\n{metrics}",
+         network = \"{}\"\nevidence_origin = \"{}\"\ndirectory_origin = \"{}\"\nlisten = \"{}\"\n\
+         enrolment_listen = \"{}\"\n{metrics}",
         new.network,
         keys.evidence.origin(),
         keys.directory.origin(),
         new.listen,
+        new.enrolment_listen,
     );
     place::write_private(&place.config(), text.as_bytes())?;
     // What was written is what will be read.

@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod clock;
 pub mod config;
+pub mod enrolment;
 pub mod fault;
 pub mod history;
 pub mod hub;

@@ -23,6 +23,10 @@ pub struct Metrics {
     pub malformed: Counter,
     /// Calls that were told to come back.
     pub turned_away: Counter,
+    /// Certificates that were issued to whoever was invited.
+    pub enrolments: Counter,
+    /// Attempts to enrol that were refused.
+    pub enrolments_refused: Counter,
     /// Failures to write what is derived.
     pub derived_faults: Counter,
     /// Failures to take up changed TLS files.
@@ -66,6 +70,8 @@ impl Metrics {
             connections_cut: Counter::default(),
             malformed: Counter::default(),
             turned_away: Counter::default(),
+            enrolments: Counter::default(),
+            enrolments_refused: Counter::default(),
             derived_faults: Counter::default(),
             tls_faults: Counter::default(),
             fork_alarms: Counter::default(),
@@ -99,6 +105,8 @@ impl Metrics {
             ),
             ("malformed", "Messages that were not what they claimed to be", &self.malformed),
             ("turned_away", "Calls that were told to come back later", &self.turned_away),
+            ("enrolments", "Certificates issued to whoever was invited", &self.enrolments),
+            ("enrolments_refused", "Attempts to enrol that were refused", &self.enrolments_refused),
             ("derived_faults", "Failures to write index, tiles or checkpoint", &self.derived_faults),
             ("tls_faults", "Failures to take up changed certificates, keys or CRLs", &self.tls_faults),
             ("fork_alarms", "Checkpoints shown by witnesses that are no part of the log", &self.fork_alarms),

@@ -12,6 +12,9 @@ pub struct NetworkFile {
     pub network: String,
     /// The gateway's address, such as `https://gateway.example:7443`.
     pub gateway: String,
+    /// Where invitations are used, such as `gateway.example:7444`. Only whoever invites needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<String>,
     /// The evidence log's key, as a C2SP verifier key.
     pub evidence_log: String,
     /// The directory log's key, as a C2SP verifier key.

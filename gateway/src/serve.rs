@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant, SystemTime},
 };
@@ -11,6 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use proto::ids::AgencyId;
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::interval};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,6 +22,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     clock,
     config::{Config, ConfigFault},
+    enrolment::{self, LogVkeys},
     fault::Fault,
     hub::{Hub, mail::MailReader},
     metrics::Metrics,
@@ -107,6 +109,9 @@ pub enum ServeFault {
         /// Why.
         error: io::Error,
     },
+    /// Who enrols needs a certificate.
+    #[error("enrolment_listen needs the authority in {}: leave the key out, or put the authority there", .0.display())]
+    NoAuthority(PathBuf),
     /// A folder.
     #[error("a folder cannot be used: {0}")]
     Folder(io::Error),
@@ -122,6 +127,8 @@ pub enum ServeFault {
 pub struct Serving {
     /// Where agents and staff connect.
     pub address: SocketAddr,
+    /// Where whoever is invited connects.
+    pub enrolment_address: Option<SocketAddr>,
     /// Where Prometheus connects.
     pub metrics_address: Option<SocketAddr>,
     /// What was found at the start.
@@ -133,9 +140,17 @@ struct Running {
     gateway: Arc<Gateway>,
     listener: TcpListener,
     metrics_listener: Option<TcpListener>,
+    enrolling: Option<Enrolling>,
     door: Door,
     place: Place,
     writer_ended: oneshot::Receiver<Result<(), Fault>>,
+}
+
+/// What enrolment needs.
+struct Enrolling {
+    listener: TcpListener,
+    tls: Arc<ArcSwap<ServerConfig>>,
+    vkeys: LogVkeys,
 }
 
 /// How many files and connections the process must be able to hold open.
@@ -188,13 +203,26 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
+    let enrolling = match config.enrolment_listen {
+        Some(_) if !place.authority().is_dir() => return Err(ServeFault::NoAuthority(place.authority())),
+        Some(address) => Some(Enrolling {
+            listener: listen(address).await?,
+            tls: Arc::new(ArcSwap::new(tls.enrolment)),
+            vkeys: LogVkeys {
+                evidence: keys.evidence.verifier().to_string(),
+                directory: keys.directory.verifier().to_string(),
+            },
+        }),
+        None => None,
+    };
     let tls = Arc::new(ArcSwap::new(tls.server));
     let door = Door { network, tls, connections, metrics, refused: Arc::default() };
     Ok(Serving {
         address: listener.local_addr().map_err(ServeFault::Folder)?,
+        enrolment_address: enrolling.as_ref().and_then(|one| one.listener.local_addr().ok()),
         metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
         started,
-        running: Running { gateway, listener, metrics_listener, door, place, writer_ended },
+        running: Running { gateway, listener, metrics_listener, enrolling, door, place, writer_ended },
     })
 }
 
@@ -205,11 +233,13 @@ impl Serving {
     /// # Errors
     /// [`ServeFault`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeFault> {
-        let Running { gateway, listener, metrics_listener, door, place, mut writer_ended } = self.running;
+        let Running { gateway, listener, metrics_listener, enrolling, door, place, mut writer_ended } =
+            self.running;
         let (health, health_service) = tonic_health::server::health_reporter();
         let look = Look {
             gateway: Arc::clone(&gateway),
             door: door.clone(),
+            enrolment: enrolling.as_ref().map(|enrolling| Arc::clone(&enrolling.tls)),
             files: place.tls(),
             upkeep: Upkeep::new(&place),
             health,
@@ -217,6 +247,11 @@ impl Serving {
         let looking = tokio::spawn(look.run());
         let monitoring =
             metrics_listener.map(|listener| tokio::spawn(monitor(listener, Arc::clone(&gateway))));
+        let enrolling = enrolling.map(|Enrolling { listener, tls, vkeys }| {
+            let shared = (Arc::clone(&gateway), tls);
+            let stop = gateway.stop.clone();
+            tokio::spawn(enrolment::serve(listener, shared, place.authority(), vkeys, stop))
+        });
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::wire::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -241,6 +276,10 @@ impl Serving {
             monitoring.abort();
         }
         drop(looking.await);
+        if let Some(enrolling) = enrolling {
+            // It answers what it has taken, and ends by itself.
+            drop(enrolling.await);
+        }
         // The last way to the writer goes, and with it the writer's reason to wait.
         drop(gateway);
         let ended = match ended {
@@ -285,6 +324,7 @@ fn routes(gateway: &Arc<Gateway>) -> tonic::service::Routes {
 struct Look {
     gateway: Arc<Gateway>,
     door: Door,
+    enrolment: Option<Arc<ArcSwap<ServerConfig>>>,
     files: TlsFiles,
     upkeep: Upkeep,
     health: HealthReporter,
@@ -334,6 +374,9 @@ impl Look {
         match loaded {
             Ok(tls) => {
                 self.door.tls.store(tls.server);
+                if let Some(enrolment) = &self.enrolment {
+                    enrolment.store(tls.enrolment);
+                }
                 self.gateway.metrics.crls_until.set(seconds(tls.crls_until));
                 self.cut(self.door.connections.revoke(tls.revoked, clock::now()));
                 tracing::info!("TLS files taken up");

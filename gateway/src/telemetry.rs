@@ -122,6 +122,7 @@ fn method(path: &str) -> &'static str {
         "Directory/GetAgreement",
         "Evidence/GetReceipt",
         "Evidence/GetTimeline",
+        "Enrolment/Enrol",
     ];
     let path = path.strip_prefix("/referral.v1.").unwrap_or_default();
     METHODS.iter().find(|method| **method == path).copied().unwrap_or("other")

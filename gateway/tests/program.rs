@@ -56,6 +56,7 @@ impl Served {
 fn init(hub: &Path, port: u16) -> Output {
     let listen = format!("127.0.0.1:{port}");
     let metrics = format!("127.0.0.1:{}", free_port());
+    let enrolment = format!("127.0.0.1:{}", free_port());
     gateway(&[
         "init",
         hub.to_str().unwrap(),
@@ -67,6 +68,8 @@ fn init(hub: &Path, port: u16) -> Output {
         &listen,
         "--metrics",
         &metrics,
+        "--enrolment-listen",
+        &enrolment,
         "--administrator",
         "blue-1",
         "--administrator",

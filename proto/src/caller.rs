@@ -1,5 +1,6 @@
-//! Who asks: an identity that a verified certificate proved. Not here: certificates (the gateway's
-//! `peer` makes a caller of one, and is the only place that does).
+//! Who asks: an identity that a verified certificate proved, or an invitation's key. Not here:
+//! certificates (the gateway's `peer` makes a caller of one, and is the only place that does; its
+//! `enrolment` of an invitation).
 
 use crate::{
     Malformed,
@@ -41,17 +42,25 @@ pub enum Caller {
         /// SHA-256 of the certificate.
         certificate: Digest,
     },
+    /// Whoever holds the key of an invitation: it proved that by a signature, and has no certificate yet.
+    /// It may do the one thing that the invitation is for.
+    Invited {
+        /// The agency that the invitation is for.
+        agency: AgencyId,
+        /// SHA-256 of the invitation's key.
+        invitation: Digest,
+    },
     /// The gateway itself: time has passed.
     Gateway,
 }
 
 impl Caller {
-    /// The agency, when it is one.
+    /// The agency, when it is one. Whoever is only invited to be one is not.
     #[must_use]
     pub const fn agency(&self) -> Option<&AgencyId> {
         match self {
             Self::Agency { agency, .. } => Some(agency),
-            Self::Staff { .. } | Self::Gateway => None,
+            Self::Staff { .. } | Self::Invited { .. } | Self::Gateway => None,
         }
     }
 
@@ -60,17 +69,17 @@ impl Caller {
     pub const fn pseudonym(&self) -> Option<&Pseudonym> {
         match self {
             Self::Staff { pseudonym, .. } => Some(pseudonym),
-            Self::Agency { .. } | Self::Gateway => None,
+            Self::Agency { .. } | Self::Invited { .. } | Self::Gateway => None,
         }
     }
 
-    /// Agency id or pseudonym; empty for the gateway.
+    /// Agency id or pseudonym; empty for the gateway, and for whoever has neither yet.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
             Self::Agency { agency, .. } => agency.as_str(),
             Self::Staff { pseudonym, .. } => pseudonym.as_str(),
-            Self::Gateway => "",
+            Self::Invited { .. } | Self::Gateway => "",
         }
     }
 
@@ -89,9 +98,14 @@ impl Caller {
                 };
                 (role, "", certificate.as_bytes())
             }
+            Self::Invited { invitation, .. } => (CallerRole::Invited, "", invitation.as_bytes()),
             Self::Gateway => (CallerRole::Gateway, "", &[]),
         };
-        let (role, name) = (i32::from(role), self.name().as_bytes());
+        let name = match self {
+            Self::Invited { agency, .. } => agency.as_str(),
+            Self::Agency { .. } | Self::Staff { .. } | Self::Gateway => self.name(),
+        };
+        let (role, name) = (i32::from(role), name.as_bytes());
         let length = fields::number_len(1, role.unsigned_abs().into())
             .saturating_add(fields::bytes_len(2, name))
             .saturating_add(fields::bytes_len(3, node.as_bytes()))
@@ -126,6 +140,10 @@ impl Caller {
             wire::CallerRole::Administrator => staff(StaffRole::Administrator),
             wire::CallerRole::Operator => staff(StaffRole::Operator),
             wire::CallerRole::Auditor => staff(StaffRole::Auditor),
+            wire::CallerRole::Invited => Ok(Self::Invited {
+                agency: AgencyId::parse(&wire.name, "caller.name")?,
+                invitation: Digest::parse(&wire.certificate, "caller.certificate")?,
+            }),
             wire::CallerRole::Gateway => Ok(Self::Gateway),
         }
     }

@@ -273,6 +273,7 @@ fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Resu
         // The first entry of all is carried in by the gateway that makes the network.
         Caller::Gateway if network => return Err(Refusal::RoleNotAllowed.into()),
         Caller::Gateway => {}
+        Caller::Invited { agency, invitation } => only_by_invitation(command, agency, invitation)?,
         Caller::Agency { .. } => {
             acting_agency(state, caller)?;
         }
@@ -302,6 +303,21 @@ fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Resu
     Ok(Decision::Do(vec![Effect::Directory { effective_at, what }, changed.into()], Vec::new()))
 }
 
+/// Whoever is invited brings the one change that uses the invitation, and nothing else.
+fn only_by_invitation(
+    command: &DirectoryCommand,
+    agency: &AgencyId,
+    invitation: &Digest,
+) -> Result<(), Refusal> {
+    let used = match &command.object {
+        DirectoryObject::Change(change) => change.body.invited(),
+        DirectoryObject::Agreement(_) | DirectoryObject::Mechanism(_) => None,
+    };
+    let is_it =
+        used.is_some_and(|(of, used)| of == agency && Digest::of(&used.invitation.to_bytes()) == *invitation);
+    if is_it { Ok(()) } else { Err(Refusal::RoleNotAllowed) }
+}
+
 /// A change has no expiry: what is too old about it is its creation.
 fn of_change(refusal: Refusal) -> Stop {
     let field = if refusal == Refusal::Expired { "created_at_ms" } else { refusal.field() };
@@ -318,6 +334,8 @@ fn concerned(state: &State, change: &ChangeBody) -> Vec<AgencyId> {
         ChangeBody::Suspend { subject } | ChangeBody::Resume { subject } => {
             state.directory().concerned_by(subject)
         }
+        ChangeBody::Invite(invite) => vec![invite.agency.clone()],
+        ChangeBody::RevokeInvitation(id) => state.directory().agency_invited(id).into_iter().collect(),
         ChangeBody::Genesis { .. }
         | ChangeBody::AddAdministrator(_)
         | ChangeBody::RemoveAdministrator(_)

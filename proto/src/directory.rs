@@ -4,11 +4,13 @@
 
 pub mod authority;
 pub mod change;
+pub mod invitation;
 pub mod replica;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use change::{Administrator, Calendar, Change, ChangeBody, PublicKeyOf, Subject};
+use invitation::{Invitation, Invited, Standing};
 
 use crate::{
     agreement::{Agreement, Clause},
@@ -66,6 +68,8 @@ pub struct Directory {
     pub(crate) changes: BTreeMap<EnvelopeId, ChangeMade>,
     /// The agreements that have a clause for a direction.
     pub(crate) directions: BTreeMap<(AgencyId, AgencyId), BTreeSet<Digest>>,
+    /// Invitations by the id of their key.
+    pub(crate) invitations: BTreeMap<KeyId, Invitation>,
     /// Suspensions by the moment at which they lapse.
     pub(crate) lapses: BTreeMap<TimeMs, BTreeSet<Subject>>,
 }
@@ -368,6 +372,19 @@ impl Directory {
         }
     }
 
+    /// The invitations that are open, or ended not long ago, in the order of their keys' ids.
+    pub fn invitations(&self) -> impl Iterator<Item = &Invitation> {
+        self.invitations.values()
+    }
+
+    /// An agency's invitation by its key. Others' do not exist.
+    #[must_use]
+    pub fn invitation(&self, agency: &AgencyId, key: &PublicKey) -> Option<&Invitation> {
+        let invitation = self.invitations.get(&key.id())?;
+        let is_meant = invitation.invite.key == *key && invitation.invite.agency == *agency;
+        is_meant.then_some(invitation)
+    }
+
     /// The mechanism in force.
     #[must_use]
     pub const fn mechanism(&self) -> Option<&MechanismInForce> {
@@ -382,6 +399,11 @@ impl Directory {
                 self.agreements.get(digest).map_or_else(Vec::new, |held| held.agreement.parties.clone())
             }
         }
+    }
+
+    /// The agency that an invitation is for.
+    pub(crate) fn agency_invited(&self, id: &KeyId) -> Option<AgencyId> {
+        self.invitations.get(id).map(|invitation| invitation.invite.agency.clone())
     }
 
     /// The first stop that has lapsed by a moment.
@@ -418,6 +440,7 @@ impl Directory {
         let Change { id, created_at, body } = change;
         let oldest = place.time.minus_ms(CHANGE_AGE_MS_MAX);
         self.changes.retain(|_, made| made.created_at >= oldest);
+        self.invitations.retain(|_, invitation| invitation.is_kept(place.time));
         self.changes
             .insert(*id, ChangeMade { digest: signed.digest(), at: place.at, created_at: *created_at });
         match body {
@@ -427,11 +450,15 @@ impl Directory {
                     self.add_administrator(administrator);
                 }
             }
-            ChangeBody::AdmitAgency { agency, entry, signing_key } => {
+            ChangeBody::AdmitAgency { agency, entry, signing_key, invited } => {
+                self.use_invitation(invited.as_deref());
                 self.agencies.insert(agency.clone(), entry.clone());
                 self.add_key(agency, PublicKeyOf::Signing(*signing_key), place.effective_at);
             }
-            ChangeBody::PublishKey { agency, key } => self.add_key(agency, key.clone(), place.effective_at),
+            ChangeBody::PublishKey { agency, key, invited } => {
+                self.use_invitation(invited.as_deref());
+                self.add_key(agency, key.clone(), place.effective_at);
+            }
             ChangeBody::RevokeKey { agency, key_id } => self.revoke_key(agency, key_id, place.time),
             ChangeBody::Profile { agency, profile } => {
                 if let Some(entry) = self.agencies.get_mut(agency) {
@@ -449,6 +476,8 @@ impl Directory {
                 self.calendars.insert(calendar.name.clone(), calendar.clone());
             }
             ChangeBody::RestoreOverride => {}
+            ChangeBody::Invite(invite) => self.invite(invite),
+            ChangeBody::RevokeInvitation(id) => self.end_invitation(id, Standing::Revoked),
         }
     }
 
@@ -545,6 +574,30 @@ impl Directory {
         match subject {
             Subject::Agency(agency) => self.agencies.get(agency)?.suspension.as_ref(),
             Subject::Agreement(digest) => self.agreements.get(digest)?.suspension.as_ref(),
+        }
+    }
+
+    /// The newest invitation of an agency takes the place of one that is still open: who invites again
+    /// has lost the first, or fears for it.
+    fn invite(&mut self, invite: &invitation::Invite) {
+        for other in self.invitations.values_mut() {
+            if other.invite.agency == invite.agency && other.standing == Standing::Open {
+                other.standing = Standing::Revoked;
+            }
+        }
+        let invitation = Invitation { invite: invite.clone(), standing: Standing::Open };
+        self.invitations.insert(invite.id(), invitation);
+    }
+
+    fn use_invitation(&mut self, invited: Option<&Invited>) {
+        if let Some(invited) = invited {
+            self.end_invitation(&invited.invitation.id(), Standing::Used);
+        }
+    }
+
+    fn end_invitation(&mut self, id: &KeyId, standing: Standing) {
+        if let Some(invitation) = self.invitations.get_mut(id) {
+            invitation.standing = standing;
         }
     }
 

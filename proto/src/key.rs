@@ -141,6 +141,12 @@ impl SigningKey {
         PublicKey(self.0.verifying_key())
     }
 
+    /// The 32-byte seed. Only an invitation's leaves a machine.
+    #[must_use]
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     /// Signs: 64 bytes.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {

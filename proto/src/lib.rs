@@ -18,6 +18,7 @@ pub mod fact;
 mod fields;
 pub mod header;
 pub mod ids;
+pub mod invitation;
 pub mod key;
 pub mod known;
 pub mod lifecycle;

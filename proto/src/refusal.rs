@@ -26,7 +26,8 @@ macro_rules! refusals {
         en $en:literal
         ar $ar:literal
     )+) => {
-        /// Why the gateway refuses. The order is the precedence: of several reasons the first is given.
+        /// Why the gateway refuses. The order is the precedence: of several reasons the first is given; but
+        /// whether an invitation may be used comes before what it is used for.
         /// Numbers and names are stable and never used again.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Error)]
         pub enum Refusal {
@@ -277,6 +278,21 @@ refusals! {
     MalformedBytes = 63 "MALFORMED" Invalid ""
         en "The bytes are not what they claim to be; the field is named. Update the agent, or mend the program that made them."
         ar "البيانات ليست على الصيغة المعلنة، والحقل مذكور. حدّث برنامج الربط أو أصلح البرنامج الذي أنشأها."
+    NotInvited = 64 "NOT_INVITED" Denied "invitation_key"
+        en "No invitation allows this. Check that it is the newest one and that all of it was copied, or ask the network's administrators for another."
+        ar "لا توجد دعوة تسمح بهذا. تحقق من أنها أحدث دعوة وأنها نُسخت كاملة، أو اطلب دعوة أخرى من مسؤولي الشبكة."
+    InvitationUsed = 65 "INVITATION_USED" Precondition "invitation_key"
+        en "This invitation was used already. If it was not you who used it, call the network's administrators at once."
+        ar "استُخدمت هذه الدعوة من قبل. إذا لم تستخدمها أنت فاتصل بمسؤولي الشبكة فورًا."
+    InvitationExpired = 66 "INVITATION_EXPIRED" Precondition "invitation_key"
+        en "This invitation has expired. Ask the network's administrators for a new one."
+        ar "انتهت صلاحية هذه الدعوة. اطلب دعوة جديدة من مسؤولي الشبكة."
+    InvitationRevoked = 67 "INVITATION_REVOKED" Precondition "invitation_key"
+        en "This invitation was withdrawn, or a newer one took its place. Ask the network's administrators for the newest."
+        ar "سُحبت هذه الدعوة أو حلّت محلها دعوة أحدث. اطلب أحدث دعوة من مسؤولي الشبكة."
+    InvitationTooLong = 68 "INVITATION_TOO_LONG" Invalid "expires_at_ms"
+        en "An invitation may be open for 7 days at most. Choose an earlier end."
+        ar "يجوز أن تبقى الدعوة مفتوحة سبعة أيام على الأكثر. اختر موعد انتهاء أقرب."
 }
 
 #[cfg(test)]

@@ -216,6 +216,7 @@ impl Network {
             name_ar: "مثال".to_owned(),
             jurisdictions: vec!["AE".to_owned()],
             signing_key: agency.key.public().to_bytes().to_vec(),
+            ..wire::AdmitAgency::default()
         };
         let keys = [self.administrators[0].clone(), self.administrators[1].clone(), agency.key.clone()];
         let object = self.change(Change::AdmitAgency(admit), BEGINNING, &keys.iter().collect::<Vec<_>>());
@@ -228,6 +229,7 @@ impl Network {
             agency: agency.id.to_string(),
             purpose: wire::KeyPurpose::Sealing.into(),
             public_key: sealing_key(agency.id.as_str()),
+            ..wire::PublishKey::default()
         };
         let object = self.change(Change::PublishKey(publish), BEGINNING, &[&agency.key]);
         self.request(Self::caller(&agency.id), object)

@@ -49,6 +49,8 @@ pub struct Sandbox {
     pub address: SocketAddr,
     /// Where its metrics are.
     pub metrics: SocketAddr,
+    /// Where whoever is invited joins.
+    pub enrolment: SocketAddr,
     process: Option<Child>,
 }
 
@@ -63,7 +65,7 @@ impl Sandbox {
     /// As [`Self::make`], with a directory that holds so many agreements and rules besides.
     #[must_use]
     pub fn make_with(folder: &Path, mut network: Network, agreements: usize, rules: u64) -> Self {
-        let (address, metrics) = (free_address(), free_address());
+        let (address, metrics, enrolment) = (free_address(), free_address(), free_address());
         let place = Place::new(folder, None);
         let now = UnixTime::of(SystemTime::now()).unwrap();
         let plan = Plan::sandbox(NETWORK.parse().unwrap());
@@ -74,6 +76,7 @@ impl Sandbox {
         let file = NetworkFile {
             network: NETWORK.to_owned(),
             gateway: format!("https://{address}"),
+            enrolment: Some(enrolment.to_string()),
             evidence_log: network.keys.evidence.verifier().to_string(),
             directory_log: network.keys.directory.verifier().to_string(),
             root: authority.root().to_pem(),
@@ -92,13 +95,13 @@ impl Sandbox {
         authority.issue_with_key(&identity, now).unwrap().save(&folder.join("admin-1")).unwrap();
         let config = format!(
             "network = \"{NETWORK}\"\nevidence_origin = \"{}\"\ndirectory_origin = \"{}\"\n\
-             listen = \"{address}\"\nmetrics = \"{metrics}\"\nreserve_mib = 16\n",
+             listen = \"{address}\"\nenrolment_listen = \"{enrolment}\"\nmetrics = \"{metrics}\"\nreserve_mib = 16\n",
             network.keys.evidence.origin(),
             network.keys.directory.origin()
         );
         fs::write(place.config(), config).unwrap();
         found(&place, &mut network, agreements, rules);
-        Self { network, folder: folder.to_owned(), address, metrics, process: None }
+        Self { network, folder: folder.to_owned(), address, metrics, enrolment, process: None }
     }
 
     /// Starts the gateway's program and waits until it listens.

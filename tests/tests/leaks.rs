@@ -441,6 +441,7 @@ async fn in_cosignatures(trial: &mut Trial) {
         agency: from.id.to_string(),
         purpose: wire::KeyPurpose::Witness.into(),
         public_key: witness.public().to_bytes().to_vec(),
+        ..wire::PublishKey::default()
     };
     let object = trial.network.change(Change::PublishKey(publish), now(), &[&from.key]);
     let answer = DirectoryClient::new(trial.channel.clone()).change(object).await.unwrap().into_inner();

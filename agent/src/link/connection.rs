@@ -125,20 +125,7 @@ impl Connector {
     pub async fn connect(&self) -> Result<Channel, NotConnected> {
         let stream = timeout(CONNECT_TIME_MAX, self.handshake()).await;
         let stream = stream.map_err(|_| NotConnected::Late(self.address.clone()))??;
-        let once = Arc::new(Mutex::new(Some(TokioIo::new(stream))));
-        let connector = tower::service_fn(move |_: Uri| {
-            let stream = once.lock().unwrap_or_else(PoisonError::into_inner).take();
-            async move { stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
-        });
-        // TLS is done already, so the endpoint's own scheme says nothing of it.
-        Endpoint::from_static("http://gateway")
-            .http2_keep_alive_interval(KEEPALIVE_EVERY)
-            .keep_alive_timeout(KEEPALIVE_TIME_MAX)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .connect_with_connector(connector)
-            .await
-            .map_err(NotConnected::Transport)
+        over(stream).await.map_err(NotConnected::Transport)
     }
 
     async fn handshake(&self) -> Result<TlsStream<TcpStream>, NotConnected> {
@@ -154,6 +141,23 @@ impl Connector {
         let names = leaf.and_then(|leaf| certificate::uri(leaf).ok());
         if names.as_ref() == Some(&self.identity) { Ok(stream) } else { Err(NotConnected::NoGateway) }
     }
+}
+
+/// gRPC over a connection that is there.
+pub(crate) async fn over(stream: TlsStream<TcpStream>) -> Result<Channel, tonic::transport::Error> {
+    let once = Arc::new(Mutex::new(Some(TokioIo::new(stream))));
+    let connector = tower::service_fn(move |_: Uri| {
+        let stream = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move { stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
+    });
+    // TLS is done already, so the endpoint's own scheme says nothing of it.
+    Endpoint::from_static("http://gateway")
+        .http2_keep_alive_interval(KEEPALIVE_EVERY)
+        .keep_alive_timeout(KEEPALIVE_TIME_MAX)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .connect_with_connector(connector)
+        .await
 }
 
 impl std::fmt::Debug for Connector {

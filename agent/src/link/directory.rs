@@ -1,23 +1,27 @@
 //! Following the directory log over the link: checkpoint, entries, texts of agreements. Not here:
 //! whether they may be believed (`follower`).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use proto::{
     digest::Digest,
-    directory::replica::Replica,
+    directory::{KeyPurpose, PublicKeyOf, replica::Replica},
+    dsse::{self, PayloadType},
+    ids::{AgencyId, EnvelopeId},
     log::{Unproven, checkpoint::Checkpoint},
-    wire,
+    wire::{self, directory_change::Change},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::{Code, transport::Channel};
 
 use super::{Broken, DIRECTORY_EVERY, MESSAGE_BYTES_MAX};
 use crate::{
-    clock,
+    clock, enrolment,
     follower::{self, NotFollowed, Taken},
     gateway::{directory_client::DirectoryClient, log_client::LogClient},
+    network::Network,
     office::Office,
+    randomness,
     records::{self, record},
     store::{Claim, Entry, WRITE_BYTES_MAX},
 };
@@ -26,6 +30,7 @@ pub(super) async fn run(office: &Arc<Office>, channel: &Channel) -> Broken {
     let mut every = interval(DIRECTORY_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     every.reset();
+    let mut published: Option<Instant> = None;
     loop {
         tokio::select! {
             _ = every.tick() => {}
@@ -34,8 +39,17 @@ pub(super) async fn run(office: &Arc<Office>, channel: &Channel) -> Broken {
         if let Err(broken) = look(office, channel).await {
             return broken;
         }
+        if published.is_none_or(|published| published.elapsed() > PUBLISH_EVERY) {
+            published = Some(Instant::now());
+            if let Err(broken) = publish_missing(office, channel).await {
+                return broken;
+            }
+        }
     }
 }
+
+/// How often it is looked whether the directory lacks a key of this agent.
+const PUBLISH_EVERY: Duration = Duration::from_secs(60);
 
 /// Brings the replica up to what the log publishes.
 pub(super) async fn look(office: &Arc<Office>, channel: &Channel) -> Result<(), Broken> {
@@ -78,10 +92,73 @@ async fn follow(office: &Office, channel: &Channel) -> Result<(), Broken> {
         return older(&mut log, &offered, &ours).await;
     }
     let leaves = fetch(channel, size, offered.size).await?;
-    let texts = fetch_texts(office, channel, &replica, &leaves).await?;
+    let texts = fetch_texts(&office.me, channel, &replica, &leaves).await?;
     let taken = follower::follow(&replica, leaves, &texts, (&office.network, &office.me), &offered)?;
     let note = follower::bare(&note, &office.network.directory);
     keep(office, size, taken, note.to_string()).await
+}
+
+/// The whole directory, for whoever has no store yet.
+pub(crate) async fn whole(network: &Network, me: &AgencyId, channel: &Channel) -> Result<Replica, Broken> {
+    let mut log = LogClient::new(channel.clone());
+    let request = wire::GetCheckpointRequest { log: wire::LogName::Directory.into() };
+    let answer = log.get_checkpoint(request).await.map_err(Broken::call("GetCheckpoint"))?.into_inner();
+    let (_, offered) = follower::open(&answer.checkpoint, &network.directory)?;
+    let leaves = fetch(channel, 0, offered.size).await?;
+    let mut replica = Replica::default();
+    let texts = fetch_texts(me, channel, &replica, &leaves).await?;
+    for Taken { text, leaf } in follower::follow(&replica, leaves, &texts, (network, me), &offered)? {
+        if let Some(text) = text {
+            replica.supply(text).map_err(NotFollowed::from)?;
+        }
+        let index = replica.log().size();
+        replica.take(leaf).map_err(|unlawful| NotFollowed::Unlawful { index, unlawful })?;
+    }
+    Ok(replica)
+}
+
+/// Publishes the keys of this agent that the directory lacks: those of an agency whose signing key came
+/// into force only after its agent had joined.
+pub(super) async fn publish_missing(office: &Office, channel: &Channel) -> Result<(), Broken> {
+    let missing: Vec<_> = office.store.read(|state| {
+        let directory = state.replica().directory();
+        let signing = office.keys.signing.public().id();
+        let may = directory.key_in_force(&office.me, &signing, KeyPurpose::Signing, clock::now());
+        enrolment::missing(directory, &office.me, &office.keys).filter(|_| may).collect()
+    });
+    for key in missing {
+        let Some(object) = publication(office, &key) else {
+            continue;
+        };
+        let answer = DirectoryClient::new(channel.clone()).change(object).await;
+        match answer.map_err(Broken::call("Change"))?.into_inner().answer {
+            Some(wire::change_answer::Answer::Refusal(refusal)) => {
+                tracing::warn!(code = refusal.code, key = %key.id(), "a key of this agency was not published");
+            }
+            Some(wire::change_answer::Answer::Receipt(_)) | None => {
+                tracing::info!(key = %key.id(), "a key of this agency was published");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing without randomness: it is tried again.
+fn publication(office: &Office, key: &PublicKeyOf) -> Option<wire::SignedObject> {
+    let now = clock::now();
+    let change = wire::DirectoryChange {
+        version: 1,
+        change_id: EnvelopeId::new(now, randomness::bytes().ok()?).as_bytes().to_vec(),
+        created_at_ms: now.0,
+        change: Some(Change::PublishKey(wire::PublishKey {
+            agency: office.me.to_string(),
+            purpose: key.purpose().number(),
+            public_key: key.to_vec(),
+            ..wire::PublishKey::default()
+        })),
+    };
+    let payload = prost::Message::encode_to_vec(&change);
+    Some(dsse::sign(PayloadType::DirectoryEntry, payload, &[&office.keys.signing]))
 }
 
 /// What is offered is not larger than what is here: it must be the beginning of it. An older
@@ -123,14 +200,14 @@ async fn fetch(channel: &Channel, from: u64, to: u64) -> Result<Vec<Vec<u8>>, Br
 
 /// A text that the gateway does not give leaves its agreement unusable, and nothing else.
 async fn fetch_texts(
-    office: &Office,
+    me: &AgencyId,
     channel: &Channel,
     replica: &Replica,
     leaves: &[Vec<u8>],
 ) -> Result<BTreeMap<Digest, wire::SignedObject>, Broken> {
     let mut client = DirectoryClient::new(channel.clone());
     let mut texts = BTreeMap::new();
-    for digest in follower::texts_needed(replica, leaves, &office.me)? {
+    for digest in follower::texts_needed(replica, leaves, me)? {
         let request = wire::GetAgreementRequest { agreement: digest.to_vec() };
         match client.get_agreement(request).await {
             Ok(answer) => texts.extend(answer.into_inner().signed.map(|signed| (digest, signed))),

@@ -86,6 +86,32 @@ async fn the_same_bytes_are_pushed_until_they_are_answered() {
     assert_eq!(office.receipts(&sent.referral).unwrap().len(), 1);
 }
 
+/// An agency that came back by an invitation: its signing key came into force only a day later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_the_directory_lacks_are_published_once() {
+    let played = Played::new();
+    played.forget_witness_key(DFWAC);
+    let office = played.office(DFWAC);
+    let me = office.me.clone();
+    let channel = played.channel().await;
+    let before = played.directory_size();
+    // Nothing is known of the directory yet, so nothing may be said of it.
+    directory::publish_missing(&office, &channel).await.unwrap();
+    assert_eq!(played.directory_size(), before);
+    for size in [before + 1, before + 1] {
+        followed(&office, &played).await;
+        directory::publish_missing(&office, &channel).await.unwrap();
+        assert_eq!(played.directory_size(), size);
+    }
+    let witness = office.keys.witness.public().id();
+    let at = clock::now();
+    let holds = |state: &State| {
+        let directory = state.replica().directory();
+        directory.key_in_force(&me, &witness, proto::directory::KeyPurpose::Witness, at)
+    };
+    assert!(office.store.read(holds));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_one_key_it_is_sent_once() {
     let played = Played::new();

@@ -25,10 +25,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 First referral:
-  agent init --network network.toml --agency ae.dfwac --type Shelter \\
-        --name-en \"An agency\" --name-ar \"جهة\" --jurisdiction AE
-  (give admission.json to the network's administrators; they give back chain.pem)
-  agent install chain.pem
+  agent enrol ae.dfwac.invitation
   agent run &
   agent send referral.json --wait
 
@@ -58,6 +55,8 @@ impl From<Lang> for Language {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Join a network with an invitation: make the folder and its keys, get the certificate, check all.
+    Enrol(Enrol),
     /// Make the agent's folder, its keys, and admission.json for the network's administrators.
     Init(Init),
     /// Put the certificate in place that the administrators gave back.
@@ -82,6 +81,20 @@ pub(crate) enum Command {
     Status,
     #[command(flatten)]
     Act(ActCommand),
+}
+
+/// Arguments of `enrol`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office enrol ae.dfwac.invitation\n\n\
+Asked again with the same invitation and folder it goes on where it was.")]
+pub(crate) struct Enrol {
+    /// The file with the invitation that the administrators gave; `-` reads standard input. The text
+    /// itself works too, but other users of this machine may see it.
+    #[arg(value_name = "FILE")]
+    pub(crate) invitation: String,
+    /// Which of the agency's agents this one is.
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    pub(crate) node: String,
 }
 
 /// Arguments of `init`.

@@ -1,6 +1,10 @@
 //! Joining a network, and running. Not here: what the administrators do with admission.json.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use agent::{
     admission::{Admission, Applicant},
@@ -8,20 +12,26 @@ use agent::{
     certificate::Chain,
     clock,
     daemon::{self, Files},
+    enrolment::{self, Enrolled, NotEnrolled},
     folder::{Folder, Name},
     keys::Keys,
     network::Network,
     settings::{self, Settings},
     store,
 };
-use proto::ids::AgencyId;
+use proto::{
+    ids::AgencyId,
+    invitation::{PREFIX, TEXT_BYTES_MAX},
+    wire,
+};
 use rustls::pki_types::UnixTime;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Init, Install, Run, Sign},
+    arguments::{Enrol, Init, Install, Run, Sign},
     outcome::{Outcome, Trouble},
-    show::{Screen, moment},
+    show::{self, Screen, moment},
 };
 
 pub(crate) fn init(root: &Path, init: &Init, screen: &Screen) -> Result<Outcome, Trouble> {
@@ -60,6 +70,102 @@ pub(crate) fn init(root: &Path, init: &Init, screen: &Screen) -> Result<Outcome,
     ];
     screen.show(lines, || json!({"folder": root, "admission": path}));
     Ok(Outcome::Done)
+}
+
+pub(crate) async fn enrol(root: &Path, enrol: &Enrol, screen: &Screen) -> Result<Outcome, Trouble> {
+    let text = Zeroizing::new(invitation(&enrol.invitation)?);
+    let invitation = enrolment::read(&text).map_err(|fault| Trouble::usage(fault.to_string()))?;
+    let node = settings::node(&enrol.node)
+        .ok_or_else(|| Trouble::usage("--node must be of small letters, digits and inner hyphens"))?;
+    match enrolment::enrol(root, &invitation, &node, clock::now()).await {
+        Ok(enrolled) => {
+            show_enrolled(root, &enrolled, screen);
+            Ok(Outcome::Done)
+        }
+        Err(NotEnrolled::Refused { code, number, field, text_en, text_ar }) => {
+            let refusal = wire::RefusalAnswer {
+                code,
+                number,
+                field,
+                text_en,
+                text_ar,
+                ..wire::RefusalAnswer::default()
+            };
+            screen.show(
+                show::refusal_lines(&refusal),
+                || json!({"enrolled": false, "refusal": show::refusal_json(&refusal)}),
+            );
+            Ok(Outcome::Refused)
+        }
+        Err(fault @ NotEnrolled::Expired) => {
+            Err(Trouble { outcome: Outcome::Refused, says: fault.to_string() })
+        }
+        Err(fault @ NotEnrolled::OtherAgent(_)) => Err(Trouble::usage(fault.to_string())),
+        Err(
+            fault @ (NotEnrolled::Unreachable { .. }
+            | NotEnrolled::NotNow(_)
+            | NotEnrolled::NotConnected(_)
+            | NotEnrolled::NotShown),
+        ) => Err(Trouble::not_reached(fault.to_string())),
+        Err(fault) => Err(Trouble::of(&fault)),
+    }
+}
+
+/// The text, or the file that holds it.
+fn invitation(argument: &str) -> Result<String, Trouble> {
+    if argument.starts_with(PREFIX) {
+        return Ok(argument.to_owned());
+    }
+    if argument == "-" {
+        let mut text = String::new();
+        io::stdin()
+            .take(u64::try_from(TEXT_BYTES_MAX).unwrap_or(u64::MAX))
+            .read_to_string(&mut text)
+            .map_err(|error| Trouble::usage(format!("standard input cannot be read: {}", error.kind())))?;
+        return Ok(text);
+    }
+    read_text(Path::new(argument))
+}
+
+fn show_enrolled(root: &Path, enrolled: &Enrolled, screen: &Screen) {
+    let ends_at = moment(enrolled.certificate_ends_at_unix_s.saturating_mul(1000));
+    let is_in_force = enrolled.in_force_at <= clock::now();
+    let in_force_at = moment(enrolled.in_force_at.0);
+    let mut lines = vec![format!(
+        "{} has joined. Its keys are in {} and never leave it; back them up where nobody else can read them.",
+        enrolled.agency,
+        root.display()
+    )];
+    lines.push(format!("The certificate ends at {ends_at}."));
+    if is_in_force {
+        lines.push("The agency's keys stand in the directory's log, and are in force.".to_owned());
+    } else {
+        lines.push(format!(
+            "The new key is visible to everybody and in force at {in_force_at}. Let the agent run: it publishes \
+             the others then."
+        ));
+    }
+    if !enrolled.older_keys.is_empty() {
+        lines.push(format!(
+            "Keys of the agency that this agent does not have stand in the directory. Nothing can be sent until \
+             an administrator has revoked them (gateway admin revoke-key {} KEY --reason lost): {}",
+            enrolled.agency,
+            enrolled.older_keys.join(", ")
+        ));
+    }
+    lines.push(format!("Then: agent -C {} run", root.display()));
+    lines.push("and sign the agreements that bind you with other agencies: agent sign FILE".to_owned());
+    screen.show(lines, || {
+        json!({
+            "enrolled": true,
+            "agency": enrolled.agency.to_string(),
+            "folder": root,
+            "certificate_ends_at_s": enrolled.certificate_ends_at_unix_s,
+            "in_force": is_in_force,
+            "in_force_at_ms": enrolled.in_force_at.0,
+            "older_keys": enrolled.older_keys,
+        })
+    });
 }
 
 pub(crate) fn install(root: &Path, install: &Install, screen: &Screen) -> Result<Outcome, Trouble> {

@@ -98,6 +98,16 @@ impl Client {
     /// When what the gateway shows is not what its log signed.
     pub async fn records(&mut self) -> Result<(Checkpoint, Vec<wire::DirectoryRecord>)> {
         use prost::Message as _;
+        let (checkpoint, leaves) = self.leaves().await?;
+        let records = leaves.iter().map(|leaf| wire::DirectoryRecord::decode(leaf.as_slice()));
+        Ok((checkpoint, records.collect::<Result<_, _>>()?))
+    }
+
+    /// As [`Self::records`], but the bytes that the log's signature is over.
+    ///
+    /// # Errors
+    /// As [`Self::records`].
+    pub async fn leaves(&mut self) -> Result<(Checkpoint, Vec<Vec<u8>>)> {
         let request = wire::GetCheckpointRequest { log: wire::LogName::Directory.into() };
         let mut log = LogClient::new(self.channel.clone());
         let note = log.get_checkpoint(request).await.map_err(said)?.into_inner().checkpoint;
@@ -105,20 +115,20 @@ impl Client {
         let mut directory = DirectoryClient::new(self.channel.clone());
         let request = wire::GetRecordsRequest { from_index: 0 };
         let mut stream = directory.get_records(request).await.map_err(said)?.into_inner();
-        let (mut frontier, mut records) = (Frontier::default(), Vec::new());
+        let (mut frontier, mut leaves) = (Frontier::default(), Vec::new());
         while let Some(answer) = stream.message().await.map_err(said)? {
             if frontier.size() == checkpoint.size {
                 break;
             }
             frontier.append(leaf_hash(&answer.record));
-            records.push(wire::DirectoryRecord::decode(answer.record.as_slice())?);
+            leaves.push(answer.record);
         }
         let is_whole = frontier.size() == checkpoint.size && frontier.root() == checkpoint.root;
         ensure!(
             is_whole,
             "the gateway's directory is not the one that its log signed; call the other agencies"
         );
-        Ok((checkpoint, records))
+        Ok((checkpoint, leaves))
     }
 }
 

@@ -166,18 +166,20 @@ pub fn describe_change(change: wire::directory_change::Change) -> String {
     match change {
         Change::Genesis(genesis) => format!("beginning of the network {}", genesis.network),
         Change::AdmitAgency(admit) => format!(
-            "admit {}: {} / \u{2068}{}\u{2069}, {}, in {}",
+            "admit {}: {} / \u{2068}{}\u{2069}, {}, in {}{}",
             admit.agency,
             admit.name_en,
             admit.name_ar,
             admit.agency_type,
-            admit.jurisdictions.join(", ")
+            admit.jurisdictions.join(", "),
+            by_invitation(&admit.invitation_key)
         ),
         Change::PublishKey(publish) => format!(
-            "publish a {} key of {}: {}",
+            "publish a {} key of {}: {}{}",
             publish.purpose().as_str_name().trim_start_matches("KEY_PURPOSE_").to_lowercase(),
             publish.agency,
-            proto::key::KeyId::of(&publish.public_key)
+            proto::key::KeyId::of(&publish.public_key),
+            by_invitation(&publish.invitation_key)
         ),
         Change::RevokeKey(revoke) => format!("revoke the key {} of {}", revoke.key_id, revoke.agency),
         Change::Profile(profile) => format!("profile of {}", profile.agency),
@@ -188,11 +190,43 @@ pub fn describe_change(change: wire::directory_change::Change) -> String {
         }
         Change::RemoveAdministrator(remove) => format!("remove the administrator {}", remove.pseudonym),
         Change::Calendar(calendar) => format!("calendar {}", calendar.name),
+        Change::Invite(invite) => describe_invite(&invite),
+        Change::RevokeInvitation(revoke) => format!("revoke the invitation {}", revoke.key_id),
         Change::RestoreOverride(restore) => format!(
             "go on after a restore at {} records without a quorum of witnesses",
             restore.evidence_size
         ),
     }
+}
+
+fn by_invitation(key: &[u8]) -> String {
+    if key.is_empty() { String::new() } else { format!(", by the invitation {}", proto::key::KeyId::of(key)) }
+}
+
+fn describe_invite(invite: &wire::Invite) -> String {
+    let id = proto::key::KeyId::of(&invite.invitation_key);
+    let until = utc(invite.expires_at_ms);
+    if invite.again {
+        return format!(
+            "invite {} back, whose keys are lost, until {until} (invitation {id})",
+            invite.agency
+        );
+    }
+    format!(
+        "invite {}: {} / \u{2068}{}\u{2069}, {}, in {}, until {until} (invitation {id})",
+        invite.agency,
+        invite.name_en,
+        invite.name_ar,
+        invite.agency_type,
+        invite.jurisdictions.join(", ")
+    )
+}
+
+/// A moment as people read it, to the second.
+#[must_use]
+pub fn utc(unix_ms: u64) -> String {
+    let moment = certs::UnixTime::from_seconds(unix_ms / 1000);
+    moment.map_or_else(|_| format!("{unix_ms} ms"), |moment| moment.to_string())
 }
 
 /// Hex digits.

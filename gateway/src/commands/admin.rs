@@ -13,6 +13,7 @@ use gateway::{
         self, Desk, agreement,
         client::Changed,
         describe_file,
+        invitation::{self, Guest, GuestEntry},
         object::{self, Admission},
     },
     place::Place,
@@ -26,6 +27,10 @@ use super::Said;
 #[command(after_help = "Changes that need two people go as a file: the first signs with --out, the second \
 with `sign`, either submits.\n\n\
 Examples:\n  \
+gateway admin invite ae.dfwac --type Shelter --name-en \"An agency\" --name-ar \"جهة\" \\\n      \
+--jurisdiction AE --invitation ae.dfwac.invitation --out ae.dfwac.invite.json --as ./blue-1\n  \
+gateway admin sign ae.dfwac.invite.json --as ./green-2\n  \
+gateway admin submit ae.dfwac.invite.json --as ./green-2\n\n  \
 gateway admin show ae.dfwac.admission.json\n  \
 gateway admin sign ae.dfwac.admission.json --as ./blue-1\n  \
 gateway admin sign ae.dfwac.admission.json --as ./green-2\n  \
@@ -92,6 +97,21 @@ enum AdminCommand {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Invite an agency: its agent makes its keys and joins by itself. Two people: writes the change for
+    /// the second, and the invitation for the agency, which is of use once both have signed.
+    Invite(InviteArguments),
+    /// The invitations that are open, or ended not long ago.
+    Invitations {
+        #[command(flatten)]
+        me: As,
+    },
+    /// Withdraw an invitation, at once.
+    RevokeInvitation {
+        /// The invitation's id, as `invitations` shows it.
+        id: String,
+        #[command(flatten)]
+        me: As,
+    },
     /// Stop an agency or an agreement, at once. Lapses in 24 hours unless a second person does the same.
     Suspend {
         /// An agency's id, or an agreement's digest.
@@ -140,6 +160,37 @@ enum AdminCommand {
 }
 
 #[derive(Debug, Args)]
+struct InviteArguments {
+    /// The agency's id, such as ae.dfwac.
+    agency: String,
+    /// It is in the directory and has lost its keys: it may publish a new one, in force after 24 hours.
+    #[arg(long, conflicts_with_all = ["agency_type", "name_en", "name_ar", "jurisdictions"])]
+    again: bool,
+    /// A code of the vocabulary of agency types, such as Shelter or NGO.
+    #[arg(long = "type", required_unless_present = "again")]
+    agency_type: Option<String>,
+    /// Its name in English.
+    #[arg(long, required_unless_present = "again")]
+    name_en: Option<String>,
+    /// Its name in Arabic.
+    #[arg(long, required_unless_present = "again")]
+    name_ar: Option<String>,
+    /// A country or division where it may act; may be given several times.
+    #[arg(long = "jurisdiction", required_unless_present = "again")]
+    jurisdictions: Vec<String>,
+    /// How long it is open: 3d, 12h or 30m; 7 days at most.
+    #[arg(long, default_value = "3d")]
+    valid: String,
+    /// Where the invitation goes: for the agency alone, by a way that you trust.
+    #[arg(long)]
+    invitation: PathBuf,
+    #[command(flatten)]
+    out: Out,
+    #[command(flatten)]
+    me: As,
+}
+
+#[derive(Debug, Args)]
 struct Out {
     /// Where the file for the second person goes.
     #[arg(long)]
@@ -174,6 +225,9 @@ impl AdminArguments {
                 admin::write_new(&out, &object)?;
                 said(object::describe(&object)?)
             }
+            AdminCommand::Invite(arguments) => arguments.run(),
+            AdminCommand::Invitations { me } => invitations(&me),
+            AdminCommand::RevokeInvitation { id, me } => me.change(admin::revoke_invitation(&id)?),
             AdminCommand::Suspend { subject, reason, me } => {
                 let suspend = wire::Suspend {
                     subject: Some(admin::subject(&subject)?),
@@ -217,6 +271,45 @@ impl As {
         lines.push(format!("A second administrator now runs: gateway admin sign {file} --as …"));
         lines.push(format!("and then:                         gateway admin submit {file} --as …"));
         said(lines)
+    }
+}
+
+impl InviteArguments {
+    fn run(self) -> Result<Said> {
+        let entry = if self.again {
+            None
+        } else {
+            Some(GuestEntry {
+                agency_type: self.agency_type.unwrap_or_default(),
+                name_en: self.name_en.unwrap_or_default(),
+                name_ar: self.name_ar.unwrap_or_default(),
+                jurisdictions: self.jurisdictions,
+            })
+        };
+        let valid_ms = invitation::milliseconds(&self.valid).context("--valid")?;
+        let made = self.me.desk().invite(&Guest { agency: self.agency, entry, valid_ms })?;
+        ensure!(!self.out.out.exists(), "{} is there already", self.out.out.display());
+        invitation::write(&self.invitation, &made.invitation)?;
+        admin::write_new(&self.out.out, &made.object)?;
+        let invite = &made.invitation.invite;
+        let (file, text) = (self.out.out.display(), self.invitation.display());
+        let mut lines = object::describe(&made.object)?;
+        lines.push(format!("A second administrator now runs: gateway admin sign {file} --as …"));
+        lines.push(format!("and then:                         gateway admin submit {file} --as …"));
+        lines.push(format!(
+            "Then give {text} to the agency, by a way that only it reads: whoever has it can join in its name, \
+             once. It runs: agent enrol {text}"
+        ));
+        Ok(Said {
+            json: json!({
+                "says": lines,
+                "object": file.to_string(),
+                "invitation": text.to_string(),
+                "id": invite.id().to_string(),
+                "until": object::utc(invite.expires_at.0),
+            }),
+            text: lines,
+        })
     }
 }
 
@@ -311,6 +404,31 @@ fn directory(me: &As) -> Result<Said> {
         json.push(json!({ "number": number, "says": says }));
     }
     Ok(Said { text, json: json!({ "size": checkpoint.size, "records": json }) })
+}
+
+fn invitations(me: &As) -> Result<Said> {
+    let (_, leaves) = wait(async { me.desk().connect().await?.leaves().await })?;
+    let directory = invitation::directory(leaves)?;
+    let now = gateway::clock::now();
+    let mut text = Vec::new();
+    let mut json = Vec::new();
+    for held in directory.invitations() {
+        let (id, agency) = (held.invite.id(), &held.invite.agency);
+        let until = object::utc(held.invite.expires_at.0);
+        let (standing, purpose) = (invitation::standing(held, now), invitation::purpose(held));
+        text.push(format!("{id}  {agency}  {purpose}  until {until}  {standing}"));
+        json.push(json!({
+            "id": id.to_string(),
+            "agency": agency.to_string(),
+            "purpose": purpose,
+            "until": until,
+            "standing": standing,
+        }));
+    }
+    if text.is_empty() {
+        text.push("no invitations".to_owned());
+    }
+    Ok(Said { text, json: json!({ "invitations": json }) })
 }
 
 fn record_says(record: wire::DirectoryRecord) -> Result<String> {

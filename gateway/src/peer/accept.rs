@@ -112,7 +112,7 @@ impl Door {
     }
 
     async fn accept(&self, listener: &TcpListener, sender: mpsc::Sender<io::Result<PeerStream>>) {
-        let handshakes = Arc::new(Handshakes::default());
+        let handshakes = Arc::new(Handshakes::new(HANDSHAKES_MAX));
         loop {
             let (tcp, address) = match listener.accept().await {
                 Ok((tcp, address)) => (tcp, address.ip()),

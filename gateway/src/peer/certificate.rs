@@ -86,7 +86,8 @@ impl Peer {
         match &self.caller {
             Caller::Agency { agency, .. } => format!("agency/{agency}"),
             Caller::Staff { pseudonym, .. } => format!("staff/{pseudonym}"),
-            Caller::Gateway => String::new(),
+            // Neither comes with a certificate.
+            Caller::Invited { .. } | Caller::Gateway => String::new(),
         }
     }
 }

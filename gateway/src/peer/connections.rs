@@ -154,7 +154,7 @@ impl Drop for Place {
 const fn certificate(caller: &Caller) -> Option<Digest> {
     match caller {
         Caller::Agency { certificate, .. } | Caller::Staff { certificate, .. } => Some(*certificate),
-        Caller::Gateway => None,
+        Caller::Invited { .. } | Caller::Gateway => None,
     }
 }
 

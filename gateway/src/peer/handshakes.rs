@@ -16,8 +16,11 @@ pub const HANDSHAKES_MAX: usize = 256;
 const IPV6_NETWORK: u128 = 0xffff_ffff_ffff_ffff_0000_0000_0000_0000;
 
 /// The handshakes that are under way.
-#[derive(Debug, Default)]
-pub struct Handshakes(Mutex<UnderWay>);
+#[derive(Debug)]
+pub struct Handshakes {
+    most: usize,
+    under_way: Mutex<UnderWay>,
+}
 
 #[derive(Debug, Default)]
 struct UnderWay {
@@ -37,12 +40,18 @@ pub struct Shaking {
 }
 
 impl Handshakes {
+    /// Places for so many at the same time.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { most, under_way: Mutex::default() }
+    }
+
     /// Begins a handshake with an address; when there are too many, another one ends.
     #[must_use]
     pub fn begin(self: &Arc<Self>, address: IpAddr) -> Shaking {
         let network = network(address);
         let mut under_way = self.lock();
-        if under_way.count >= HANDSHAKES_MAX {
+        if under_way.count >= self.most {
             under_way.push_out();
         }
         let number = under_way.next;
@@ -55,7 +64,7 @@ impl Handshakes {
 
     fn lock(&self) -> MutexGuard<'_, UnderWay> {
         // Nothing that is done under it can panic halfway.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,7 +109,8 @@ impl Drop for Shaking {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What stands for whoever is behind an address: the address, or its /64.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => address
@@ -119,7 +129,7 @@ mod tests {
 
     #[test]
     fn whoever_crowds_gives_way() {
-        let handshakes = Arc::new(Handshakes::default());
+        let handshakes = Arc::new(Handshakes::new(HANDSHAKES_MAX));
         let honest = handshakes.begin(address("10.0.0.1"));
         let mut crowd: Vec<_> = (1..HANDSHAKES_MAX).map(|_| handshakes.begin(address("10.0.0.2"))).collect();
         assert!(crowd.iter().all(|one| !one.pushed_out.is_cancelled()), "there is room for so many");

@@ -46,6 +46,9 @@ pub struct TlsFiles {
 pub struct Tls {
     /// For the door.
     pub server: Arc<ServerConfig>,
+    /// For the door of enrolment: nobody has a certificate there yet. It shows the root too, which an
+    /// invitation names by its digest only.
+    pub enrolment: Arc<ServerConfig>,
     /// All that the CRLs name.
     pub revoked: BTreeSet<Serial>,
     /// When the first CRL runs out, in Unix seconds: from then on nobody gets in.
@@ -112,8 +115,9 @@ impl TlsFiles {
             return Err(TlsFault::CrlOver { path: self.crls.clone() });
         }
         let mut roots = RootCertStore::empty();
-        for root in certificates(&self.roots)? {
-            roots.add(root).map_err(rustls_fault)?;
+        let root_certificates = certificates(&self.roots)?;
+        for root in &root_certificates {
+            roots.add(root.clone()).map_err(rustls_fault)?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
             .with_crls(crls)
@@ -123,17 +127,17 @@ impl TlsFiles {
         let bytes = read(&self.key)?;
         let key = PrivateKeyDer::from_pem_slice(&bytes)
             .map_err(|_: PemError| TlsFault::Pem { path: self.key.clone(), wanted: "a private key" })?;
-        let mut server = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13])
-            .map_err(rustls_fault)?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(certificates(&self.chain)?, key)
-            .map_err(rustls_fault)?;
-        // A resumed session skips the certificate, and with it the CRL.
-        server.send_tls13_tickets = 0;
-        server.session_storage = Arc::new(NoServerSessionStorage {});
-        server.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Tls { server: Arc::new(server), revoked, crls_until })
+        let chain = certificates(&self.chain)?;
+        let whole_chain = chain.iter().cloned().chain(root_certificates).collect();
+        let builder = || {
+            let builder = ServerConfig::builder_with_provider(provider());
+            builder.with_protocol_versions(&[&TLS13]).map_err(rustls_fault)
+        };
+        let server = builder()?.with_client_cert_verifier(verifier);
+        let server = server.with_single_cert(chain, key.clone_key()).map_err(rustls_fault)?;
+        let enrolment = builder()?.with_no_client_auth().with_single_cert(whole_chain, key);
+        let enrolment = enrolment.map_err(rustls_fault)?;
+        Ok(Tls { server: finished(server), enrolment: finished(enrolment), revoked, crls_until })
     }
 
     /// What tells that a file was changed: lengths and times of change.
@@ -145,6 +149,14 @@ impl TlsFiles {
         };
         [&self.chain, &self.key, &self.roots, &self.crls].into_iter().map(stamp).collect()
     }
+}
+
+fn finished(mut server: ServerConfig) -> Arc<ServerConfig> {
+    // A resumed session skips the certificate, and with it the CRL.
+    server.send_tls13_tickets = 0;
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(server)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]

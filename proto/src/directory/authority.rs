@@ -2,9 +2,10 @@
 //! for everything that cannot be undone. Not here: the forms of changes (`change`).
 
 use super::{
-    ADMINISTRATORS_MAX, AGENCIES_MAX, AGENCY_KEYS_MAX, AGREEMENTS_MAX, Administrator, CALENDARS_MAX,
+    ADMINISTRATORS_MAX, AGENCIES_MAX, AGENCY_KEYS_MAX, AGREEMENTS_MAX, Administrator, Agency, CALENDARS_MAX,
     CHANGE_AGE_MS_MAX, Change, ChangeBody, Directory, KEY_DELAY_MS, KeyPurpose, Memorandum, Owner,
     PublicKeyOf, Subject,
+    invitation::{INVITATION_LIFETIME_MS_MAX, INVITATIONS_MAX, Invitation, Invite, Invited, InvitedTo},
 };
 use crate::{
     agreement::Agreement,
@@ -115,10 +116,20 @@ impl Directory {
     fn judge_body(&self, body: &ChangeBody, signers: &Signers<'_>, now: TimeMs) -> Result<TimeMs, Refusal> {
         let judged = match body {
             ChangeBody::Genesis { administrators, .. } => self.judge_genesis(administrators, signers),
-            ChangeBody::AdmitAgency { agency, signing_key, .. } => {
+            ChangeBody::AdmitAgency { agency, entry, signing_key, invited } => {
+                match invited {
+                    None => signers.two_administrators()?,
+                    Some(invited) => self.judge_joining(agency, entry, invited, signers, now)?,
+                }
                 self.judge_admission(agency, *signing_key, signers)
             }
-            ChangeBody::PublishKey { agency, key } => return self.judge_key(agency, key, signers, now),
+            ChangeBody::PublishKey { agency, key, invited: None } => {
+                return self.judge_key(agency, key, signers, now);
+            }
+            ChangeBody::PublishKey { agency, key, invited: Some(invited) } => {
+                self.judge_return(agency, invited, signers, now)?;
+                return self.judge_new_key(agency, key, signers).map(|()| now.plus_ms(KEY_DELAY_MS));
+            }
             ChangeBody::RevokeKey { agency, key_id } => self.judge_revocation(agency, key_id, signers, now),
             ChangeBody::Profile { agency, .. } => signers.owner(agency),
             ChangeBody::Suspend { subject } => self.judge_stop(subject, signers, now),
@@ -132,6 +143,8 @@ impl Directory {
                 if full { Err(Refusal::DirectoryFull) } else { Ok(()) }
             }
             ChangeBody::RestoreOverride => signers.two_administrators(),
+            ChangeBody::Invite(invite) => self.judge_invite(invite, signers, now),
+            ChangeBody::RevokeInvitation(id) => self.judge_end_of_invitation(id, signers, now),
         };
         judged.map(|()| now)
     }
@@ -151,7 +164,6 @@ impl Directory {
         key: PublicKey,
         signers: &Signers<'_>,
     ) -> Result<(), Refusal> {
-        signers.two_administrators()?;
         if self.agencies.contains_key(agency) {
             return Err(Refusal::AgencyExists);
         }
@@ -160,7 +172,8 @@ impl Directory {
     }
 
     fn judge_new_signing_key(&self, key: PublicKey, signers: &Signers<'_>) -> Result<(), Refusal> {
-        if self.owners.contains_key(&key.id()) {
+        // Nor an invitation's: administrators have held it.
+        if self.owners.contains_key(&key.id()) || self.invitations.contains_key(&key.id()) {
             return Err(Refusal::KeyTaken);
         }
         if signers.includes(key) { Ok(()) } else { Err(Refusal::NotProven) }
@@ -177,6 +190,16 @@ impl Directory {
         if !by_owner {
             signers.two_administrators()?;
         }
+        self.judge_new_key(agency, key, signers)?;
+        Ok(if by_owner { now } else { now.plus_ms(KEY_DELAY_MS) })
+    }
+
+    fn judge_new_key(
+        &self,
+        agency: &AgencyId,
+        key: &PublicKeyOf,
+        signers: &Signers<'_>,
+    ) -> Result<(), Refusal> {
         let entry = self.agencies.get(agency).ok_or(Refusal::SubjectUnknown)?;
         if self.owners.contains_key(&key.id()) {
             return Err(Refusal::KeyTaken);
@@ -185,10 +208,76 @@ impl Directory {
             self.judge_new_signing_key(key, signers)?;
         }
         let kept = entry.keys.iter().filter(|key| key.revoked_at.is_none()).count();
-        if kept >= AGENCY_KEYS_MAX {
+        if kept >= AGENCY_KEYS_MAX { Err(Refusal::DirectoryFull) } else { Ok(()) }
+    }
+
+    /// An invitation that an agency may use now. Whoever does not hold its key learns nothing of it.
+    fn open_invitation(
+        &self,
+        agency: &AgencyId,
+        invited: &Invited,
+        signers: &Signers<'_>,
+        now: TimeMs,
+    ) -> Result<&Invitation, Refusal> {
+        let held = self.invitation(agency, &invited.invitation);
+        let held = held.filter(|_| signers.includes(invited.invitation)).ok_or(Refusal::NotInvited)?;
+        held.judge(now)?;
+        Ok(held)
+    }
+
+    /// The two administrators have said in advance what the agency is.
+    fn judge_joining(
+        &self,
+        agency: &AgencyId,
+        entry: &Agency,
+        invited: &Invited,
+        signers: &Signers<'_>,
+        now: TimeMs,
+    ) -> Result<(), Refusal> {
+        match &self.open_invitation(agency, invited, signers, now)?.invite.to {
+            InvitedTo::Join(expected) if expected == entry => Ok(()),
+            InvitedTo::Join(_) | InvitedTo::Return => Err(Refusal::NotInvited),
+        }
+    }
+
+    fn judge_return(
+        &self,
+        agency: &AgencyId,
+        invited: &Invited,
+        signers: &Signers<'_>,
+        now: TimeMs,
+    ) -> Result<(), Refusal> {
+        match &self.open_invitation(agency, invited, signers, now)?.invite.to {
+            InvitedTo::Return if self.is_suspended(agency, now) => Err(Refusal::SenderSuspended),
+            InvitedTo::Return => Ok(()),
+            InvitedTo::Join(_) => Err(Refusal::NotInvited),
+        }
+    }
+
+    fn judge_invite(&self, invite: &Invite, signers: &Signers<'_>, now: TimeMs) -> Result<(), Refusal> {
+        signers.two_administrators()?;
+        let is_known = self.agencies.contains_key(&invite.agency);
+        match &invite.to {
+            InvitedTo::Join(_) if is_known => return Err(Refusal::AgencyExists),
+            InvitedTo::Return if !is_known => return Err(Refusal::SubjectUnknown),
+            InvitedTo::Join(_) | InvitedTo::Return => {}
+        }
+        self.judge_new_signing_key(invite.key, signers)?;
+        if self.invitations.values().filter(|invitation| invitation.is_kept(now)).count() >= INVITATIONS_MAX {
             return Err(Refusal::DirectoryFull);
         }
-        Ok(if by_owner { now } else { now.plus_ms(KEY_DELAY_MS) })
+        if invite.expires_at <= now {
+            return Err(Refusal::InvitationExpired);
+        }
+        let is_long = invite.expires_at > now.plus_ms(INVITATION_LIFETIME_MS_MAX);
+        if is_long { Err(Refusal::InvitationTooLong) } else { Ok(()) }
+    }
+
+    fn judge_end_of_invitation(&self, id: &KeyId, signers: &Signers<'_>, now: TimeMs) -> Result<(), Refusal> {
+        if signers.administrators.is_empty() {
+            return Err(Refusal::NotEnoughSigners);
+        }
+        self.invitations.get(id).ok_or(Refusal::SubjectUnknown)?.judge(now)
     }
 
     fn judge_revocation(

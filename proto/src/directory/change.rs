@@ -1,6 +1,9 @@
 //! Signed changes of the directory, parsed. Not here: whether they are allowed (`authority`).
 
-use super::{Agency, KeyPurpose, Network};
+use super::{
+    Agency, KeyPurpose, Network,
+    invitation::{Invite, Invited, admitted},
+};
 use crate::{
     Malformed, canonical,
     digest::Digest,
@@ -38,8 +41,8 @@ pub struct Change {
 #[allow(clippy::large_enum_variant, reason = "there is one at a time, behind the box of its command")]
 pub enum ChangeBody {
     Genesis { network: Network, administrators: Vec<Administrator> },
-    AdmitAgency { agency: AgencyId, entry: Agency, signing_key: PublicKey },
-    PublishKey { agency: AgencyId, key: PublicKeyOf },
+    AdmitAgency { agency: AgencyId, entry: Agency, signing_key: PublicKey, invited: Option<Box<Invited>> },
+    PublishKey { agency: AgencyId, key: PublicKeyOf, invited: Option<Box<Invited>> },
     RevokeKey { agency: AgencyId, key_id: KeyId },
     Profile { agency: AgencyId, profile: wire::AgencyProfile },
     Suspend { subject: Subject },
@@ -48,6 +51,8 @@ pub enum ChangeBody {
     RemoveAdministrator(Pseudonym),
     Calendar(Calendar),
     RestoreOverride,
+    Invite(Invite),
+    RevokeInvitation(KeyId),
 }
 
 /// An administrator: a pseudonym and a key.
@@ -164,8 +169,11 @@ impl ChangeBody {
     pub(super) fn introduced_keys(&self) -> Vec<PublicKey> {
         match self {
             Self::Genesis { administrators, .. } => administrators.iter().map(|one| one.key).collect(),
-            Self::AdmitAgency { signing_key, .. } => vec![*signing_key],
-            Self::PublishKey { key, .. } => key.signing().into_iter().collect(),
+            Self::AdmitAgency { signing_key, invited, .. } => {
+                with_invitation(Some(*signing_key), invited.as_deref())
+            }
+            Self::PublishKey { key, invited, .. } => with_invitation(key.signing(), invited.as_deref()),
+            Self::Invite(invite) => vec![invite.key],
             Self::AddAdministrator(administrator) => vec![administrator.key],
             Self::RevokeKey { .. }
             | Self::Profile { .. }
@@ -173,9 +181,37 @@ impl ChangeBody {
             | Self::Resume { .. }
             | Self::RemoveAdministrator(_)
             | Self::Calendar(_)
-            | Self::RestoreOverride => Vec::new(),
+            | Self::RestoreOverride
+            | Self::RevokeInvitation(_) => Vec::new(),
         }
     }
+
+    /// The invitation that this change uses, and the agency that it is for.
+    #[must_use]
+    pub const fn invited(&self) -> Option<(&AgencyId, &Invited)> {
+        match self {
+            Self::AdmitAgency { agency, invited: Some(invited), .. }
+            | Self::PublishKey { agency, invited: Some(invited), .. } => Some((agency, invited)),
+            Self::AdmitAgency { invited: None, .. }
+            | Self::PublishKey { invited: None, .. }
+            | Self::Genesis { .. }
+            | Self::RevokeKey { .. }
+            | Self::Profile { .. }
+            | Self::Suspend { .. }
+            | Self::Resume { .. }
+            | Self::AddAdministrator(_)
+            | Self::RemoveAdministrator(_)
+            | Self::Calendar(_)
+            | Self::RestoreOverride
+            | Self::Invite(_)
+            | Self::RevokeInvitation(_) => None,
+        }
+    }
+}
+
+/// A new key, and the key of the invitation by which it comes: both show that they are held.
+fn with_invitation(new: Option<PublicKey>, invited: Option<&Invited>) -> Vec<PublicKey> {
+    new.into_iter().chain(invited.map(|invited| invited.invitation)).collect()
 }
 
 fn body_of(wire: wire::directory_change::Change) -> Result<ChangeBody, Malformed> {
@@ -183,10 +219,7 @@ fn body_of(wire: wire::directory_change::Change) -> Result<ChangeBody, Malformed
     Ok(match wire {
         Wire::Genesis(genesis) => self::genesis(&genesis)?,
         Wire::AdmitAgency(admit) => admit_agency(admit)?,
-        Wire::PublishKey(publish) => ChangeBody::PublishKey {
-            agency: AgencyId::parse(&publish.agency, "agency")?,
-            key: PublicKeyOf::parse(publish.purpose, &publish.public_key)?,
-        },
+        Wire::PublishKey(publish) => publish_key(&publish)?,
         Wire::RevokeKey(revoke) => ChangeBody::RevokeKey {
             agency: AgencyId::parse(&revoke.agency, "agency")?,
             key_id: KeyId::parse(&revoke.key_id, "key_id")?,
@@ -203,6 +236,10 @@ fn body_of(wire: wire::directory_change::Change) -> Result<ChangeBody, Malformed
         }
         Wire::Calendar(calendar) => self::calendar(calendar)?,
         Wire::RestoreOverride(_) => ChangeBody::RestoreOverride,
+        Wire::Invite(invite) => ChangeBody::Invite(Invite::parse(invite)?),
+        Wire::RevokeInvitation(revoke) => {
+            ChangeBody::RevokeInvitation(KeyId::parse(&revoke.key_id, "key_id")?)
+        }
     })
 }
 
@@ -238,28 +275,21 @@ fn administrator(wire: &wire::Administrator) -> Result<Administrator, Malformed>
 }
 
 fn admit_agency(wire: wire::AdmitAgency) -> Result<ChangeBody, Malformed> {
-    canonical::text(&wire.agency_type, NAME_BYTES_MAX, "agency_type")?;
-    canonical::text(&wire.name_en, NAME_BYTES_MAX, "name_en")?;
-    canonical::text(&wire.name_ar, NAME_BYTES_MAX, "name_ar")?;
-    if wire.name_en.is_empty() || wire.name_ar.is_empty() {
-        return Err(Malformed::Missing { field: "name_en" });
-    }
-    canonical::limit(wire.jurisdictions.len(), VALUES_MAX, "jurisdictions")?;
-    let jurisdictions = wire.jurisdictions.iter().map(|text| Jurisdiction::parse(text, "jurisdictions"));
-    let entry = Agency {
-        jurisdictions: jurisdictions.collect::<Result<_, _>>()?,
-        agency_type: wire.agency_type,
-        name_en: wire.name_en,
-        name_ar: wire.name_ar,
-        keys: Vec::new(),
-        suspension: None,
-        profile: None,
-    };
     Ok(ChangeBody::AdmitAgency {
         agency: AgencyId::parse(&wire.agency, "agency")?,
-        entry,
         signing_key: PublicKey::parse(&wire.signing_key, "signing_key")?,
+        invited: Invited::parse(&wire.invitation_key, &wire.certificate_key_sha256)?,
+        entry: admitted(wire.agency_type, wire.name_en, wire.name_ar, &wire.jurisdictions)?,
     })
+}
+
+fn publish_key(wire: &wire::PublishKey) -> Result<ChangeBody, Malformed> {
+    let key = PublicKeyOf::parse(wire.purpose, &wire.public_key)?;
+    let invited = Invited::parse(&wire.invitation_key, &wire.certificate_key_sha256)?;
+    if invited.is_some() && key.purpose() != KeyPurpose::Signing {
+        return Err(Malformed::Form { field: "purpose" });
+    }
+    Ok(ChangeBody::PublishKey { agency: AgencyId::parse(&wire.agency, "agency")?, key, invited })
 }
 
 fn profile(profile: wire::AgencyProfile) -> Result<ChangeBody, Malformed> {

@@ -179,7 +179,9 @@ impl Replica {
             | ChangeBody::AddAdministrator(_)
             | ChangeBody::RemoveAdministrator(_)
             | ChangeBody::Calendar(_)
-            | ChangeBody::RestoreOverride => false,
+            | ChangeBody::RestoreOverride
+            | ChangeBody::Invite(_)
+            | ChangeBody::RevokeInvitation(_) => false,
         }
     }
 

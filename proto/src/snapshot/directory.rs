@@ -9,6 +9,7 @@ use crate::{
     directory::{
         Agency, AgencyKey, Calendar, ChangeMade, Directory, MechanismInForce, Memorandum, Network, Owner,
         PublicKeyOf, Subject, Suspension,
+        invitation::{Invitation, Invite, Standing},
     },
     dsse::{Signed, Unverified},
     ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Locator, Pseudonym, TimeMs},
@@ -43,8 +44,11 @@ pub(super) fn to_wire(directory: &Directory) -> Vec<wire::DirectoryItem> {
     });
     let changes = directory.changes.iter().map(|(id, made)| Item::Change(change_to_wire(id, made)));
     let calendars = directory.calendars.values().map(|calendar| Item::Calendar(calendar.days.clone()));
+    let invitations =
+        directory.invitations.values().map(|invitation| Item::Invitation(invitation_to_wire(invitation)));
     let items = network.chain(administrators).chain(agencies).chain(agreements).chain(mechanism);
-    items.chain(changes).chain(calendars).map(|item| wire::DirectoryItem { item: Some(item) }).collect()
+    let items = items.chain(changes).chain(calendars).chain(invitations);
+    items.map(|item| wire::DirectoryItem { item: Some(item) }).collect()
 }
 
 pub(super) fn from_wire(items: &[wire::DirectoryItem]) -> Result<Directory, Malformed> {
@@ -63,6 +67,10 @@ pub(super) fn from_wire(items: &[wire::DirectoryItem]) -> Result<Directory, Malf
             Item::Calendar(days) => {
                 let name = Code::parse(&days.name, "calendar.name")?;
                 directory.calendars.insert(name.clone(), Calendar { name, days: days.clone() });
+            }
+            Item::Invitation(wire) => {
+                let invitation = invitation_from_wire(wire)?;
+                directory.invitations.insert(invitation.invite.id(), invitation);
             }
         }
     }
@@ -208,6 +216,15 @@ fn mechanism_from_wire(wire: &wire::MechanismItem) -> Result<MechanismInForce, M
 fn signed(object: Option<&wire::SignedObject>) -> Result<Signed, Malformed> {
     let object = object.ok_or(Malformed::Missing { field: "signed" })?;
     Ok(Unverified::parse(object.clone())?.trust_our_own_journal())
+}
+
+fn invitation_to_wire(invitation: &Invitation) -> wire::InvitationItem {
+    wire::InvitationItem { invite: Some(invitation.invite.to_wire()), standing: invitation.standing.number() }
+}
+
+fn invitation_from_wire(wire: &wire::InvitationItem) -> Result<Invitation, Malformed> {
+    let invite = wire.invite.clone().ok_or(Malformed::Missing { field: "invitation.invite" })?;
+    Ok(Invitation { invite: Invite::parse(invite)?, standing: Standing::from_number(wire.standing)? })
 }
 
 fn change_to_wire(id: &EnvelopeId, made: &ChangeMade) -> wire::ChangeItem {

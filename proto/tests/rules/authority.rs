@@ -13,7 +13,10 @@ use proto::{
     wire::{self, KeyPurpose, directory_change::Change},
 };
 
-use crate::network::*;
+use crate::{
+    invitations::{INVITATION, invite, revoking},
+    network::*,
+};
 
 /// Five who might sign: nobody that counts, one administrator, two, the owner, another agency.
 const NONE: &[&str] = &[];
@@ -82,6 +85,10 @@ fn every_change_by_every_kind_of_signer() {
         ("remove administrator", removed("celine"), None, [no, None, no, no]),
         ("calendar", calendar(), None, [no, None, no, no]),
         ("restore", Change::RestoreOverride(wire::RestoreOverride::default()), None, [no, None, no, no]),
+        ("invite", Change::Invite(invite(T0 + HOUR)), Some(INVITATION), [no, None, no, no]),
+        ("revoke invitation", revoking(INVITATION), None, {
+            [Some(SubjectUnknown), Some(SubjectUnknown), no, no]
+        }),
     ];
     for (name, change, introduces, expected) in rows {
         for (signers, expected) in [ONE, TWO, OWNER, OTHER].into_iter().zip(expected) {

@@ -169,6 +169,23 @@ fn batch() {
 }
 
 #[test]
+fn what_invitations_add_to_disk() {
+    let batch = samples::batch_of_invited();
+    let file =
+        golden("batch-invited", "Batch: an admission that whoever was invited brought", &batch.encode());
+    assert!(Batch::parse(&file).unwrap() == batch);
+    let snapshot = samples::snapshot_with_invitations();
+    let file = golden(
+        "snapshot-invitations",
+        "Snapshot: an invitation open, one used, one revoked",
+        &snapshot.encode(),
+    );
+    assert!(Snapshot::parse(&file).unwrap() == snapshot);
+    let standings = snapshot.state.directory().invitations().map(|one| one.standing);
+    assert_eq!(standings.collect::<std::collections::BTreeSet<_>>().len(), 3);
+}
+
+#[test]
 fn snapshot() {
     let snapshot = samples::snapshot();
     let file = golden("snapshot", "Snapshot: a small network in the middle of its work", &snapshot.encode());

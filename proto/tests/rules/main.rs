@@ -8,6 +8,7 @@ mod clauses;
 mod delivery;
 mod formats;
 mod hostile;
+mod invitations;
 mod keys;
 mod network;
 mod random;

@@ -151,11 +151,18 @@ pub(crate) fn admission(name: &str) -> Change {
         name_ar: "جهة".into(),
         jurisdictions: vec!["AE".into()],
         signing_key: key(name).public().to_bytes().to_vec(),
+        ..wire::AdmitAgency::default()
     })
 }
 
 pub(crate) fn publication(name: &str, purpose: wire::KeyPurpose, public_key: Vec<u8>) -> Change {
-    Change::PublishKey(wire::PublishKey { agency: name.into(), purpose: purpose.into(), public_key })
+    let agency = name.into();
+    Change::PublishKey(wire::PublishKey {
+        agency,
+        purpose: purpose.into(),
+        public_key,
+        ..wire::PublishKey::default()
+    })
 }
 
 pub(crate) fn revocation(name: &str, key_id: KeyId) -> Change {

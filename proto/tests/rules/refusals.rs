@@ -17,7 +17,10 @@ use proto::{
     wire::{self, KeyPurpose, directory_change::Change},
 };
 
-use crate::network::*;
+use crate::{
+    invitations::{self, INVITATION, NEW, invite, invite_again, invited, revoking},
+    network::*,
+};
 
 type Request = (Caller, Command);
 
@@ -223,7 +226,32 @@ const ROWS: &[Row] = &[
         let publish = publication(AMAN, KeyPurpose::Sealing, sealing_key("one more"));
         changing(net, &by(AMAN), publish, &[AMAN])
     }),
+    (NotInvited, "invitation_key", || joining(invite_again(AMAN, T0 + HOUR), |_| {})),
+    (InvitationUsed, "invitation_key", || {
+        joining(invite(T0 + HOUR), |net| {
+            let admit = Change::AdmitAgency(invitations::joining());
+            net.change(&invited(NEW), admit, &[NEW, INVITATION]).accepted();
+        })
+    }),
+    (InvitationExpired, "invitation_key", || joining(invite(T0 + HOUR), |net| net.now += HOUR)),
+    (InvitationRevoked, "invitation_key", || {
+        joining(invite(T0 + HOUR), |net| {
+            net.change(&by("amal"), revoking(INVITATION), &["amal"]).accepted();
+        })
+    }),
+    (InvitationTooLong, "expires_at_ms", || {
+        let invite = Change::Invite(invite(T0 + 7 * DAY + 1));
+        change(&by("amal"), invite, &["amal", "badr", INVITATION])
+    }),
 ];
+
+/// An admission by invitation, after something happened to it.
+fn joining(invite: wire::Invite, happens: fn(&mut Network)) -> (Network, Request) {
+    let mut net = invitations::inviting(invite);
+    happens(&mut net);
+    let admit = Change::AdmitAgency(invitations::joining());
+    changing(net, &invited(NEW), admit, &[NEW, INVITATION])
+}
 
 fn opening(change: fn(&mut Header)) -> (Network, Header) {
     let mut net = Network::new();

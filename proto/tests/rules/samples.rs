@@ -26,7 +26,7 @@ use proto::{
     wire::{self, KeyPurpose, directory_change::Change, directory_record::What},
 };
 
-use crate::network::*;
+use crate::{invitations, network::*};
 
 fn digest(text: &str) -> Digest {
     Digest::of(text.as_bytes())
@@ -172,6 +172,11 @@ pub(crate) fn changes() -> Vec<(&'static str, Change)> {
             "restore-override",
             Change::RestoreOverride(wire::RestoreOverride { evidence_size: 9, directory_size: 8 }),
         ),
+        ("invite", Change::Invite(invitations::invite(T0 + DAY))),
+        ("invite-again", Change::Invite(invitations::invite_again(AMAN, T0 + DAY))),
+        ("revoke-invitation", invitations::revoking(invitations::INVITATION)),
+        ("admit-invited-agency", Change::AdmitAgency(invitations::joining())),
+        ("publish-key-by-invitation", Change::PublishKey(invitations::returning(AMAN))),
     ]
 }
 
@@ -325,6 +330,31 @@ pub(crate) fn batch() -> Batch {
         directory: Some(logged("directory")),
         entries,
     }
+}
+
+/// What an invitation adds to the formats on disk: a caller, and an item of the directory.
+pub(crate) fn batch_of_invited() -> Batch {
+    let change = change_payload(Change::AdmitAgency(invitations::joining())).encode_to_vec();
+    let signers = [invitations::NEW, invitations::INVITATION];
+    let change = command(PayloadType::DirectoryEntry, change, &signers);
+    let caller = invitations::invited(invitations::NEW);
+    let entries = vec![entry(caller, change, vec![Fact::from(record())])];
+    Batch { now: TimeMs(T0), evidence: None, directory: None, entries }
+}
+
+/// A network with an invitation of each standing.
+pub(crate) fn snapshot_with_invitations() -> Snapshot {
+    let mut net = invitations::inviting(invitations::invite(T0 + DAY));
+    let admit = Change::AdmitAgency(invitations::joining());
+    net.change(&by("amal"), admit, &[invitations::NEW, invitations::INVITATION]).accepted();
+    for name in ["second", "third"] {
+        let invite = wire::Invite {
+            invitation_key: invitations::public(name),
+            ..invitations::invite_again(AMAN, T0 + DAY)
+        };
+        net.change(&by("amal"), Change::Invite(invite), &["amal", "badr", name]).accepted();
+    }
+    net.writer.snapshot()
 }
 
 /// A small network in the middle of its work: something of everything that a snapshot holds.

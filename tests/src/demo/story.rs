@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::stage::{Stage, wait_for};
+use crate::sandbox::free_address;
 
 /// An agency of the story.
 struct Cast {
@@ -120,8 +121,18 @@ pub fn found(stage: &mut Stage) -> Result<()> {
     let hub = stage.path("hub");
     let hub = hub.to_string_lossy().into_owned();
     let (listen, metrics) = (stage.address.to_string(), stage.metrics.to_string());
+    let enrolment = free_address().to_string();
     let init = ["init", &hub, "--network", "referral.example", "--host", "127.0.0.1", "--listen", &listen];
-    let rest = ["--metrics", &metrics, "--administrator", "blue-1", "--administrator", "green-2"];
+    let rest = [
+        "--metrics",
+        &metrics,
+        "--enrolment-listen",
+        &enrolment,
+        "--administrator",
+        "blue-1",
+        "--administrator",
+        "green-2",
+    ];
     stage.gateway(&[&init[..], &rest[..], &["--segment-mib", "8"]].concat())?;
     stage.start_gateway()?;
     println!("  The gateway runs at {listen}. Two administrators hold its keys: blue-1 and green-2.");

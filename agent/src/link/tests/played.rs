@@ -153,6 +153,7 @@ impl Played {
                 name_ar: "مثال".into(),
                 jurisdictions: vec!["AE".into()],
                 signing_key: keys.signing.public().to_bytes().to_vec(),
+                ..wire::AdmitAgency::default()
             };
             leaves.push(change(number, Change::AdmitAgency(admit), &[&one, &two, &keys.signing]));
             let published = keys.published();
@@ -162,6 +163,7 @@ impl Played {
                     agency: (*name).into(),
                     purpose: key.purpose().number(),
                     public_key: key.to_vec(),
+                    ..wire::PublishKey::default()
                 };
                 leaves.push(change(number + place, Change::PublishKey(publish), &[&keys.signing]));
             }
@@ -357,6 +359,25 @@ impl Played {
         self.script().left_out = None;
     }
 
+    /// Takes the entry of a directory away in which an agency published its witness key.
+    pub(crate) fn forget_witness_key(&self, name: &str) {
+        let key = PublicKeyOf::Witness(self.keys(name).witness.public());
+        let holds = |leaf: &Vec<u8>| leaf.windows(32).any(|bytes| *bytes == *key.to_vec());
+        let mut script = self.script();
+        let place = script.leaves.iter().position(holds).unwrap();
+        script.leaves.remove(place);
+    }
+
+    /// How many entries the directory has.
+    pub(crate) fn directory_size(&self) -> usize {
+        self.script().leaves.len()
+    }
+
+    fn keys(&self, name: &str) -> Keys {
+        let path = self.script().place.path().join(name);
+        Keys::load(&Folder::open(&path).unwrap()).unwrap()
+    }
+
     /// Logs a key that its agency never published.
     pub(crate) fn log_false_key(&self, name: &str) {
         let key = seal::SealingKey::from_seed(&[66; 32]).unwrap();
@@ -364,6 +385,7 @@ impl Played {
             agency: name.into(),
             purpose: wire::KeyPurpose::Sealing.into(),
             public_key: key.recipient().as_bytes().to_vec(),
+            ..wire::PublishKey::default()
         };
         let leaf = change(77, Change::PublishKey(publish), &[&administrator(1)]);
         self.script().leaves.push(leaf);
@@ -582,8 +604,15 @@ impl witness_server::Witness for Played {
 
 #[tonic::async_trait]
 impl directory_server::Directory for Played {
-    async fn change(&self, _: Request<wire::SignedObject>) -> Result<Response<wire::ChangeAnswer>, Status> {
-        Err(Status::unimplemented("not played"))
+    /// Logs what it is given, without a receipt.
+    async fn change(
+        &self,
+        request: Request<wire::SignedObject>,
+    ) -> Result<Response<wire::ChangeAnswer>, Status> {
+        let now = clock::now();
+        let leaf = DirectoryFact::new(now, now, What::Change(request.into_inner())).bytes().to_vec();
+        self.script().leaves.push(leaf);
+        Ok(Response::new(wire::ChangeAnswer { answer: None }))
     }
 
     type GetRecordsStream = Answers<wire::RecordsAnswer>;
