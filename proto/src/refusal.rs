@@ -277,6 +277,9 @@ refusals! {
     MalformedBytes = 63 "MALFORMED" Invalid ""
         en "The bytes are not what they claim to be; the field is named. Update the agent, or mend the program that made them."
         ar "البيانات ليست على الصيغة المعلنة، والحقل مذكور. حدّث برنامج الربط أو أصلح البرنامج الذي أنشأها."
+    QueriesFull = 64 "QUERIES_FULL" Exhausted ""
+        en "You have asked for more evidence within an hour than one person may. Go on in an hour."
+        ar "طلبت من الأدلة خلال ساعة أكثر مما يُسمح به لشخص واحد. تابع بعد ساعة."
 }
 
 #[cfg(test)]

@@ -174,7 +174,12 @@ impl Gateway {
                     let named: Vec<_> = handover.received.iter().map(|received| received.envelope).collect();
                     (writer::Request { caller, command, parts: Vec::new() }, named)
                 }
-                Command::Push(_) | Command::Directory(_) | Command::Denial(_) | Command::Tick(_) => {
+                Command::Push(_)
+                | Command::Directory(_)
+                | Command::Denial(_)
+                | Command::Tick(_)
+                | Command::Query(_)
+                | Command::Queries(_) => {
                     let malformed = Malformed::Form { field: "receipt.payload_type" };
                     (denial(caller, malformed, &payload), Vec::new())
                 }

@@ -10,6 +10,7 @@ mod formats;
 mod hostile;
 mod keys;
 mod network;
+mod queries;
 mod random;
 mod refusals;
 mod replica;
