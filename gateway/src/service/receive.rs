@@ -152,6 +152,8 @@ async fn deliver_all(gateway: Arc<Gateway>, mut handed: mpsc::Receiver<Handed>, 
 
 impl Gateway {
     fn delivered(&self, handed: Handed) -> Result<wire::Delivered, Status> {
+        let span = self.trails.deliver_span(&handed.mail.envelope);
+        let _entered = span.enter();
         let envelope = self.mail.envelope(&handed.mail).map_err(|fault| answers::internal(&fault))?;
         Ok(wire::Delivered {
             envelope,
