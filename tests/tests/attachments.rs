@@ -1,6 +1,11 @@
 //! Attachments that are too large for an envelope: over real programs that are killed while they move
 //! them, and over the wire against whoever may not have them. Not here: small ones, which travel in
 //! their envelope (`services`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that does not get what it must has failed"
+)]
 
 use std::{
     collections::BTreeSet,
@@ -181,7 +186,6 @@ fn thirty_mebibytes_arrive_once_and_the_same_whoever_is_killed_on_the_way() {
     until("the last one arrives", || arrived(&stage).contains(&referral).then_some(()));
     for agency in [FROM, TO] {
         let kib = memory_kib(stage.agent_pid(agency).unwrap());
-        println!("{agency}: {kib} KiB");
         assert!(kib < AGENT_KIB_MAX, "{agency} holds {kib} KiB");
     }
     let planted = &whole[LARGE_BYTES / 2..LARGE_BYTES / 2 + 64];

@@ -1,5 +1,10 @@
 //! The gateway's services over real TLS: what goes in comes out, once, with proof. Not here: what is
 //! refused, and hostile peers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that does not get what it must has failed"
+)]
 
 use std::time::Duration;
 

@@ -1,5 +1,10 @@
 //! Traces, as a collector gets them: one from a push to its delivery, and nothing of what callers say.
 //! Not here: logs and metrics (`leaks`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that does not get what it must has failed"
+)]
 
 use std::{
     fs,

@@ -29,10 +29,13 @@ fn parties(answer: &Answer) -> Vec<String> {
     answer.records().flat_map(|record| &record.what.parties).map(ToString::to_string).collect()
 }
 
+/// Who asks for what, and whose timelines tell of it, or why not.
+type Row = (&'static str, Caller, fn(&Header) -> Command, Result<&'static [&'static str], Refusal>);
+
 #[test]
 fn who_may_look_and_who_is_told() {
     let auditor = || staff("omar", StaffRole::Auditor);
-    let rows: [(&str, Caller, fn(&Header) -> Command, Result<&[&str], Refusal>); 11] = [
+    let rows: [Row; 11] = [
         ("an auditor, a referral", auditor(), |one| of(&one.referral), Ok(&[AMAN, DFWAC])),
         ("an administrator, a referral", by("amal"), |one| of(&one.referral), Ok(&[AMAN, DFWAC])),
         ("a party, its referral", by(DFWAC), |one| of(&one.referral), Ok(&[DFWAC])),
