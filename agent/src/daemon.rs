@@ -4,7 +4,7 @@ use std::{
     io,
     path::Path,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use proto::ids::AgencyId;
@@ -24,6 +24,7 @@ use crate::{
     network::{Network, NetworkFault},
     office::Office,
     settings::{Settings, SettingsFault},
+    spool::Spool,
     state::State,
     store::{Store, StoreFault},
 };
@@ -108,7 +109,8 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let me = files.settings.agency.clone();
     let store = open_store(&files.folder, &keys, &me).await?;
     let policy = files.network.policy()?;
-    let office = Arc::new(Office::new(me, keys, files.network.clone(), policy, store));
+    let spool = open_spool(&files.folder, &store)?;
+    let office = Arc::new(Office::new(me, keys, files.network.clone(), policy, (store, spool)));
     let line = Line::default();
     let mut ended = office.store.changes();
     let (stop_local, local_stops) = tokio::sync::oneshot::channel::<()>();
@@ -145,6 +147,18 @@ async fn open_store(folder: &Folder, keys: &Keys, me: &AgencyId) -> Result<Store
             opened => return opened,
         }
     }
+}
+
+/// Nobody seals yet: what nothing refers to was left by an agent that was killed.
+fn open_spool(folder: &Folder, store: &Store<State>) -> Result<Spool, FolderFault> {
+    let spool = Spool::open(&folder.spool())?;
+    let (going, arrived) = store.read(State::apart);
+    match spool.sweep(&going, &arrived, SystemTime::now()) {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(files, "the spool is swept of what nothing refers to"),
+        Err(error) => tracing::warn!(kind = ?error.kind(), "the spool cannot be swept"),
+    }
+    Ok(spool)
 }
 
 /// What is on disk now: a certificate that was renewed is used from the next connection on.

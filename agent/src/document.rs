@@ -6,6 +6,8 @@ mod flaw;
 mod json;
 mod shape;
 
+use std::path::PathBuf;
+
 use proto::{
     ids::{AgencyId, Code, Jurisdiction, Kind, TimeMs, Urgency},
     payload::{self, Home, lists},
@@ -49,8 +51,45 @@ pub struct File {
     pub media_type: String,
     /// Whether it may tell who she is. Unless somebody says that it does not, it does.
     pub contains_identity: bool,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is in a file: here, or to be read when it is sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Content {
     /// Its bytes.
-    pub content: Vec<u8>,
+    Here(Vec<u8>),
+    /// Where they are.
+    Apart {
+        /// A file of the agency's.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+}
+
+impl Content {
+    /// Its length, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Here(content) => u64::try_from(content.len()).unwrap_or(u64::MAX),
+            Self::Apart { bytes, .. } => *bytes,
+        }
+    }
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(content: Vec<u8>) -> Self {
+        Self::Here(content)
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Content")
+    }
 }
 
 /// A referral that was read, with no flaw.

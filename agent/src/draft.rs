@@ -1,11 +1,16 @@
 //! Envelopes in the making: plain parts are sealed for their recipient, listed in a header, and
 //! signed. Not here: reading documents (`document`), and what happens to an envelope then (`office`).
 
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _},
+};
+
 use bytes::Bytes;
 use prost::Message as _;
 use proto::{
     agreement::Disclosure,
-    digest::Digest,
+    digest::{Digest, Hasher},
     directory::{Directory, KeyPurpose, PublicKeyOf},
     dsse::{self, PayloadType},
     header::{Header, INLINE_BYTES_MAX, PART_KEYS_MAX, Part},
@@ -17,7 +22,11 @@ use seal::{HEAD_VERSION, NotSealed, Recipient, SealHead};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::{document::Document, records};
+use crate::{
+    document::{Content, Document},
+    records,
+    spool::{self, Sealing, Spool, SpoolFault},
+};
 
 /// Media type of a summary.
 pub const SUMMARY_TYPE: &str = "application/vnd.referral.summary.v1+json";
@@ -32,11 +41,18 @@ pub enum NotDrafted {
     /// The recipient has no sealing key in force.
     #[error("the recipient has no sealing key in force; telephone it")]
     NoKey,
-    /// Files and texts together do not fit.
-    #[error(
-        "files and texts together are larger than {INLINE_BYTES_MAX} bytes sealed; send fewer or smaller files"
-    )]
+    /// The texts do not fit.
+    #[error("the texts are larger than {INLINE_BYTES_MAX} bytes sealed; send what is long as a file")]
     TooLarge,
+    /// A file could not be read.
+    #[error("a file to be attached cannot be read: {0}")]
+    NotRead(io::ErrorKind),
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolFault),
+    /// The recipient has other keys than when the parts were sealed.
+    #[error("the recipient's keys have changed just now; send it again")]
+    KeysChanged,
     /// A part could not be sealed.
     #[error("a part could not be sealed: {0}")]
     NotSealed(NotSealed),
@@ -57,7 +73,7 @@ pub struct PlainPart {
     /// Empty for none.
     pub file_name: String,
     /// The content.
-    pub content: Vec<u8>,
+    pub content: Content,
 }
 
 impl std::fmt::Debug for PlainPart {
@@ -67,7 +83,6 @@ impl std::fmt::Debug for PlainPart {
 }
 
 /// An envelope, ready to be stored and pushed.
-#[derive(Clone, PartialEq)]
 pub struct Drafted {
     /// What it says.
     pub header: Header,
@@ -77,6 +92,14 @@ pub struct Drafted {
     pub envelope: Vec<u8>,
     /// What was sealed.
     pub plain: Vec<records::Plain>,
+    /// What is to be uploaded before: sealed files, not in their places yet, by their digests.
+    pub files: Vec<(Digest, Sealing)>,
+}
+
+impl std::fmt::Debug for Drafted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Drafted({})", self.digest)
+    }
 }
 
 impl Drafted {
@@ -134,7 +157,7 @@ pub fn json_part(class: PartClass, release: Release, content: &Value) -> PlainPa
         release,
         media_type: media_type.to_owned(),
         file_name: String::new(),
-        content: content.to_string().into_bytes(),
+        content: content.to_string().into_bytes().into(),
     }
 }
 
@@ -151,79 +174,225 @@ pub fn sealing_keys(directory: &Directory, agency: &AgencyId, now: TimeMs) -> Ve
     read.take(PART_KEYS_MAX).collect()
 }
 
-/// Seals the parts for the header's recipient, lists them in it, and signs it.
-///
-/// # Errors
-/// [`NotDrafted`].
-pub fn seal_and_sign(
-    mut header: Header,
+/// An envelope whose parts are listed, each with its length and its way, and not sealed yet: what the
+/// rules say of it is known before any byte is sealed.
+#[derive(Debug)]
+pub struct Plan {
+    header: Header,
     parts: Vec<PlainPart>,
-    keys: &[(KeyId, Recipient)],
-    signing: &SigningKey,
-) -> Result<Drafted, NotDrafted> {
-    if keys.is_empty() && !parts.is_empty() {
-        return Err(NotDrafted::NoKey);
-    }
-    let recipients: Vec<Recipient> = keys.iter().map(|(_, recipient)| recipient.clone()).collect();
-    let mut inline = Vec::with_capacity(parts.len());
-    let mut plain = Vec::with_capacity(parts.len());
-    let mut left = INLINE_BYTES_MAX;
-    for (part_id, part) in (1..).zip(parts) {
-        let ciphertext = sealed(&header, part_id, &part, &recipients, left)?;
-        let length_bytes = u64::try_from(ciphertext.len()).unwrap_or(u64::MAX);
-        left = left.checked_sub(length_bytes).ok_or(NotDrafted::TooLarge)?;
-        header.parts.push(Part {
-            part_id,
-            class: part.class,
-            sha256: Digest::of(&ciphertext),
-            length_bytes,
-            storage: Storage::Inline,
-            release: part.release,
-            recipient: None,
-            key_ids: keys.iter().map(|(id, _)| *id).collect(),
-        });
-        inline.push(wire::InlinePart { part_id, ciphertext: Bytes::from(ciphertext) });
-        plain.push(records::Plain {
-            part_id,
-            class: part.class.number(),
-            media_type: part.media_type,
-            file_name: part.file_name,
-            content: part.content,
-        });
-    }
-    let payload = header.to_wire().encode_to_vec();
-    // The gateway reads it as strictly: better to hear of it here.
-    Header::parse(&payload).map_err(NotDrafted::Malformed)?;
-    let digest = Digest::of(&dsse::pre_authentication_encoding(PayloadType::Envelope.as_str(), &payload));
-    let signed = dsse::sign(PayloadType::Envelope, payload, &[signing]);
-    let envelope = wire::Envelope { signed: Some(signed), parts: inline }.encode_to_vec();
-    Ok(Drafted { header, digest, envelope, plain })
+    keys: Vec<(KeyId, Recipient)>,
 }
 
-fn sealed(
-    header: &Header,
-    part_id: u32,
-    part: &PlainPart,
-    recipients: &[Recipient],
-    left: u64,
-) -> Result<Vec<u8>, NotDrafted> {
-    let head = SealHead {
+impl Plan {
+    /// Lists parts in a header. Attachments travel in the envelope as far as there is room; the others
+    /// are uploaded.
+    ///
+    /// # Errors
+    /// [`NotDrafted`].
+    pub fn new(
+        mut header: Header,
+        parts: Vec<PlainPart>,
+        keys: Vec<(KeyId, Recipient)>,
+    ) -> Result<Self, NotDrafted> {
+        if keys.is_empty() && !parts.is_empty() {
+            return Err(NotDrafted::NoKey);
+        }
+        let mut lengths = Vec::with_capacity(parts.len());
+        for (part_id, part) in (1..).zip(&parts) {
+            // The length does not depend on which digest it is.
+            let head = head(&header, part_id, part, Digest::default());
+            let bytes = seal::sealed_bytes(head.bytes(), head.content_bytes, keys.len());
+            lengths.push(bytes.map_err(NotDrafted::NotSealed)?);
+        }
+        let is_attached = |part: &PlainPart| part.class == PartClass::Attachment;
+        let texts = parts.iter().zip(&lengths).filter(|(part, _)| !is_attached(part));
+        let texts = texts.fold(0_u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        let mut left = INLINE_BYTES_MAX.checked_sub(texts).ok_or(NotDrafted::TooLarge)?;
+        for ((part_id, part), length_bytes) in (1..).zip(&parts).zip(lengths) {
+            let storage = match left.checked_sub(length_bytes) {
+                _ if !is_attached(part) => Storage::Inline,
+                Some(rest) => {
+                    left = rest;
+                    Storage::Inline
+                }
+                None => Storage::Uploaded,
+            };
+            header.parts.push(Part {
+                part_id,
+                class: part.class,
+                sha256: Digest::default(),
+                length_bytes,
+                storage,
+                release: part.release,
+                recipient: None,
+                key_ids: keys.iter().map(|(id, _)| *id).collect(),
+            });
+        }
+        Ok(Self { header, parts, keys })
+    }
+
+    /// What it will say, the parts' digests aside.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Seals the parts: those that travel in the envelope in memory, the others straight into files of
+    /// the spool, with constant memory.
+    ///
+    /// # Errors
+    /// [`NotDrafted`].
+    pub fn seal(self, spool: &Spool) -> Result<SealedParts, NotDrafted> {
+        let Self { mut header, parts, keys } = self;
+        let recipients: Vec<Recipient> = keys.iter().map(|(_, recipient)| recipient.clone()).collect();
+        let mut listed = std::mem::take(&mut header.parts);
+        let (mut inline, mut plain) = (Vec::new(), Vec::with_capacity(parts.len()));
+        let mut files = Vec::new();
+        for (part, listed) in parts.into_iter().zip(&mut listed) {
+            let read = Hashed::open(&part.content)?;
+            let head = head(&header, listed.part_id, &part, read.sha256);
+            let mut kept = kept(listed.part_id, &part);
+            let sealed = match listed.storage {
+                Storage::Inline => {
+                    let mut ciphertext = Vec::new();
+                    let mut content = Vec::new();
+                    read.into_memory(&mut content)?;
+                    let sealed = seal::seal(&head, &recipients, content.as_slice(), &mut ciphertext);
+                    let ciphertext = Bytes::from(ciphertext);
+                    inline.push(wire::InlinePart { part_id: listed.part_id, ciphertext });
+                    kept.content = content;
+                    sealed
+                }
+                Storage::Uploaded => {
+                    let mut file = spool.sealing(listed.length_bytes)?;
+                    let sealed = seal::seal(&head, &recipients, read, &mut file);
+                    (kept.uploaded_bytes, kept.uploaded_sha256) = (head.content_bytes, head.content_sha256);
+                    files.push((listed.part_id, file));
+                    sealed
+                }
+            };
+            let sealed = sealed.map_err(NotDrafted::NotSealed)?;
+            (listed.sha256, listed.length_bytes) = (Digest(sealed.sha256), sealed.bytes);
+            plain.push(kept);
+        }
+        let sha256 = |id: u32| listed.iter().find(|part| part.part_id == id).map(|part| part.sha256);
+        let files = files.into_iter().filter_map(|(id, file)| Some((sha256(id)?, file))).collect();
+        let key_ids = keys.into_iter().map(|(id, _)| id).collect();
+        Ok(SealedParts { header, listed, key_ids, inline, plain, files })
+    }
+}
+
+/// Parts that are sealed, and whose envelope is not signed yet.
+pub struct SealedParts {
+    header: Header,
+    listed: Vec<Part>,
+    key_ids: Vec<KeyId>,
+    inline: Vec<wire::InlinePart>,
+    plain: Vec<records::Plain>,
+    files: Vec<(Digest, Sealing)>,
+}
+
+impl std::fmt::Debug for SealedParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealedParts({})", self.listed.len())
+    }
+}
+
+impl SealedParts {
+    /// The header that was planned, with its parts, as it follows now on what was written down while
+    /// they were sealed; `keys` are the recipient's now.
+    ///
+    /// # Errors
+    /// [`NotDrafted::KeysChanged`].
+    pub fn follow(&self, now: Header, keys: &[(KeyId, Recipient)]) -> Result<Header, NotDrafted> {
+        let same = keys.iter().map(|(id, _)| id).eq(&self.key_ids);
+        if !same && !self.listed.is_empty() {
+            return Err(NotDrafted::KeysChanged);
+        }
+        let header = Header { agreement: self.header.agreement, reason: self.header.reason, ..now };
+        Ok(Header { parts: self.listed.clone(), ..header })
+    }
+
+    /// Signs the envelope.
+    ///
+    /// # Errors
+    /// [`NotDrafted::Malformed`].
+    pub fn sign(self, header: Header, signing: &SigningKey) -> Result<Drafted, NotDrafted> {
+        let payload = header.to_wire().encode_to_vec();
+        // The gateway reads it as strictly: better to hear of it here.
+        Header::parse(&payload).map_err(NotDrafted::Malformed)?;
+        let pae = dsse::pre_authentication_encoding(PayloadType::Envelope.as_str(), &payload);
+        let signed = dsse::sign(PayloadType::Envelope, payload, &[signing]);
+        let envelope = wire::Envelope { signed: Some(signed), parts: self.inline }.encode_to_vec();
+        Ok(Drafted { header, digest: Digest::of(&pae), envelope, plain: self.plain, files: self.files })
+    }
+}
+
+fn head(header: &Header, part_id: u32, part: &PlainPart, sha256: Digest) -> SealHead {
+    SealHead {
         version: HEAD_VERSION,
         envelope_id: header.envelope_id.as_bytes().to_vec(),
         from: header.from.to_string(),
         recipients: vec![header.to.to_string()],
         part_id,
         part_class: part.class.number().unsigned_abs(),
-        content_bytes: u64::try_from(part.content.len()).unwrap_or(u64::MAX),
+        content_bytes: part.content.bytes(),
         media_type: part.media_type.clone(),
         file_name: part.file_name.clone(),
-        content_sha256: Digest::of(&part.content).to_vec(),
-    };
-    let bytes = seal::sealed_bytes(head.bytes(), head.content_bytes, recipients.len());
-    if bytes.map_err(NotDrafted::NotSealed)? > left {
-        return Err(NotDrafted::TooLarge);
+        content_sha256: sha256.to_vec(),
     }
-    let mut ciphertext = Vec::new();
-    seal::seal(&head, recipients, part.content.as_slice(), &mut ciphertext).map_err(NotDrafted::NotSealed)?;
-    Ok(ciphertext)
+}
+
+/// What this side remembers of a part, its content aside.
+fn kept(part_id: u32, part: &PlainPart) -> records::Plain {
+    records::Plain {
+        part_id,
+        class: part.class.number(),
+        media_type: part.media_type.clone(),
+        file_name: part.file_name.clone(),
+        ..records::Plain::default()
+    }
+}
+
+/// Content that was hashed once, and is read again from its beginning to be sealed: what changes in
+/// between is not sealed.
+struct Hashed<'a> {
+    sha256: Digest,
+    from: Source<'a>,
+}
+
+enum Source<'a> {
+    Here(&'a [u8]),
+    Apart(File),
+}
+
+impl<'a> Hashed<'a> {
+    fn open(content: &'a Content) -> Result<Self, NotDrafted> {
+        let unreadable = |error: io::Error| NotDrafted::NotRead(error.kind());
+        Ok(match content {
+            Content::Here(bytes) => Self { sha256: Digest::of(bytes), from: Source::Here(bytes) },
+            Content::Apart { path, .. } => {
+                let mut file = File::open(path).map_err(unreadable)?;
+                let mut hasher = Hasher::default();
+                spool::hash(&mut file, &mut hasher).map_err(unreadable)?;
+                file.rewind().map_err(unreadable)?;
+                Self { sha256: hasher.finish(), from: Source::Apart(file) }
+            }
+        })
+    }
+
+    /// Only what fits into an envelope is read whole.
+    fn into_memory(self, content: &mut Vec<u8>) -> Result<(), NotDrafted> {
+        let read = io::Read::take(self, INLINE_BYTES_MAX).read_to_end(content);
+        read.map(|_| ()).map_err(|error| NotDrafted::NotRead(error.kind()))
+    }
+}
+
+impl io::Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.from {
+            Source::Here(bytes) => bytes.read(buffer),
+            Source::Apart(file) => file.read(buffer),
+        }
+    }
 }

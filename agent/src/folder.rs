@@ -134,6 +134,12 @@ impl Folder {
         self.0.join("store")
     }
 
+    /// Where attachments are that are too large for an envelope.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
     /// Where the local API listens.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -185,7 +191,18 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn sync_parent(path: &Path) -> io::Result<()> {
+/// Makes a folder for its owner only, if it is not there, and checks that it is.
+pub(crate) fn make_private_folder(path: &Path) -> Result<(), FolderFault> {
+    make_private(path)?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| io_fault(path, &error))?;
+    if metadata.is_dir() {
+        check_private(path, &metadata)
+    } else {
+        Err(FolderFault::Missing(path.to_owned()))
+    }
+}
+
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().unwrap_or(path);
     // Where a folder cannot be opened as a file, renaming is as durable as it gets.
     if cfg!(unix) { File::open(parent)?.sync_all() } else { Ok(()) }

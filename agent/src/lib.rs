@@ -25,6 +25,7 @@ pub mod queue;
 pub mod randomness;
 pub mod settings;
 pub mod signed_file;
+pub mod spool;
 pub mod state;
 pub mod store;
 pub mod words;

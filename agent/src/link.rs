@@ -7,6 +7,7 @@ pub mod connection;
 pub(crate) mod directory;
 mod inbox;
 mod outbox;
+mod parts;
 #[cfg(test)]
 pub(crate) mod tests;
 mod witness;

@@ -6,7 +6,14 @@ mod answers;
 mod tests;
 mod timeline;
 
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, pin::Pin, sync::Arc};
+use std::{
+    fs,
+    io::{self, BufWriter, Write},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+};
 
 use proto::{
     ids::{EnvelopeId, ReferralKey},
@@ -21,9 +28,10 @@ use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::{
     api::{self, agent_server},
-    document::File,
+    document::{Content, File},
     link::Line,
-    office::{NotSent, Office, Sent, outbound},
+    office::{NotSent, Office, Sent, outbound, show::NotRead},
+    spool::RUN_BYTES,
     store::StoreFault,
 };
 
@@ -31,6 +39,8 @@ use crate::{
 pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a call waits for the directory to be looked at.
 const FRESHEN_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(3);
+/// Most runs of a part that wait for whoever reads it.
+const RUNS_MAX: usize = 4;
 /// Most changes that wait for one watcher.
 const WATCH_MAX: usize = 64;
 /// The shortest beginning of a referral's id that is looked for.
@@ -144,14 +154,33 @@ fn store_status(fault: &StoreFault) -> Status {
     }
 }
 
-fn files(files: Vec<api::File>) -> Vec<File> {
-    let file = |file: api::File| File {
+async fn files(files: Vec<api::File>) -> Result<Vec<File>, Status> {
+    let read = tokio::task::spawn_blocking(move || files.into_iter().map(file).collect()).await;
+    read.map_err(|_| store_status(&StoreFault::Ended))?
+}
+
+fn file(file: api::File) -> Result<File, Status> {
+    let content = match (file.path.is_empty(), file.content.is_empty()) {
+        (true, _) => Content::Here(file.content),
+        (false, true) => apart(Path::new(&file.path))?,
+        (false, false) => return Err(Status::invalid_argument("a file has a content or a path, not both")),
+    };
+    Ok(File {
         name: crate::document::base_name(&file.name).to_owned(),
         media_type: file.media_type,
         contains_identity: !file.without_identity,
-        content: file.content,
-    };
-    files.into_iter().map(file).collect()
+        content,
+    })
+}
+
+/// A file of the agency's, to be read when it is sealed. Only what is a file is opened.
+fn apart(path: &Path) -> Result<Content, Status> {
+    let metadata = fs::metadata(path).ok().filter(|metadata| path.is_absolute() && metadata.is_file());
+    let bytes = metadata.map(|metadata| metadata.len());
+    let bytes = bytes.ok_or_else(|| {
+        Status::invalid_argument("a file's path must be absolute, and lead to a file that the agent may read")
+    })?;
+    Ok(Content::Apart { path: path.to_owned(), bytes })
 }
 
 #[tonic::async_trait]
@@ -162,7 +191,7 @@ impl agent_server::Agent for Local {
         self.office.freshen(FRESHEN_TIME_MAX).await;
         let request = outbound::SendRequest {
             document: request.document,
-            files: files(request.files),
+            files: files(request.files).await?,
             idempotency_key: request.idempotency_key,
             unchecked: request.unchecked,
             again,
@@ -181,7 +210,7 @@ impl agent_server::Agent for Local {
             referral,
             act,
             fields: request.detail,
-            files: files(request.files),
+            files: files(request.files).await?,
             idempotency_key: request.idempotency_key,
             unchecked: request.unchecked,
         };
@@ -244,6 +273,29 @@ impl agent_server::Agent for Local {
         Ok(Response::new(answers::status(&self.office)))
     }
 
+    type ReadPartStream = Pin<Box<dyn Stream<Item = Result<api::ReadPartAnswer, Status>> + Send>>;
+
+    async fn read_part(
+        &self,
+        request: Request<api::ReadPartRequest>,
+    ) -> Result<Response<Self::ReadPartStream>, Status> {
+        let request = request.into_inner();
+        let referral = self.find(&request.referral)?;
+        let (tell, told) = mpsc::channel(RUNS_MAX);
+        let office = Arc::clone(&self.office);
+        // Whoever does not read holds a thread: the socket is its owner's alone.
+        tokio::task::spawn_blocking(move || {
+            let mut out = BufWriter::with_capacity(RUN_BYTES, Runs(tell));
+            let read = office.read_part(&referral, (&request.envelope, request.part_id), &mut out);
+            let written = out.flush();
+            if let Some(status) = not_read(read, written) {
+                // Whoever asked may have gone.
+                drop(out.get_ref().0.blocking_send(Err(status)));
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(told))))
+    }
+
     type WatchStream = Pin<Box<dyn Stream<Item = Result<api::CaseSummary, Status>> + Send>>;
 
     async fn watch(
@@ -255,6 +307,32 @@ impl agent_server::Agent for Local {
         let (tell, told) = mpsc::channel(WATCH_MAX);
         tokio::spawn(watch(Arc::clone(&self.office), wanted, tell));
         Ok(Response::new(Box::pin(ReceiverStream::new(told))))
+    }
+}
+
+/// Content on its way to whoever asked for it.
+struct Runs(mpsc::Sender<Result<api::ReadPartAnswer, Status>>);
+
+impl Write for Runs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let run = bytes.get(..bytes.len().min(RUN_BYTES)).unwrap_or_default();
+        let answer = api::ReadPartAnswer { chunk: run.to_vec() };
+        self.0.blocking_send(Ok(answer)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(run.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn not_read(read: Result<(), NotRead>, written: io::Result<()>) -> Option<Status> {
+    match (read, written) {
+        (Ok(()), Ok(())) => None,
+        (Ok(()), Err(_)) => Some(Status::cancelled("nobody reads it")),
+        (Err(NotRead::Unknown), _) => Some(Status::not_found(NotRead::Unknown.to_string())),
+        (Err(not_opened @ NotRead::NotOpened(_)), _) => Some(Status::data_loss(not_opened.to_string())),
+        (Err(NotRead::Store(fault)), _) => Some(store_status(&fault)),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     network::Network,
     randomness,
     records::{self, record},
+    spool::Spool,
     state::State,
     store::{Claim, Entry, Place, Store, StoreFault},
 };
@@ -65,6 +66,8 @@ pub struct Office {
     pub policy: Policy,
     /// What it knows.
     pub store: Store<State>,
+    /// Attachments too large for an envelope.
+    pub spool: Spool,
     /// How the link stands.
     pub link: watch::Sender<LinkState>,
     /// Asks the link to look at the directory now.
@@ -147,7 +150,13 @@ pub struct Sent {
 impl Office {
     /// An office over an agency's own things.
     #[must_use]
-    pub fn new(me: AgencyId, keys: Keys, network: Network, policy: Policy, store: Store<State>) -> Self {
+    pub fn new(
+        me: AgencyId,
+        keys: Keys,
+        network: Network,
+        policy: Policy,
+        (store, spool): (Store<State>, Spool),
+    ) -> Self {
         let published = keys.published();
         let down = LinkState::Down { why: None, since: clock::now() };
         Self {
@@ -156,6 +165,7 @@ impl Office {
             network,
             policy,
             store,
+            spool,
             link: watch::Sender::new(down),
             look: Notify::new(),
             looked: watch::Sender::new(0),
@@ -206,10 +216,27 @@ impl Office {
         self.store.append(entries, claim).await
     }
 
-    async fn queue(&self, drafted: Drafted, idempotency_key: &str) -> Result<Sent, StoreFault> {
+    /// What is to be uploaded is in its place before the envelope that names it is written down.
+    async fn queue(&self, mut drafted: Drafted, idempotency_key: &str) -> Result<Sent, NotSent> {
+        let files = std::mem::take(&mut drafted.files);
         let (queued, body) = drafted.record(idempotency_key);
         let entry = entry(record::Record::Queued(queued), Some(body.encode_to_vec()));
-        self.write(vec![entry], Claim::Ordinary).await?;
+        let digests: Vec<Digest> = files.iter().map(|(sha256, _)| *sha256).collect();
+        let put = move || files.into_iter().try_for_each(|(sha256, file)| file.put(&sha256));
+        let put = tokio::task::spawn_blocking(put).await.map_err(|_| StoreFault::Ended)?;
+        let written = match put {
+            Ok(()) => self.write(vec![entry], Claim::Ordinary).await.map_err(NotSent::from),
+            Err(fault) => Err(NotDrafted::Spool(fault).into()),
+        };
+        match written {
+            Ok(_) => {}
+            // Nothing is known of it: the next start tells what is referred to.
+            Err(NotSent::Store(StoreFault::Ended)) => return Err(StoreFault::Ended.into()),
+            Err(not_sent) => {
+                digests.iter().for_each(|sha256| self.spool.forget(sha256));
+                return Err(not_sent);
+            }
+        }
         Ok(Sent {
             referral: drafted.header.referral,
             digest: drafted.digest,

@@ -2,13 +2,13 @@
 //! records and nothing else, so that a restart makes the same. It holds headers and places, never
 //! payloads. Not here: writing records (`store`), and deciding what to write (`office`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{
     digest::Digest,
     directory::replica::{Replica, Unlawful},
     header::Header,
-    ids::{AgencyId, PartClass, ReferralKey, TimeMs},
+    ids::{AgencyId, PartClass, ReferralKey, Storage, TimeMs},
     log::note::SignedNote,
     receipt::Receipt,
     wire,
@@ -18,6 +18,7 @@ use crate::{
     case::{Case, Delivery, HandedOver, Logged, Standing, Step},
     queue::Queue,
     records::{self, record},
+    spool::Listed,
     store::{Fold, Place},
 };
 
@@ -38,6 +39,8 @@ pub struct State {
     evidence: Option<SignedNote>,
     directory: Option<SignedNote>,
     alarms: Vec<Alarm>,
+    going: BTreeMap<Digest, Vec<Listed>>,
+    arrived_apart: BTreeSet<Digest>,
 }
 
 /// Something that must not happen, and did.
@@ -81,6 +84,8 @@ impl State {
             evidence: None,
             directory: None,
             alarms: Vec::new(),
+            going: BTreeMap::new(),
+            arrived_apart: BTreeSet::new(),
         }
     }
 
@@ -123,6 +128,19 @@ impl State {
     #[must_use]
     pub const fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// What an envelope that waits needs to have uploaded.
+    #[must_use]
+    pub fn going(&self, envelope: &Digest) -> &[Listed] {
+        self.going.get(envelope).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The ciphertexts' digests of all that is to be uploaded, and of all that came apart.
+    #[must_use]
+    pub fn apart(&self) -> (BTreeSet<Digest>, BTreeSet<Digest>) {
+        let going = self.going.values().flatten().map(|listed| listed.sha256).collect();
+        (going, self.arrived_apart.clone())
     }
 
     /// The directory's replica.
@@ -180,6 +198,10 @@ impl State {
         let digest = Digest::parse(&queued.digest, "digest").ok()?;
         self.add(&header, step(&header, digest, place, Standing::Queued, &queued.parts));
         self.queue.put(&header.referral, digest, header.urgency);
+        let uploads: Vec<Listed> = uploaded(&header).map(|(_, listed)| listed).collect();
+        if !uploads.is_empty() {
+            self.going.insert(digest, uploads);
+        }
         if !queued.idempotency_key.is_empty() {
             self.asked.insert(queued.idempotency_key.clone(), digest);
         }
@@ -196,6 +218,7 @@ impl State {
         };
         let referral = self.envelopes.get(&digest)?;
         self.queue.take(referral, &digest);
+        self.going.remove(&digest);
         let case = self.cases.get_mut(referral)?;
         case.step_mut(&digest)?.standing = standing;
         case.refresh();
@@ -216,6 +239,9 @@ impl State {
             handed_over: None,
         };
         self.handovers.insert(arrived.handover_id.clone(), digest);
+        let came = |part_id: u32| arrived.parts.iter().any(|part| part.part_id == part_id);
+        let apart = uploaded(&header).filter(|(part_id, _)| came(*part_id));
+        self.arrived_apart.extend(apart.map(|(_, listed)| listed.sha256));
         let known = self.envelopes.get(&digest).and_then(|referral| self.cases.get_mut(referral));
         let Some(case) = known else {
             let standing = Standing::Arrived(vec![delivery]);
@@ -323,6 +349,12 @@ fn step(
         standing,
         parts: named(parts).collect(),
     }
+}
+
+/// The parts of an envelope that are uploaded, by their numbers.
+fn uploaded(header: &Header) -> impl Iterator<Item = (u32, Listed)> {
+    let parts = header.parts.iter().filter(|part| part.storage == Storage::Uploaded);
+    parts.map(|part| (part.part_id, Listed { sha256: part.sha256, bytes: part.length_bytes }))
 }
 
 fn named(parts: &[records::PartName]) -> impl Iterator<Item = (u32, PartClass)> {

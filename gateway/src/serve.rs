@@ -195,6 +195,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         intake: Arc::default(),
         metrics: Arc::clone(&metrics),
         stop: CancellationToken::new(),
+        trails: telemetry::Trails::default(),
         streams: AtomicU64::new(0),
         hub,
     });

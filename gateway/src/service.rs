@@ -39,6 +39,7 @@ use crate::{
     parts::PartStore,
     peer::Peer,
     published::Published,
+    telemetry::Trails,
     writer,
 };
 
@@ -79,6 +80,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway ends: streams then answer what they have taken, and close.
     pub stop: CancellationToken,
+    /// Traces that go on from a push to its delivery.
+    pub trails: Trails,
     /// Numbers streams of deliveries.
     pub streams: AtomicU64,
 }

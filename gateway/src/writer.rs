@@ -230,9 +230,15 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         let room = self.journal.room();
         let now = self.state.begin_batch(wall);
         let mut draft = Draft::default();
-        let counts = self.tally.take(now);
-        let mut commands =
-            std::iter::once(Command::Tick(counts)).filter(|tick| *tick != Command::Tick(Vec::new()));
+        let mut commands = Vec::new();
+        let (denials, queries) = (self.tally.take(now), self.tally.take_queries(now));
+        if !denials.is_empty() {
+            commands.push(Command::Tick(denials));
+        }
+        if !queries.is_empty() {
+            commands.push(Command::Queries(queries));
+        }
+        let mut commands = commands.into_iter();
         for _ in 0..TICK_EFFECTS_MAX {
             let command = commands.next().unwrap_or(Command::Tick(Vec::new()));
             let request = Request { caller: Caller::Gateway, command, parts: Vec::new() };
@@ -276,6 +282,10 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
                 Outcome::Entry { place, not_taken }
             }
             Decision::Done(at) => Outcome::Done(at),
+            Decision::Nothing if matches!(request.command, Command::Query(_)) => {
+                self.tally.query(request.caller.name(), self.state.now());
+                Outcome::Nothing
+            }
             Decision::Nothing | Decision::Compare(_) | Decision::Load(_) => Outcome::Nothing,
             Decision::Refuse(mut refused) => {
                 let Some(effect) = refused.evidence.take() else {
@@ -287,7 +297,12 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
                 let digest = request.command.signed().map(Signed::digest);
                 let command = match request.command {
                     Command::Denial(denial) => Command::Denial(denial),
-                    Command::Push(_) | Command::Handover(_) | Command::Directory(_) | Command::Tick(_) => {
+                    Command::Push(_)
+                    | Command::Handover(_)
+                    | Command::Directory(_)
+                    | Command::Tick(_)
+                    | Command::Query(_)
+                    | Command::Queries(_) => {
                         Command::Denial(Denial { refusal: refused.refusal, field: refused.field, digest })
                     }
                 };
@@ -608,7 +623,12 @@ fn entry_bytes(request: &Request) -> u64 {
     let parts = request.parts.iter().fold(0, |sum: u64, part| sum.saturating_add(length(part.len())));
     let handovers = match &request.command {
         Command::Handover(handover) => length(handover.received.len()).saturating_mul(HANDOVER_BYTES),
-        Command::Push(_) | Command::Directory(_) | Command::Denial(_) | Command::Tick(_) => 0,
+        Command::Push(_)
+        | Command::Directory(_)
+        | Command::Denial(_)
+        | Command::Tick(_)
+        | Command::Query(_)
+        | Command::Queries(_) => 0,
     };
     // A directory change stands in the journal twice: as a command and as a leaf.
     ENTRY_BYTES.saturating_add(signed.saturating_mul(2)).saturating_add(parts).saturating_add(handovers)

@@ -186,7 +186,11 @@ impl Clause {
         Ok(())
     }
 
-    fn permits_sizes(&self, parts: &[Part]) -> Result<(), Refusal> {
+    /// Whether attachments are neither too large nor too many.
+    ///
+    /// # Errors
+    /// [`Refusal::PartTooLarge`].
+    pub fn permits_sizes(&self, parts: &[Part]) -> Result<(), Refusal> {
         let attachments = parts.iter().filter(|part| part.class == PartClass::Attachment);
         let too_large = attachments.clone().any(|part| part.length_bytes > self.attachment_bytes_max);
         let too_many = canonical::count(attachments.count()) > u64::from(self.attachments_max);

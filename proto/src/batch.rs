@@ -7,7 +7,7 @@ use crate::{
     Malformed,
     caller::Caller,
     canonical,
-    command::{Command, DENIAL_COUNTS_MAX, Denial, DenialCount},
+    command::{Command, DENIAL_COUNTS_MAX, Denial, DenialCount, QUERY_COUNTS_MAX, Query, QueryCount},
     digest::Digest,
     fact::Fact,
     fields,
@@ -161,6 +161,11 @@ impl Entry {
                 let tick = wire::Tick { denials: counts.iter().map(DenialCount::to_wire).collect() };
                 message::encode(4, &tick, out);
             }
+            Command::Query(query) => message::encode(8, &query_to_wire(query), out),
+            Command::Queries(counts) => {
+                let counts = wire::QueryCounts { counts: counts.iter().map(QueryCount::to_wire).collect() };
+                message::encode(9, &counts, out);
+            }
         }
         for fact in &self.facts {
             fact.encode(5, out);
@@ -180,6 +185,11 @@ impl Entry {
                 canonical::limit(tick.denials.len(), canonical::count(DENIAL_COUNTS_MAX), "tick.denials")?;
                 Command::Tick(tick.denials.iter().map(DenialCount::parse).collect::<Result<_, _>>()?)
             }
+            Wire::Query(query) => Command::Query(query_of(&query)?),
+            Wire::Queries(queries) => {
+                canonical::limit(queries.counts.len(), canonical::count(QUERY_COUNTS_MAX), "queries.counts")?;
+                Command::Queries(queries.counts.iter().map(QueryCount::parse).collect())
+            }
         };
         Ok(Self {
             caller: Caller::from_our_own_journal(wire.caller.as_ref())?,
@@ -196,6 +206,35 @@ fn denial_to_wire(denial: &Denial) -> wire::Denial {
         refusal: denial.refusal.number(),
         field: denial.field.to_owned(),
         digest: denial.digest.map_or_else(Vec::new, Digest::to_vec),
+    }
+}
+
+fn query_to_wire(query: &Query) -> wire::Query {
+    wire::Query {
+        referral: query.referral.as_ref().map(ReferralKey::to_wire),
+        index: query.index.map_or(0, |index| index.saturating_add(1)),
+    }
+}
+
+fn query_of(wire: &wire::Query) -> Result<Query, Malformed> {
+    let referral = wire.referral.as_ref();
+    Ok(Query {
+        referral: referral.map(|referral| ReferralKey::parse(Some(referral))).transpose()?,
+        index: wire.index.checked_sub(1),
+    })
+}
+
+impl QueryCount {
+    fn to_wire(&self) -> wire::QueryCount {
+        wire::QueryCount {
+            caller: self.caller.clone(),
+            count: self.count,
+            window_start_ms: self.window_start.0,
+        }
+    }
+
+    fn parse(wire: &wire::QueryCount) -> Self {
+        Self { caller: wire.caller.clone(), count: wire.count, window_start: TimeMs(wire.window_start_ms) }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     directory::{Directory, DirectoryObject},
     dsse::{PayloadType, Signed, Unverified},
     header::Header,
-    ids::{AgencyId, TimeMs, closed_list},
+    ids::{AgencyId, ReferralKey, TimeMs, closed_list},
     key::{KeyId, PublicKey},
     refusal::Refusal,
     wire,
@@ -15,6 +15,8 @@ use crate::{
 
 /// Most envelopes that one handover receipt covers.
 pub const HANDOVERS_MAX: usize = 1_000;
+/// Most counts of queries that one command carries.
+pub const QUERY_COUNTS_MAX: usize = 1_000;
 /// Most denial counts that one tick carries.
 pub const DENIAL_COUNTS_MAX: usize = 1_000;
 
@@ -31,6 +33,10 @@ pub enum Command {
     Denial(Denial),
     /// Time has passed.
     Tick(Vec<DenialCount>),
+    /// Somebody looks at evidence.
+    Query(Query),
+    /// Queries whose windows are over.
+    Queries(Vec<QueryCount>),
 }
 
 /// A signed envelope.
@@ -109,6 +115,26 @@ pub struct DenialCount {
     pub window_start: TimeMs,
 }
 
+/// Somebody looks at evidence that is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Query {
+    /// The referral that it is about; none when it is about none.
+    pub referral: Option<ReferralKey>,
+    /// The one record that is asked for; none for all of the referral's.
+    pub index: Option<u64>,
+}
+
+/// Queries that were counted and not recorded one by one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QueryCount {
+    /// Agency id.
+    pub caller: String,
+    /// How many.
+    pub count: u64,
+    /// Since when.
+    pub window_start: TimeMs,
+}
+
 impl Command {
     /// Reads a signed object and verifies its signatures with the directory's keys, or with those
     /// that it introduces itself.
@@ -146,7 +172,19 @@ impl Command {
             Self::Push(push) => Some(&push.signed),
             Self::Handover(handover) => Some(&handover.signed),
             Self::Directory(command) => Some(&command.signed),
-            Self::Denial(_) | Self::Tick(_) => None,
+            Self::Denial(_) | Self::Tick(_) | Self::Query(_) | Self::Queries(_) => None,
+        }
+    }
+
+    /// The referral that it is about.
+    #[must_use]
+    pub fn referral(&self) -> Option<&ReferralKey> {
+        match self {
+            Self::Push(push) => Some(&push.header.referral),
+            Self::Query(query) => query.referral.as_ref(),
+            Self::Handover(_) | Self::Directory(_) | Self::Denial(_) | Self::Tick(_) | Self::Queries(_) => {
+                None
+            }
         }
     }
 
@@ -155,7 +193,12 @@ impl Command {
     pub fn header(&self) -> Option<&Header> {
         match self {
             Self::Push(push) => Some(&push.header),
-            Self::Handover(_) | Self::Directory(_) | Self::Denial(_) | Self::Tick(_) => None,
+            Self::Handover(_)
+            | Self::Directory(_)
+            | Self::Denial(_)
+            | Self::Tick(_)
+            | Self::Query(_)
+            | Self::Queries(_) => None,
         }
     }
 
@@ -166,6 +209,8 @@ impl Command {
         match self {
             Self::Push(_) | Self::Denial(_) => false,
             Self::Handover(_) | Self::Directory(_) | Self::Tick(_) => true,
+            // Whoever must find out what happened must be able to when the disk is full.
+            Self::Query(_) | Self::Queries(_) => true,
         }
     }
 }

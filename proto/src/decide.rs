@@ -2,6 +2,7 @@
 //! applying them (`state`) cannot fail. Not here: signatures (`command`), IO of any kind.
 
 pub mod push;
+mod query;
 mod recall;
 
 use crate::{
@@ -69,6 +70,8 @@ pub fn decide(state: &State, caller: &Caller, command: &Command) -> Decision {
         Command::Directory(command) => directory(state, caller, command),
         Command::Denial(denial) => return self::denial(state, caller, denial),
         Command::Tick(counts) => tick(state, caller, counts),
+        Command::Query(asked) => query::decide(state, caller, asked),
+        Command::Queries(counts) => query::counted(state, caller, counts),
     };
     match decided {
         Ok(decision) => decision,

@@ -293,6 +293,9 @@ refusals! {
     InvitationTooLong = 68 "INVITATION_TOO_LONG" Invalid "expires_at_ms"
         en "An invitation may be open for 7 days at most. Choose an earlier end."
         ar "يجوز أن تبقى الدعوة مفتوحة سبعة أيام على الأكثر. اختر موعد انتهاء أقرب."
+    QueriesFull = 69 "QUERIES_FULL" Exhausted ""
+        en "You have asked for more evidence within an hour than one person may. Go on in an hour."
+        ar "طلبت من الأدلة خلال ساعة أكثر مما يُسمح به لشخص واحد. تابع بعد ساعة."
 }
 
 #[cfg(test)]

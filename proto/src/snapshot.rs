@@ -75,6 +75,7 @@ impl Snapshot {
             denials: state.denials.iter().map(denial_to_wire).collect(),
             last_evidence: evidence.map(LoggedCheckpoint::to_wire),
             last_directory: directory.map(LoggedCheckpoint::to_wire),
+            queries: state.queries.iter().map(query_to_wire).collect(),
             ..wire::Snapshot::default()
         };
         // One message in pieces: open work can be large, and is never in memory a second time.
@@ -123,6 +124,10 @@ impl Snapshot {
         for window in &wire.denials {
             let (key, window) = denial_from_wire(window)?;
             state.denials.insert(key, window);
+        }
+        for window in &wire.queries {
+            let recorded = DenialWindow { start: TimeMs(window.window_start_ms), recorded: window.recorded };
+            state.queries.insert(window.caller.clone(), recorded);
         }
         Ok(Self {
             state,
@@ -266,6 +271,10 @@ fn mail_from_wire(wire: &wire::Mail) -> Result<Mail, Malformed> {
         parts: Digest::parse(&wire.parts, "mail.parts")?,
         blocked: wire.blocked,
     })
+}
+
+fn query_to_wire((caller, window): (&String, &DenialWindow)) -> wire::QueryWindow {
+    wire::QueryWindow { caller: caller.clone(), window_start_ms: window.start.0, recorded: window.recorded }
 }
 
 fn denial_to_wire(((caller, refusal), window): (&(String, Refusal), &DenialWindow)) -> wire::DenialWindow {

@@ -27,6 +27,14 @@ pub const DENIALS_RECORDED: u32 = 5;
 /// Most callers and codes whose denials are told apart; beyond, they are only counted.
 pub const DENIAL_WINDOWS_MAX: usize = 65_536;
 
+/// How many queries of one agency are recorded one by one in a window; more are counted.
+pub const QUERIES_RECORDED: u32 = 5;
+/// How many queries of one member of staff are answered in a window. Each is recorded: a count would
+/// not tell whose cases were looked at.
+pub const STAFF_QUERIES_MAX: u32 = 600;
+/// Most callers whose queries are told apart; beyond, agencies' are only counted, staff's refused.
+pub const QUERY_WINDOWS_MAX: usize = 65_536;
+
 /// All that the rules know.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct State {
@@ -37,6 +45,8 @@ pub struct State {
     pub(crate) heads: BTreeMap<AgencyId, Head>,
     pub(crate) known: KnownEnvelopes,
     pub(crate) denials: BTreeMap<(String, Refusal), DenialWindow>,
+    /// Queries of evidence, by caller.
+    pub(crate) queries: BTreeMap<String, DenialWindow>,
     pub(crate) evidence: GrowingLog,
     pub(crate) directory_log: GrowingLog,
     /// Referrals that the index says do not exist; forgotten at the end of the batch.
@@ -194,7 +204,7 @@ impl State {
     /// beside the command.
     #[must_use]
     pub fn reopened(&self, command: &Command) -> Option<(&ReferralKey, &Referral)> {
-        let key = &command.header()?.referral;
+        let key = command.referral()?;
         if self.loaded.contains(key) { self.referrals.get_key_value(key) } else { None }
     }
 
@@ -205,6 +215,9 @@ impl State {
         if self.denials.len() >= DENIAL_WINDOWS_MAX {
             // Else those that are over would keep every new caller's denials out of the evidence.
             self.denials.retain(|_, window| !window.is_over(now));
+        }
+        if self.queries.len() >= QUERY_WINDOWS_MAX {
+            self.queries.retain(|_, window| !window.is_over(now));
         }
         self.now
     }
@@ -271,6 +284,7 @@ impl State {
         }
         self.apply_known(record, cause.at);
         self.apply_denial(record);
+        self.apply_query(record);
         // The parked parts are read before the referral lets go of them.
         self.apply_mail(record, cause);
         self.apply_referral(record, cause);
@@ -291,15 +305,17 @@ impl State {
         let (Event::SubmissionRejection, Some((refusal, _))) = (what.event, what.refusal) else {
             return;
         };
-        let caller = what.actor.as_ref().map(ToString::to_string);
-        let caller = caller.or_else(|| what.sender.as_ref().map(ToString::to_string)).unwrap_or_default();
         let now = record.place.time;
-        let window =
-            self.denials.entry((caller, refusal)).or_insert(DenialWindow { start: now, recorded: 0 });
-        if window.is_over(now) {
-            *window = DenialWindow { start: now, recorded: 0 };
+        self.denials.entry((who(what), refusal)).or_insert(DenialWindow::from(now)).count(now);
+    }
+
+    fn apply_query(&mut self, record: &Record) {
+        let what = &record.what;
+        // A record that stands for several is no query of its own.
+        if what.event == Event::Queried && what.count == 0 {
+            let now = record.place.time;
+            self.queries.entry(who(what)).or_insert(DenialWindow::from(now)).count(now);
         }
-        window.recorded = window.recorded.saturating_add(1);
     }
 
     fn apply_mail(&mut self, record: &Record, cause: Cause<'_>) {
@@ -432,6 +448,15 @@ impl State {
         }
     }
 
+    /// Whether one more query of a caller is recorded, when so many in a window are.
+    #[must_use]
+    pub fn records_query(&self, caller: &Caller, most: u32) -> bool {
+        match self.queries.get(caller.name()) {
+            Some(window) => window.is_over(self.now) || window.recorded < most,
+            None => self.queries.len() < QUERY_WINDOWS_MAX,
+        }
+    }
+
     /// Whether a denial of this caller and code would be recorded, or only counted.
     #[must_use]
     pub fn records_denial(&self, caller: &Caller, refusal: Refusal) -> bool {
@@ -442,7 +467,24 @@ impl State {
     }
 }
 
+/// Who did it: a member of staff, or else an agency.
+fn who(what: &Happening) -> String {
+    let actor = what.actor.as_ref().map(ToString::to_string);
+    actor.or_else(|| what.sender.as_ref().map(ToString::to_string)).unwrap_or_default()
+}
+
 impl DenialWindow {
+    const fn from(start: TimeMs) -> Self {
+        Self { start, recorded: 0 }
+    }
+
+    fn count(&mut self, now: TimeMs) {
+        if self.is_over(now) {
+            *self = Self::from(now);
+        }
+        self.recorded = self.recorded.saturating_add(1);
+    }
+
     fn is_over(self, now: TimeMs) -> bool {
         now >= self.start.plus_ms(DENIAL_WINDOW_MS)
     }

@@ -1,18 +1,33 @@
 //! The gateway's services over real TLS: what goes in comes out, once, with proof. Not here: what is
 //! refused, and hostile peers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that does not get what it must has failed"
+)]
 
 use std::time::Duration;
 
+use certs::{Identity, Role, UnixTime};
 use gateway::service::stubs::{
     directory_client::DirectoryClient, evidence_client::EvidenceClient, log_client::LogClient,
-    push_client::PushClient,
+    parts_client::PartsClient, push_client::PushClient, receive_client::ReceiveClient,
 };
-use proto::{lifecycle::Act, receipt::Receipt, wire};
+use proto::{
+    evidence::{Event, Record},
+    ids::ReferralKey,
+    lifecycle::Act,
+    receipt::Receipt,
+    refusal::Refusal,
+    state::QUERIES_RECORDED,
+    wire,
+};
+use tonic::{Code, Status, transport::Channel};
 use trials::{
     network::{ActOf, Network},
     random::Random,
     sandbox::Sandbox,
-    speak::{Deliveries, digest_of, envelope, handover, now, receipt_of},
+    speak::{Deliveries, digest_of, envelope, failure, handover, now, receipt_of, refusal_in},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +98,7 @@ async fn a_referral_from_push_to_completion() {
     assert!(events.len() >= 6, "{events:?}");
     let mut stranger = EvidenceClient::new(sandbox.connect(network.at(3).id.as_str()).await.unwrap());
     let refused = stranger.get_timeline(request).await.map(|_| ()).unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::NotFound, "others do not learn that it exists");
+    assert_eq!(refused.code(), Code::NotFound, "others do not learn that it exists");
     assert!(sandbox.terminate());
 }
 
@@ -158,6 +173,110 @@ async fn what_a_stream_holds_goes_to_the_next_when_it_ends() {
     assert!(again.repeat);
 }
 
+/// A connection of a member of staff, with a certificate of its own.
+async fn staff(sandbox: &Sandbox, role: Role, pseudonym: &str) -> Channel {
+    let identity = Identity::Staff { role, pseudonym: pseudonym.parse().unwrap() };
+    let now = UnixTime::of(std::time::SystemTime::now()).unwrap();
+    let credential = sandbox.authority().issue_with_key(&identity, now).unwrap();
+    credential.save(&sandbox.folder.join(pseudonym)).unwrap();
+    sandbox.connect(pseudonym).await.unwrap()
+}
+
+/// A timeline's receipts, each verified.
+async fn timeline(
+    sandbox: &Sandbox,
+    channel: &Channel,
+    referral: &ReferralKey,
+) -> Result<Vec<Receipt>, Status> {
+    let request = wire::GetTimelineRequest { referral: Some(referral.to_wire()) };
+    let mut bundles = EvidenceClient::new(channel.clone()).get_timeline(request).await?.into_inner();
+    let mut receipts = Vec::new();
+    while let Some(bundle) = bundles.message().await? {
+        let receipt = Receipt::parse(bundle.receipt.unwrap()).unwrap();
+        receipt.verify(&sandbox.network.policy()).unwrap();
+        receipts.push(receipt);
+    }
+    Ok(receipts)
+}
+
+fn queries(receipts: &[Receipt]) -> Vec<&Record> {
+    let records = receipts.iter().map(Receipt::record);
+    records.filter(|record| record.what.event == Event::Queried).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn staff_see_evidence_and_whoever_is_looked_at_sees_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sandbox = Sandbox::make(folder.path(), Network::new());
+    sandbox.start();
+    let network = sandbox.network.clone();
+    let (from, to) = (network.at(1), network.at(0));
+    let mut random = Random::new(13);
+    let mine = sandbox.connect(from.id.as_str()).await.unwrap();
+    let (header, parts) = network.opening(&from.id, &to.id, now(), &mut random);
+    let sent = envelope(from, &header, &parts);
+    let accepted =
+        receipt_of(PushClient::new(mine.clone()).push_one(sent.clone()).await.unwrap().into_inner());
+
+    let auditor = staff(&sandbox, Role::Auditor, "auditor-1").await;
+    let seen = timeline(&sandbox, &auditor, &header.referral).await.unwrap();
+    assert_eq!(seen[0].to_file(), accepted.to_file());
+    let index = accepted.record().place.index;
+    let administrator = sandbox.connect("admin-1").await.unwrap();
+    let mut evidence = EvidenceClient::new(administrator);
+    let one = evidence.get_receipt(wire::GetReceiptRequest { index }).await.unwrap().into_inner();
+    assert_eq!(Receipt::parse(one).unwrap().to_file(), accepted.to_file());
+    // What was answered was synced before: a kill does not undo that they looked.
+    sandbox.kill();
+    sandbox.start();
+    let mine = sandbox.connect(from.id.as_str()).await.unwrap();
+    let theirs = timeline(&sandbox, &mine, &header.referral).await.unwrap();
+    let lookers: Vec<_> =
+        queries(&theirs).iter().map(|record| record.what.actor.clone().unwrap().to_string()).collect();
+    assert_eq!(lookers, ["auditor-1", "admin-1"], "both parties' timelines tell who looked");
+
+    // Never ciphertext, and operators no evidence; each denial is evidence itself.
+    let auditor = sandbox.connect("auditor-1").await.unwrap();
+    let envelope = digest_of(&sent).to_vec();
+    let part = wire::DownloadRequest { envelope, part_id: 1, offset: 0 };
+    let denied = failure(PartsClient::new(auditor.clone()).download(part).await);
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    let denied = failure(ReceiveClient::new(auditor.clone()).fetch(wire::FetchRequest::default()).await);
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    let operator = staff(&sandbox, Role::Operator, "operator-1").await;
+    let denied = refusal_in(&failure(timeline(&sandbox, &operator, &header.referral).await));
+    assert_eq!((denied.code.as_str(), denied.receipt.is_some()), (Refusal::RoleNotAllowed.name(), true));
+    let nothing = ReferralKey { opened_by: to.id.clone(), ..header.referral.clone() };
+    let denied = refusal_in(&failure(timeline(&sandbox, &auditor, &nothing).await));
+    assert_eq!((denied.code.as_str(), denied.receipt.is_some()), (Refusal::SubjectUnknown.name(), true));
+    assert!(sandbox.terminate());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_is_always_answered_and_the_first_of_its_queries_are_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sandbox = Sandbox::make(folder.path(), Network::new());
+    sandbox.start();
+    let network = sandbox.network.clone();
+    let (from, to) = (network.at(1), network.at(0));
+    let mine = sandbox.connect(from.id.as_str()).await.unwrap();
+    let (header, parts) = network.opening(&from.id, &to.id, now(), &mut Random::new(17));
+    receipt_of(
+        PushClient::new(mine.clone()).push_one(envelope(from, &header, &parts)).await.unwrap().into_inner(),
+    );
+    let mut last = Vec::new();
+    for _ in 0..QUERIES_RECORDED + 3 {
+        last = timeline(&sandbox, &mine, &header.referral).await.unwrap();
+    }
+    let own = queries(&last);
+    assert_eq!(u32::try_from(own.len()).unwrap(), QUERIES_RECORDED);
+    assert!(own.iter().all(|record| record.what.sender.as_ref() == Some(&from.id)));
+    // What one party looks at is not the other's affair.
+    let theirs = sandbox.connect(to.id.as_str()).await.unwrap();
+    let seen = timeline(&sandbox, &theirs, &header.referral).await.unwrap();
+    assert!(queries(&seen).iter().all(|record| record.what.sender.as_ref() == Some(&to.id)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_logs_are_there_for_everyone() {
     let folder = tempfile::tempdir().unwrap();
@@ -193,6 +312,6 @@ async fn both_logs_are_there_for_everyone() {
     for path in ["tile/0/../../keys/evidence.key", "checkpoint", "tile/0/000.p/0"] {
         let tile = wire::GetTileRequest { log: wire::LogName::Directory.into(), path: path.to_owned() };
         let refused = log.get_tile(tile).await.map(|_| ()).unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{path}");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{path}");
     }
 }

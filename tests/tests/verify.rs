@@ -77,7 +77,10 @@ fn first_event(batch: &mut wire::Batch) -> &mut wire::RecordedEvent {
 fn signed(batch: &mut wire::Batch) -> &mut wire::SignedObject {
     match batch.entries[0].command.as_mut().unwrap() {
         wire::entry::Command::Signed(object) => object,
-        wire::entry::Command::Denial(_) | wire::entry::Command::Tick(_) => panic!("that is nothing signed"),
+        wire::entry::Command::Denial(_)
+        | wire::entry::Command::Tick(_)
+        | wire::entry::Command::Query(_)
+        | wire::entry::Command::Queries(_) => panic!("that is nothing signed"),
     }
 }
 

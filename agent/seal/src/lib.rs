@@ -36,7 +36,7 @@ pub use header::{HEADER_BYTES_MAX, RECIPIENTS_MAX};
 pub use key::{
     KeyMalformed, NoRandomness, RECIPIENT_BYTES, RECIPIENT_TEXT_CHARS, Recipient, SEED_BYTES, SealingKey,
 };
-pub use opening::{NotOpened, Opened, open, open_unlisted};
+pub use opening::{NotOpened, Opened, open, open_unlisted, read_head};
 pub use padding::{PLAINTEXT_BYTES_MIN, padded_bytes};
 pub use sealing::{NotSealed, seal, sealed_bytes};
 

@@ -164,6 +164,19 @@ pub fn open_unlisted(
     Opening::begin(keys, expected, ciphertext)?.release(out)
 }
 
+/// Reads what a part is, and no more of it than that takes: its head, authentic and as expected. That
+/// the rest of the file is whole, only [`open`] tells.
+///
+/// # Errors
+/// [`NotOpened`], as [`open`] does, of the header and the head.
+pub fn read_head(
+    keys: &[SealingKey],
+    expected: &Expected<'_>,
+    ciphertext: impl Read,
+) -> Result<SealHead, NotOpened> {
+    Opening::begin(keys, expected, ciphertext).map(|opening| opening.head)
+}
+
 type Ciphertext<R> = BufReader<Digesting<R>>;
 
 /// A part whose head has been read and is as expected; nothing has been released.

@@ -55,7 +55,7 @@ pub(crate) fn files() -> Vec<File> {
         name: name.into(),
         media_type: String::new(),
         contains_identity: true,
-        content: b"content".to_vec(),
+        content: b"content".to_vec().into(),
     };
     vec![file("report.pdf"), file("map.txt")]
 }

@@ -15,6 +15,7 @@ use crate::{
     case::{Case, Standing, Step},
     document,
     office::{LinkState, Office, outbound::kind_word, show::ShownPart},
+    opening::Kept,
     store::StoreFault,
 };
 
@@ -117,6 +118,13 @@ fn part(shown: ShownPart) -> api::Part {
             media_type: part.media_type,
             file_name: part.file_name,
             content: part.content,
+            content_bytes: part.bytes,
+            kept: match part.kept {
+                Kept::Here => api::Kept::Unspecified,
+                Kept::Apart => api::Kept::Apart,
+                Kept::Not => api::Kept::Not,
+            }
+            .into(),
             ..head
         },
         Err(why) => api::Part { not_opened: why.to_string(), ..head },

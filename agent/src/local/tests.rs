@@ -34,7 +34,10 @@ async fn served() -> Served {
 }
 
 fn good() -> api::SendRequest {
-    let file = |file: File| api::File { name: file.name, content: file.content, ..api::File::default() };
+    let file = |file: File| match file.content {
+        Content::Here(content) => api::File { name: file.name, content, ..api::File::default() },
+        Content::Apart { .. } => panic!("it is here"),
+    };
     api::SendRequest {
         document: document::tests::good().to_string().into_bytes(),
         files: document::tests::files().into_iter().map(file).collect(),

@@ -16,9 +16,10 @@ use thiserror::Error;
 use super::{Office, entry, refusal_of};
 use crate::{
     case::Standing,
-    opening::{Came, NotDelivered},
+    opening::{Came, NotDelivered, Turn},
     proof::{self, About, BadReceipt},
     records::{self, record},
+    state::State,
     store::{Claim, Entry, StoreFault},
 };
 
@@ -82,13 +83,16 @@ impl Office {
         }
         let envelope = delivered.envelope.as_ref().ok_or(proto::Malformed::Missing { field: "envelope" })?;
         let (signed, header) = self.verify(envelope)?;
-        let came = Came::check(&header, &envelope.parts)?;
+        let digest = signed.digest();
+        let turn = self.store.read(|state| turn(state, &digest, &delivered.handover_id));
+        let came = Came::check(&header, &envelope.parts, turn, &self.spool)?;
         if let Some(receipt) = &delivered.receipt {
             proof::verify(receipt.clone(), &self.policy, About::Came(&signed.digest()))?;
         }
+        let (part_digests, names) = (came.digests(), came.names());
+        let part_digests: Vec<_> = part_digests.iter().map(|digest| digest.to_vec()).collect();
         let tried = came.try_open(&header, &self.me, &self.keys.sealing);
         let result = tried.map_err(|_| NotTaken::NotTried)?;
-        let part_digests: Vec<_> = came.digests().iter().map(|digest| digest.to_vec()).collect();
         let handover = wire::Handover {
             envelope: signed.digest().to_vec(),
             result: result.number(),
@@ -110,7 +114,7 @@ impl Office {
                 receipt: delivered.receipt.clone(),
                 result: result.number(),
                 part_digests,
-                parts: came.names().into_iter().map(name).collect(),
+                parts: names.into_iter().map(name).collect(),
                 order: order(delivered),
             }
         };
@@ -289,6 +293,16 @@ impl Office {
             Some(open.handover_id.clone())
         })
     }
+}
+
+/// Whether other parts of the envelope came before.
+fn turn(state: &State, envelope: &Digest, handover_id: &[u8]) -> Turn {
+    let step = state.case_of(envelope).and_then(|case| case.step(envelope));
+    let first = step.and_then(|step| match &step.standing {
+        Standing::Arrived(deliveries) => deliveries.first(),
+        Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn => None,
+    });
+    if first.is_some_and(|first| first.handover_id != handover_id) { Turn::Later } else { Turn::First }
 }
 
 /// Where the delivery's record stands: its receipt proves it; without one the gateway's hand-over id,

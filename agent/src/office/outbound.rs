@@ -8,7 +8,7 @@ use proto::{
     agreement::Disclosure,
     digest::Digest,
     header::Header,
-    ids::{Addressing, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
+    ids::{Addressing, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
     lifecycle::Act,
     payload::{Home, class_of_outcome, class_of_reason, lists},
     refusal::{Class, Refusal},
@@ -21,9 +21,10 @@ use crate::{
     case::{Case, Need},
     clock,
     document::{self, Document, File, Flaw, What},
-    draft::{self, PlainPart},
+    draft::{self, PlainPart, Plan, SealedParts},
     proof::{self, About},
     records::{self, record},
+    spool::Listed,
     state::State,
     store::{Claim, StoreFault},
 };
@@ -88,15 +89,32 @@ impl Office {
         check_key(&request.idempotency_key)?;
         let now = clock::now();
         let document = document::read(&request.document, request.files, now).map_err(NotSent::Flawed)?;
+        if let Some(sent) = self.sent_before(&request.idempotency_key) {
+            return Ok(sent);
+        }
+        let id = new_id(now)?;
+        let opening = |state: &State| opening(state, &document, request.again.as_ref(), (id, now));
+        let plan =
+            self.store.read(|state| plan_referral(state, opening(state)?, &document, request.unchecked))?;
+        // Large files take their time: nothing else waits for it.
+        let sealed = self.seal(plan).await?;
         let _pen = self.pen.lock().await;
         if let Some(sent) = self.sent_before(&request.idempotency_key) {
             return Ok(sent);
         }
         let drafted = self.store.read(|state| {
-            let header = opening(state, &document, request.again.as_ref(), now)?;
-            self.draft_referral(state, header, &document, request.unchecked)
+            may_seal(state)?;
+            let directory = state.replica().directory();
+            let keys = draft::sealing_keys(directory, &document.to, now);
+            let mut header = sealed.follow(opening(state)?, &keys)?;
+            match directory.route(&header, now) {
+                Ok((agreement, _)) => header.agreement = agreement,
+                Err(none) if !request.unchecked => return Err(none.refusal.into()),
+                Err(_) => {}
+            }
+            Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
         })?;
-        Ok(self.queue(drafted, &request.idempotency_key).await?)
+        self.queue(drafted, &request.idempotency_key).await
     }
 
     /// Does an act in a referral and writes it down.
@@ -111,22 +129,44 @@ impl Office {
             document::read_part(&request.fields, home_of(request.act)).map_err(NotSent::Flawed)?
         };
         let reason = reason_of(request.act, &fields)?;
-        let _pen = self.pen.lock().await;
         if let Some(sent) = self.sent_before(&request.idempotency_key) {
             return Ok(sent);
         }
         let identity = self.identity_kept(&request, &fields)?;
-        let drafted = self.store.read(|state| {
+        let parts = act_parts(&request, fields, identity);
+        let now = clock::now();
+        let id = new_id(now)?;
+        let acting = |state: &State| {
             let case = state.case(&request.referral).ok_or(NotSent::UnknownReferral)?;
             let legal = case.legal_acts(&self.me);
             if !request.unchecked && !legal.contains(&request.act) {
                 return Err(NotSent::Refused { refusal: Refusal::ActNotLegal, legal });
             }
-            let header = Header { reason, ..acting(state, case, request.act, clock::now())? };
-            let parts = act_parts(&request, fields, identity);
-            self.draft_act(state, header, parts, request.unchecked)
+            Ok(Header { reason, ..acting(state, case, request.act, (id, now)) })
+        };
+        let plan = self.store.read(|state| plan_act(state, acting(state)?, parts, request.unchecked))?;
+        let sealed = self.seal(plan).await?;
+        let _pen = self.pen.lock().await;
+        if let Some(sent) = self.sent_before(&request.idempotency_key) {
+            return Ok(sent);
+        }
+        let drafted = self.store.read(|state| {
+            may_seal(state)?;
+            let directory = state.replica().directory();
+            let header = acting(state)?;
+            let keys = draft::sealing_keys(directory, &header.to, now);
+            let header = sealed.follow(header, &keys)?;
+            check_act(state, &header, request.unchecked)?;
+            Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
         })?;
-        Ok(self.queue(drafted, &request.idempotency_key).await?)
+        self.queue(drafted, &request.idempotency_key).await
+    }
+
+    /// Sealing costs milliseconds, of a large file seconds: not on a thread that others wait for.
+    async fn seal(&self, plan: Plan) -> Result<SealedParts, NotSent> {
+        let spool = self.spool.clone();
+        let sealed = tokio::task::spawn_blocking(move || plan.seal(&spool)).await;
+        Ok(sealed.map_err(|_| StoreFault::Ended)??)
     }
 
     fn sent_before(&self, idempotency_key: &str) -> Option<Sent> {
@@ -136,56 +176,6 @@ impl Office {
             let envelope_id = case.step(digest)?.envelope_id;
             Some(Sent { referral: case.referral.clone(), digest: *digest, envelope_id })
         })
-    }
-
-    fn draft_referral(
-        &self,
-        state: &State,
-        mut header: Header,
-        document: &Document,
-        unchecked: bool,
-    ) -> Result<draft::Drafted, NotSent> {
-        may_seal(state)?;
-        let directory = state.replica().directory();
-        let now = header.created_at;
-        let disclosure = match directory.route(&header, now) {
-            Ok((agreement, clause)) => {
-                header.agreement = agreement;
-                clause.disclosure
-            }
-            // The gateway decides; a header must name some agreement.
-            Err(none) if unchecked => {
-                header.agreement = none.agreement.unwrap_or_default();
-                Disclosure::OnAcceptance
-            }
-            Err(none) => return Err(none.refusal.into()),
-        };
-        let parts = draft::parts_of(document, disclosure);
-        let keys = draft::sealing_keys(directory, &header.to, now);
-        let drafted = draft::seal_and_sign(header, parts, &keys, &self.keys.signing)?;
-        match directory.route(&drafted.header, now) {
-            Err(none) if !unchecked => Err(none.refusal.into()),
-            Ok(_) | Err(_) => Ok(drafted),
-        }
-    }
-
-    fn draft_act(
-        &self,
-        state: &State,
-        header: Header,
-        parts: Vec<PlainPart>,
-        unchecked: bool,
-    ) -> Result<draft::Drafted, NotSent> {
-        may_seal(state)?;
-        let directory = state.replica().directory();
-        let now = header.created_at;
-        let keys = draft::sealing_keys(directory, &header.to, now);
-        let drafted = draft::seal_and_sign(header, parts, &keys, &self.keys.signing)?;
-        let telling = drafted.header.parts.iter().any(|part| part.class == PartClass::Identity);
-        if telling && !unchecked {
-            directory.route(&drafted.header, now).map_err(|none| none.refusal)?;
-        }
-        Ok(drafted)
     }
 
     /// The identity that a disclosure sends: the one that is given, or else the one that this side
@@ -237,7 +227,7 @@ impl Office {
             return Ok(Next::Again(EXHAUSTED_WAIT));
         }
         let answer = records::answered::Answer::Receipt(receipt);
-        self.write(vec![answered(digest, answer)], Claim::Reserved).await?;
+        self.settle(vec![*digest], vec![answered(digest, answer)]).await?;
         Ok(Next::Done)
     }
 
@@ -246,6 +236,10 @@ impl Office {
     async fn refused(&self, digest: &Digest, mut refusal: wire::RefusalAnswer) -> Result<Next, StoreFault> {
         if refusal_of(&refusal).is_some_and(|refusal| refusal.class() == Class::Exhausted) {
             tracing::warn!(envelope = %digest, code = refusal.code, "a limit is reached; it waits");
+            return Ok(Next::Again(EXHAUSTED_WAIT));
+        }
+        if refusal_of(&refusal) == Some(Refusal::PartNotUploaded) && self.can_upload(digest) {
+            tracing::warn!(envelope = %digest, "the gateway misses an attachment; it is uploaded again");
             return Ok(Next::Again(EXHAUSTED_WAIT));
         }
         if let Some(receipt) = refusal.receipt.take() {
@@ -268,8 +262,25 @@ impl Office {
                 answered(waiting, records::answered::Answer::WithdrawnBehind(digest.to_vec()))
             }),
         );
-        self.write(entries, Claim::Reserved).await?;
+        self.settle([vec![*digest], behind].concat(), entries).await?;
         Ok(Next::Done)
+    }
+
+    /// Writes down what ends envelopes, and then forgets what was to be uploaded for them.
+    async fn settle(&self, ended: Vec<Digest>, entries: Vec<crate::store::Entry>) -> Result<(), StoreFault> {
+        let files: Vec<Listed> =
+            self.store.read(|state| ended.iter().flat_map(|digest| state.going(digest)).copied().collect());
+        self.write(entries, Claim::Reserved).await?;
+        for file in files {
+            self.spool.forget(&file.sha256);
+        }
+        Ok(())
+    }
+
+    /// Whether everything that an envelope needs to have uploaded lies here.
+    fn can_upload(&self, digest: &Digest) -> bool {
+        let files = self.store.read(|state| state.going(digest).to_vec());
+        files.iter().all(|file| matches!(self.spool.going(file), Ok(Some(_))))
     }
 }
 
@@ -280,6 +291,75 @@ fn answered(digest: &Digest, answer: records::answered::Answer) -> crate::store:
 
 fn check_key(idempotency_key: &str) -> Result<(), NotSent> {
     if idempotency_key.len() > IDEMPOTENCY_KEY_BYTES_MAX { Err(NotSent::IdempotencyKey) } else { Ok(()) }
+}
+
+/// The rules are asked before anything is sealed: an attachment that an agreement does not allow costs
+/// nobody time.
+fn plan_referral(
+    state: &State,
+    mut header: Header,
+    document: &Document,
+    unchecked: bool,
+) -> Result<Plan, NotSent> {
+    may_seal(state)?;
+    let directory = state.replica().directory();
+    let now = header.created_at;
+    let disclosure = match directory.route(&header, now) {
+        Ok((agreement, clause)) => {
+            header.agreement = agreement;
+            clause.disclosure
+        }
+        // The gateway decides; a header must name some agreement.
+        Err(none) if unchecked => {
+            header.agreement = none.agreement.unwrap_or_default();
+            Disclosure::OnAcceptance
+        }
+        Err(none) => return Err(none.refusal.into()),
+    };
+    let parts = draft::parts_of(document, disclosure);
+    let keys = draft::sealing_keys(directory, &header.to, now);
+    let plan = Plan::new(header, parts, keys)?;
+    match directory.route(plan.header(), now) {
+        Err(none) if !unchecked => Err(none.refusal.into()),
+        Ok(_) | Err(_) => Ok(plan),
+    }
+}
+
+fn plan_act(state: &State, header: Header, parts: Vec<PlainPart>, unchecked: bool) -> Result<Plan, NotSent> {
+    may_seal(state)?;
+    let keys = draft::sealing_keys(state.replica().directory(), &header.to, header.created_at);
+    let plan = Plan::new(header, parts, keys)?;
+    check_act(state, plan.header(), unchecked)?;
+    Ok(plan)
+}
+
+/// Identity goes by the agreement in force. The sizes of files are those of the referral's agreement,
+/// whichever of the two sends them.
+fn check_act(state: &State, header: &Header, unchecked: bool) -> Result<(), NotSent> {
+    if unchecked {
+        return Ok(());
+    }
+    let directory = state.replica().directory();
+    if header.parts.iter().any(|part| part.class == PartClass::Identity) {
+        directory.route(header, header.created_at).map_err(|none| none.refusal)?;
+    }
+    let Some(held) = directory.agreement(&header.agreement, &header.from) else {
+        return Ok(());
+    };
+    let both = [&header.from, &header.to];
+    let between = held
+        .agreement
+        .clauses
+        .iter()
+        .filter(|clause| both.contains(&&clause.from) && both.contains(&&clause.to));
+    let mut refused = None;
+    for clause in between {
+        match clause.permits_sizes(&header.parts) {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refused = Some(refusal),
+        }
+    }
+    refused.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 fn may_seal(state: &State) -> Result<(), NotSent> {
@@ -297,7 +377,7 @@ fn opening(
     state: &State,
     document: &Document,
     again: Option<&ReferralKey>,
-    now: TimeMs,
+    (id, now): (EnvelopeId, TimeMs),
 ) -> Result<Header, NotSent> {
     let need = Need {
         kind: document.kind,
@@ -308,7 +388,6 @@ fn opening(
         agreement: Digest::default(),
         identity_allowed: document.identity_allowed,
     };
-    let id = new_id(now)?;
     let me = state.me().clone();
     let first = ReferralKey { id, opened_by: me.clone() };
     let expires_at = now.plus_ms(document.expires_days * DAY_MS);
@@ -329,26 +408,25 @@ fn opening(
 }
 
 /// The header of an act, without its parts and reason.
-fn acting(state: &State, case: &Case, act: Act, now: TimeMs) -> Result<Header, NotSent> {
+fn acting(state: &State, case: &Case, act: Act, (id, now): (EnvelopeId, TimeMs)) -> Header {
     let me = state.me();
-    let id = new_id(now)?;
     let to = case.other(me).clone();
     let last = case.last_of(me);
     let ends = (to, now.plus_ms(ACT_LIFETIME_MS));
     let header = header(state, (id, case.referral.clone(), now), &case.need, ends);
-    Ok(Header {
+    Header {
         act,
         attempt: case.attempt(),
         sequence: last.map_or(1, |step| step.sequence + 1),
         previous: last.map(|step| step.digest),
         in_reply_to: case.last_of(case.other(me)).map(|step| step.digest),
         ..header
-    })
+    }
 }
 
 fn header(
     state: &State,
-    (envelope_id, referral, created_at): (proto::ids::EnvelopeId, ReferralKey, TimeMs),
+    (envelope_id, referral, created_at): (EnvelopeId, ReferralKey, TimeMs),
     need: &Need,
     (to, expires_at): (proto::ids::AgencyId, TimeMs),
 ) -> Header {
@@ -415,7 +493,7 @@ fn act_parts(request: &ActRequest, fields: Map<String, Value>, identity: Option<
     let mut parts = Vec::new();
     if let Some(content) = identity {
         let part = draft::json_part(PartClass::Identity, Release::AtOnce, &Value::Null);
-        parts.push(PlainPart { content, ..part });
+        parts.push(PlainPart { content: content.into(), ..part });
     } else if !fields.is_empty() {
         parts.push(match home_of(request.act) {
             Home::Identity => {

@@ -1,6 +1,8 @@
 //! What is shown of a case: its envelopes and what is in the parts that this side holds. Plaintext
 //! leaves only through here. Not here: words for people (`words`), and the local API (`local`).
 
+use std::{io, iter};
+
 use prost::Message as _;
 use proto::{
     digest::Digest,
@@ -10,11 +12,12 @@ use proto::{
     wire,
 };
 use seal::NotOpened;
+use thiserror::Error;
 
 use super::Office;
 use crate::{
     case::{Case, Standing, Step},
-    opening::{Came, OpenPart},
+    opening::{Apart, Came, Kept, OpenPart, Turn},
     records::{self, record},
     store::{Place, StoreFault},
 };
@@ -32,6 +35,34 @@ pub struct ShownPart {
     pub content: Result<OpenPart, NotOpened>,
 }
 
+/// Why a part cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotRead {
+    /// No such part came, or it is not here any more.
+    #[error("no such part came, or it is not here any more")]
+    Unknown,
+    /// It does not open.
+    #[error("it cannot be opened: {0}")]
+    NotOpened(#[from] NotOpened),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+/// What was here and is gone from the spool: its parts are still named.
+fn lost(step: &Step, header: &Header, gone: &[Apart]) -> Vec<ShownPart> {
+    let class = |apart: &Apart| header.parts.iter().find(|part| part.part_id == apart.part_id);
+    let shown = gone.iter().filter_map(|apart| {
+        Some(ShownPart {
+            envelope: step.digest,
+            part_id: apart.part_id,
+            class: class(apart)?.class,
+            content: Err(NotOpened::Read(io::ErrorKind::NotFound)),
+        })
+    });
+    shown.collect()
+}
+
 impl Office {
     /// Everything that this side can show of a case, in the order of its envelopes.
     ///
@@ -42,8 +73,9 @@ impl Office {
         for step in &case.steps {
             match &step.standing {
                 Standing::Arrived(deliveries) => {
-                    for delivery in deliveries {
-                        shown.extend(self.received(step, delivery.place)?);
+                    let turns = iter::once(Turn::First).chain(iter::repeat(Turn::Later));
+                    for (delivery, turn) in deliveries.iter().zip(turns) {
+                        shown.extend(self.received(step, delivery.place, turn)?);
                     }
                 }
                 Standing::Queued
@@ -67,11 +99,18 @@ impl Office {
         };
         let shown = body.plain.into_iter().filter_map(|plain| {
             let class = PartClass::parse(plain.class, "class").ok()?;
+            let (kept, bytes) = if plain.uploaded_sha256.is_empty() {
+                (Kept::Here, u64::try_from(plain.content.len()).unwrap_or(u64::MAX))
+            } else {
+                (Kept::Not, plain.uploaded_bytes)
+            };
             let part = OpenPart {
                 part_id: plain.part_id,
                 class,
                 media_type: plain.media_type,
                 file_name: plain.file_name,
+                bytes,
+                kept,
                 content: plain.content,
             };
             Some(ShownPart { envelope: step.digest, part_id: part.part_id, class, content: Ok(part) })
@@ -80,20 +119,14 @@ impl Office {
     }
 
     /// What came, opened now: no plaintext of it is kept.
-    fn received(&self, step: &Step, place: Place) -> Result<Vec<ShownPart>, StoreFault> {
-        let Some(body) = self.store.body(place)? else {
+    fn received(&self, step: &Step, place: Place, turn: Turn) -> Result<Vec<ShownPart>, StoreFault> {
+        let Some((header, envelope)) = self.delivered(place)? else {
             return Ok(Vec::new());
         };
-        let Ok(envelope) = wire::Envelope::decode(body.as_slice()) else {
+        let Ok((came, gone)) = Came::present(&header, &envelope.parts, turn, &self.spool) else {
             return Err(StoreFault::LaterVersion);
         };
-        let payload = envelope.signed.as_ref().map(|signed| signed.payload.as_slice()).unwrap_or_default();
-        let Ok(header) = Header::parse(payload) else {
-            return Err(StoreFault::LaterVersion);
-        };
-        let Ok(came) = Came::check(&header, &envelope.parts) else {
-            return Err(StoreFault::LaterVersion);
-        };
+        let lost = lost(step, &header, &gone);
         let names = came.names();
         let opened = came.open(&header, &self.me, &self.keys.sealing);
         let shown = opened.into_iter().zip(names).map(|((part_id, content), (_, class))| ShownPart {
@@ -102,7 +135,56 @@ impl Office {
             class,
             content,
         });
-        Ok(shown.collect())
+        Ok(shown.chain(lost).collect())
+    }
+
+    /// What came in a delivery, as it came.
+    fn delivered(&self, place: Place) -> Result<Option<(Header, wire::Envelope)>, StoreFault> {
+        let Some(body) = self.store.body(place)? else {
+            return Ok(None);
+        };
+        let Ok(envelope) = wire::Envelope::decode(body.as_slice()) else {
+            return Err(StoreFault::LaterVersion);
+        };
+        let payload = envelope.signed.as_ref().map(|signed| signed.payload.as_slice()).unwrap_or_default();
+        match Header::parse(payload) {
+            Ok(header) => Ok(Some((header, envelope))),
+            Err(_) => Err(StoreFault::LaterVersion),
+        }
+    }
+
+    /// Writes the content of a part that came into `out`, with constant memory.
+    ///
+    /// # Errors
+    /// [`NotRead`]; then what was written must be discarded.
+    pub fn read_part(
+        &self,
+        referral: &ReferralKey,
+        (envelope, part_id): (&str, u32),
+        out: &mut impl io::Write,
+    ) -> Result<(), NotRead> {
+        let case = self.case(referral).ok_or(NotRead::Unknown)?;
+        let step = case.steps.iter().find(|step| step.digest.to_string() == envelope);
+        let deliveries = match step.map(|step| &step.standing) {
+            Some(Standing::Arrived(deliveries)) => deliveries.as_slice(),
+            Some(
+                Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn,
+            )
+            | None => &[],
+        };
+        let turns = iter::once(Turn::First).chain(iter::repeat(Turn::Later));
+        for (delivery, turn) in deliveries.iter().zip(turns) {
+            let Some((header, parts)) = self.delivered(delivery.place)? else {
+                continue;
+            };
+            let Ok((came, _)) = Came::present(&header, &parts.parts, turn, &self.spool) else {
+                continue;
+            };
+            if came.open_one(part_id, &header, (&self.me, &self.keys.sealing), out)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(NotRead::Unknown)
     }
 
     /// The bytes of an envelope that waits, as they are pushed again and again.

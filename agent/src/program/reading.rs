@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
 };
@@ -15,7 +15,7 @@ use super::{
     arguments::{Inbox, OfReferral, Receipt, Show, Verify},
     joining::read_text,
     outcome::{Outcome, Trouble},
-    sending::client,
+    sending::{Client, client},
     show::{self, Screen, moment},
 };
 
@@ -32,10 +32,11 @@ pub(crate) async fn inbox(folder: &Path, inbox: &Inbox, screen: &Screen) -> Resu
 
 pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result<Outcome, Trouble> {
     let request = api::ShowCaseRequest { referral: asked.referral.clone() };
-    let shown = client(folder).await?.show_case(request).await?.into_inner();
+    let mut client = client(folder).await?;
+    let shown = client.show_case(request).await?.into_inner();
     let summary = shown.summary.ok_or_else(|| Trouble::usage("there is no such referral here"))?;
     if let Some(folder) = &asked.save {
-        save(folder, &shown.parts)?;
+        save(&mut client, &summary.referral, folder, &shown.parts).await?;
     }
     let language = screen.language;
     let possible: Vec<_> = show::case_json(&summary)["legal_acts"]
@@ -76,16 +77,64 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
 
 /// Writes attachments, for their owner only. Their names were checked when they were opened; the
 /// part's number keeps two of one name apart.
-fn save(folder: &Path, parts: &[api::Part]) -> Result<(), Trouble> {
+async fn save(
+    client: &mut Client,
+    referral: &str,
+    folder: &Path,
+    parts: &[api::Part],
+) -> Result<(), Trouble> {
     make_folder(folder)?;
     let attachments =
         parts.iter().filter(|part| PartClass::parse(part.class, "class") == Ok(PartClass::Attachment));
     for part in attachments.filter(|part| part.not_opened.is_empty()) {
         let envelope = part.envelope.get(..8).unwrap_or_default();
         let name = format!("{envelope}-{}-{}", part.part_id, part.file_name);
-        write(&folder.join(name), &part.content)?;
+        match part.kept() {
+            api::Kept::Unspecified => write(&folder.join(name), &part.content)?,
+            api::Kept::Apart => save_apart(client, referral, part, &folder.join(name)).await?,
+            api::Kept::Not => {}
+        }
     }
     Ok(())
+}
+
+/// Writes a large attachment as it is opened. It gets its name only when all of it is there and
+/// right.
+async fn save_apart(
+    client: &mut Client,
+    referral: &str,
+    part: &api::Part,
+    path: &Path,
+) -> Result<(), Trouble> {
+    let request = api::ReadPartRequest {
+        referral: referral.to_owned(),
+        envelope: part.envelope.clone(),
+        part_id: part.part_id,
+    };
+    let half = path.with_added_extension("incomplete");
+    let unwritten = |error: io::Error| unwritten(path, &error);
+    let mut file = create(&half).map_err(unwritten)?;
+    let mut runs = client.read_part(request).await?.into_inner();
+    loop {
+        match runs.message().await {
+            Ok(Some(run)) => file.write_all(&run.chunk).map_err(unwritten)?,
+            Ok(None) => break,
+            Err(status) => {
+                // Half of it is worth nothing.
+                drop(fs::remove_file(&half));
+                return Err(status.into());
+            }
+        }
+    }
+    file.sync_all().and_then(|()| fs::rename(&half, path)).map_err(unwritten)
+}
+
+fn create(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Trouble {
+    Trouble::fault(format!("{} cannot be written: {}", path.display(), error.kind()))
 }
 
 fn make_folder(folder: &Path) -> Result<(), Trouble> {
@@ -94,9 +143,8 @@ fn make_folder(folder: &Path) -> Result<(), Trouble> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
-    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    let written = written.and_then(|mut file| file.write_all(bytes));
-    written.map_err(|error| Trouble::fault(format!("{} cannot be written: {}", path.display(), error.kind())))
+    let written = create(path).and_then(|mut file| file.write_all(bytes));
+    written.map_err(|error| unwritten(path, &error))
 }
 
 pub(crate) async fn timeline(folder: &Path, asked: &OfReferral, screen: &Screen) -> Result<Outcome, Trouble> {

@@ -20,8 +20,8 @@ use super::{
     show::{self, Screen},
 };
 
-/// Largest file that is read to be attached: what an envelope holds at the most.
-const FILE_BYTES_MAX: u64 = proto::header::INLINE_BYTES_MAX;
+/// Largest file that is given to the agent with the call; a larger one it reads itself.
+const FILE_BYTES_MAX: u64 = 128 * 1024;
 
 pub(crate) type Client = AgentClient<Channel>;
 
@@ -77,17 +77,23 @@ fn read_file(path: &Path, without_identity: bool) -> Result<api::File, Trouble> 
     let name = path.file_name().and_then(|name| name.to_str());
     let name =
         name.ok_or_else(|| Trouble::usage(format!("{} has no name that can be sent", path.display())))?;
-    Ok(api::File {
-        name: name.to_owned(),
-        media_type: String::new(),
-        without_identity,
-        content: read(path, FILE_BYTES_MAX)?,
-    })
+    let file = api::File { name: name.to_owned(), without_identity, ..api::File::default() };
+    if fs::metadata(path).map_err(|error| unreadable(path, &error))?.len() <= FILE_BYTES_MAX {
+        return Ok(api::File { content: read(path, FILE_BYTES_MAX)?, ..file });
+    }
+    let path = path.canonicalize().map_err(|error| unreadable(path, &error))?;
+    let path = path.to_str().map(str::to_owned);
+    let path =
+        path.ok_or_else(|| Trouble::usage("a large file's path must be readable as text; rename it"))?;
+    Ok(api::File { path, ..file })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Trouble {
+    Trouble::usage(format!("{} cannot be read: {}", path.display(), error.kind()))
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Trouble> {
-    let unreadable =
-        |error: io::Error| Trouble::usage(format!("{} cannot be read: {}", path.display(), error.kind()));
+    let unreadable = |error: io::Error| unreadable(path, &error);
     let length = fs::metadata(path).map_err(unreadable)?.len();
     if length > limit {
         let says = format!("{} is larger than {limit} bytes; shorten or compress it", path.display());

@@ -202,7 +202,13 @@ pub(crate) fn part_lines(part: &api::Part, language: Language) -> Vec<String> {
         }
         None => {
             let name = language.isolated(&part.file_name);
-            vec![format!("  {class}: {name}, {}, {} bytes", part.media_type, part.content.len())]
+            let line = format!("  {class}: {name}, {}, {} bytes", part.media_type, part.content_bytes);
+            let kept = match part.kept() {
+                api::Kept::Unspecified => "",
+                api::Kept::Apart => language.pick("; write it with --save", "؛ يُكتب باستخدام ‎--save"),
+                api::Kept::Not => language.pick("; no copy is kept here", "؛ لا تُحفظ نسخة هنا"),
+            };
+            vec![format!("{line}{kept}")]
         }
     }
 }
@@ -237,7 +243,7 @@ pub(crate) fn part_json(part: &api::Part) -> Value {
         "class": class.ok(),
         "media_type": part.media_type,
         "file_name": part.file_name,
-        "bytes": part.content.len(),
+        "bytes": part.content_bytes,
         "content": content_json(part),
         "not_opened": Some(&part.not_opened).filter(|why| !why.is_empty()),
     })

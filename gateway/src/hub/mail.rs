@@ -93,7 +93,9 @@ impl Kept {
             proto::command::Command::Handover(_)
             | proto::command::Command::Directory(_)
             | proto::command::Command::Denial(_)
-            | proto::command::Command::Tick(_) => None,
+            | proto::command::Command::Tick(_)
+            | proto::command::Command::Query(_)
+            | proto::command::Command::Queries(_) => None,
         }
     }
 

@@ -28,9 +28,14 @@ impl Directory for DirectoryService {
         let payload = object.payload.clone();
         let request = match Command::verify(object, &self.0.hub.directory()) {
             Ok(command @ Command::Directory(_)) => writer::Request { caller, command, parts: Vec::new() },
-            Ok(Command::Push(_) | Command::Handover(_) | Command::Denial(_) | Command::Tick(_)) => {
-                denial(caller, Malformed::Form { field: "payload_type" }, &payload)
-            }
+            Ok(
+                Command::Push(_)
+                | Command::Handover(_)
+                | Command::Denial(_)
+                | Command::Tick(_)
+                | Command::Query(_)
+                | Command::Queries(_),
+            ) => denial(caller, Malformed::Form { field: "payload_type" }, &payload),
             Err(malformed) => denial(caller, malformed, &payload),
         };
         let answer = self.0.hub.ask(request).map_err(answers::unavailable_status)?;

@@ -1,5 +1,6 @@
-//! `Evidence`: receipts and timelines, to the agencies whose own they are. Not here: what staff may
-//! see, which must itself leave evidence.
+//! `Evidence`: receipts and timelines, to the agencies whose own they are, and to auditors and
+//! administrators. Nothing is shown before the record of the query is synced. Not here: who may ask
+//! (`proto::decide`), and ciphertext, which nobody sees here.
 
 use std::sync::Arc;
 
@@ -7,8 +8,10 @@ use futures::{StreamExt as _, stream};
 use prost::Message as _;
 use proto::{
     batch::Entry,
-    command::Command,
+    caller::Caller,
+    command::{Command, Query},
     dsse::Signed,
+    evidence::Happening,
     fact::Fact,
     ids::{AgencyId, Locator, ReferralKey},
     receipt::Receipt,
@@ -17,8 +20,12 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Answers, Gateway, agency, answers, stubs::evidence_server::Evidence};
-use crate::history::Log;
+use super::{Answers, Gateway, answers, caller, record, stubs::evidence_server::Evidence};
+use crate::{
+    history::Log,
+    hub::Unavailable,
+    writer::{self, answer::Answer},
+};
 
 /// Most entries of a timeline.
 pub const TIMELINE_MAX: usize = 10_000;
@@ -33,9 +40,12 @@ impl Evidence for EvidenceService {
         &self,
         request: Request<wire::GetReceiptRequest>,
     ) -> Result<Response<wire::Receipt>, Status> {
-        let party = agency(&request)?;
+        let asker = Asker::of(caller(&request)?)?;
         let index = request.into_inner().index;
-        let at = self.0.locate(index, &party)?.ok_or_else(unknown)?;
+        let Some((at, referral)) = self.0.locate(index, &asker)? else {
+            return Err(self.0.unknown(&asker).await);
+        };
+        self.0.leave_evidence(&asker, Query { referral, index: Some(index) }).await?;
         let receipts = self.0.receipts(at).await?;
         let receipt = receipts.iter().find(|receipt| receipt.record().place.index == index);
         Ok(Response::new(receipt.ok_or_else(unknown)?.to_wire()))
@@ -47,7 +57,7 @@ impl Evidence for EvidenceService {
         &self,
         request: Request<wire::GetTimelineRequest>,
     ) -> Result<Response<Self::GetTimelineStream>, Status> {
-        let party = agency(&request)?;
+        let asker = Asker::of(caller(&request)?)?;
         let referral = ReferralKey::parse(request.into_inner().referral.as_ref());
         let referral = referral.map_err(answers::malformed)?;
         let places = self.0.hub.places(referral.clone()).await.map_err(answers::unavailable_status)?;
@@ -57,16 +67,19 @@ impl Evidence for EvidenceService {
         // Whether there is anything is known before the first answer; the rest is read as it goes out,
         // so that a long timeline is never in memory.
         let first = loop {
-            let at = places.next().ok_or_else(unknown)?;
-            let bundles = self.0.bundles(at, &referral, &party).await?;
+            let Some(at) = places.next() else {
+                return Err(self.0.unknown(&asker).await);
+            };
+            let bundles = self.0.bundles(at, &referral, &asker).await?;
             if !bundles.is_empty() {
                 break bundles;
             }
         };
+        self.0.leave_evidence(&asker, Query { referral: Some(referral.clone()), index: None }).await?;
         let gateway = Arc::clone(&self.0);
         let rest = stream::iter(places).then(move |at| {
-            let (gateway, referral, party) = (Arc::clone(&gateway), referral.clone(), party.clone());
-            async move { gateway.bundles(at, &referral, &party).await }
+            let (gateway, referral, asker) = (Arc::clone(&gateway), referral.clone(), asker.clone());
+            async move { gateway.bundles(at, &referral, &asker).await }
         });
         let bundles = stream::iter([Ok(first)]).chain(rest).flat_map(|bundles| {
             let bundles = match bundles {
@@ -84,9 +97,73 @@ fn unknown() -> Status {
     answers::unrecorded(Refusal::SubjectUnknown, "")
 }
 
+/// Who asks, and so what is shown.
+#[derive(Clone)]
+enum Asker {
+    /// Its own records.
+    Party { agency: AgencyId, caller: Caller },
+    /// Everybody's records.
+    Staff(Caller),
+}
+
+impl Asker {
+    fn of(caller: Caller) -> Result<Self, Status> {
+        match (&caller, caller.agency()) {
+            (_, Some(agency)) => Ok(Self::Party { agency: agency.clone(), caller }),
+            (Caller::Staff { .. }, None) => Ok(Self::Staff(caller)),
+            (Caller::Agency { .. } | Caller::Gateway, None) => {
+                Err(answers::unrecorded(Refusal::RoleNotAllowed, ""))
+            }
+        }
+    }
+
+    const fn caller(&self) -> &Caller {
+        match self {
+            Self::Party { caller, .. } | Self::Staff(caller) => caller,
+        }
+    }
+
+    fn sees(&self, what: &Happening) -> bool {
+        match self {
+            Self::Party { agency, .. } => what.parties.contains(agency),
+            Self::Staff(_) => true,
+        }
+    }
+}
+
 impl Gateway {
-    /// Where a record of this party stands.
-    fn locate(&self, index: u64, party: &AgencyId) -> Result<Option<Locator>, Status> {
+    /// Has the writer decide whether a query may be answered, and waits until its record is synced.
+    async fn leave_evidence(&self, asker: &Asker, query: Query) -> Result<(), Status> {
+        let command = Command::Query(query);
+        let request = writer::Request { caller: asker.caller().clone(), command, parts: Vec::new() };
+        let answer = self.hub.ask(request).map_err(answers::unavailable_status)?;
+        let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
+        // One that is only counted is nothing to the journal.
+        if matches!(answer, Answer::Nothing) {
+            return Ok(());
+        }
+        match answers::outcome(answer) {
+            answers::Outcome::Taken(..) => Ok(()),
+            answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
+            answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
+        }
+    }
+
+    /// The same whether it does not exist or is not the caller's. That staff look for what is not there
+    /// is evidence too.
+    async fn unknown(&self, asker: &Asker) -> Status {
+        match asker {
+            Asker::Party { .. } => unknown(),
+            Asker::Staff(caller) => {
+                let undecided =
+                    answers::Undecided { refusal: Refusal::SubjectUnknown, field: "", digest: None };
+                record(self, caller, answers::undecided_status(undecided)).await
+            }
+        }
+    }
+
+    /// Where a record stands that somebody may see, and the referral that it is about.
+    fn locate(&self, index: u64, asker: &Asker) -> Result<Option<(Locator, Option<ReferralKey>)>, Status> {
         let history = self.hub.history();
         if index >= self.hub.evidence_size() {
             return Ok(None);
@@ -94,11 +171,11 @@ impl Gateway {
         let number =
             history.batch_of_leaf(Log::Evidence, index).map_err(|fault| answers::internal(&fault))?;
         let batch = history.batch(number).map_err(|fault| answers::internal(&fault))?;
-        let place = (0..).zip(&batch.entries).find(|(_, entry)| {
-            let mut records = entry.facts.iter().filter_map(Fact::record);
-            records.any(|record| record.place.index == index && record.what.parties.contains(party))
-        });
-        Ok(place.map(|(entry, _)| Locator { batch: number, entry }))
+        Ok((0..).zip(&batch.entries).find_map(|(entry, of)| {
+            let mut records = of.facts.iter().filter_map(Fact::record);
+            let record = records.find(|record| record.place.index == index && asker.sees(&record.what))?;
+            Some((Locator { batch: number, entry }, record.what.referral.clone()))
+        }))
     }
 
     async fn receipts(&self, at: Locator) -> Result<Vec<Receipt>, Status> {
@@ -111,7 +188,7 @@ impl Gateway {
         &self,
         at: Locator,
         referral: &ReferralKey,
-        party: &AgencyId,
+        asker: &Asker,
     ) -> Result<Vec<wire::EvidenceBundle>, Status> {
         let batch = self.hub.history().batch(at.batch).map_err(|fault| answers::internal(&fault))?;
         let Some(entry) = batch.entries.get(usize::try_from(at.entry).unwrap_or(usize::MAX)) else {
@@ -120,22 +197,29 @@ impl Gateway {
         let receipts = self.receipts(at).await?;
         let theirs = receipts.iter().filter(|receipt| {
             let what = &receipt.record().what;
-            what.referral.as_ref() == Some(referral) && what.parties.contains(party)
+            what.referral.as_ref() == Some(referral) && asker.sees(what)
         });
-        Ok(theirs.map(|receipt| bundle(receipt, entry, party)).collect())
+        Ok(theirs.map(|receipt| bundle(receipt, entry, asker)).collect())
     }
 }
 
-/// A receipt and the object that it names. A handover receipt may cover mail of other senders, so only
-/// who signed it sees it.
-fn bundle(receipt: &Receipt, entry: &Entry, party: &AgencyId) -> wire::EvidenceBundle {
+/// A receipt and the object that it names. A handover receipt may cover mail of other senders, so of
+/// agencies only who signed it sees it.
+fn bundle(receipt: &Receipt, entry: &Entry, asker: &Asker) -> wire::EvidenceBundle {
     let what = &receipt.record().what;
     let named =
         |signed: &&Signed| what.envelope == Some(signed.digest()) || what.object == Some(signed.digest());
     let is_theirs = match &entry.command {
         Command::Push(_) => true,
-        Command::Handover(handover) => handover.recipient == *party,
-        Command::Directory(_) | Command::Denial(_) | Command::Tick(_) => false,
+        Command::Handover(handover) => match asker {
+            Asker::Party { agency, .. } => handover.recipient == *agency,
+            Asker::Staff(_) => true,
+        },
+        Command::Directory(_)
+        | Command::Denial(_)
+        | Command::Tick(_)
+        | Command::Query(_)
+        | Command::Queries(_) => false,
     };
     let signed = entry.command.signed().filter(named).filter(|_| is_theirs);
     wire::EvidenceBundle {

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     hub::{Room, Unavailable},
     peer::Peer,
+    telemetry,
     writer::{self, answer::Answer},
 };
 
@@ -230,10 +231,17 @@ impl Gateway {
 
     /// Makes of an envelope what the writer is asked: the push, or the denial of what is none.
     fn read(&self, caller: &Caller, envelope: wire::Envelope) -> writer::Request {
+        let span = telemetry::read_span();
+        let _entered = span.enter();
         let payload = envelope.signed.as_ref().map_or_else(Vec::new, |signed| signed.payload.clone());
         match verify(&self.hub.directory(), caller, envelope) {
             Ok(request) => match self.missing_part(&request) {
-                None => request,
+                None => {
+                    if let Some(signed) = request.command.signed().filter(|_| !span.is_none()) {
+                        self.trails.begin(signed.digest(), &span);
+                    }
+                    request
+                }
                 Some(field) => denied(caller, Refusal::PartNotUploaded, field, &payload),
             },
             Err(malformed) => {

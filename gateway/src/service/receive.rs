@@ -152,6 +152,8 @@ async fn deliver_all(gateway: Arc<Gateway>, mut handed: mpsc::Receiver<Handed>, 
 
 impl Gateway {
     fn delivered(&self, handed: Handed) -> Result<wire::Delivered, Status> {
+        let span = self.trails.deliver_span(&handed.mail.envelope);
+        let _entered = span.enter();
         let envelope = self.mail.envelope(&handed.mail).map_err(|fault| answers::internal(&fault))?;
         Ok(wire::Delivered {
             envelope,
@@ -174,7 +176,12 @@ impl Gateway {
                     let named: Vec<_> = handover.received.iter().map(|received| received.envelope).collect();
                     (writer::Request { caller, command, parts: Vec::new() }, named)
                 }
-                Command::Push(_) | Command::Directory(_) | Command::Denial(_) | Command::Tick(_) => {
+                Command::Push(_)
+                | Command::Directory(_)
+                | Command::Denial(_)
+                | Command::Tick(_)
+                | Command::Query(_)
+                | Command::Queries(_) => {
                     let malformed = Malformed::Form { field: "receipt.payload_type" };
                     (denial(caller, malformed, &payload), Vec::new())
                 }

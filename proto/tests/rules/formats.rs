@@ -164,6 +164,9 @@ fn receipt_as_message_and_as_file() {
 #[test]
 fn batch() {
     let batch = samples::batch();
+    let queries = samples::batch_of_queries();
+    let file = golden("batch-queries", "Batch: queries, and counts of them", &queries.encode());
+    assert!(Batch::parse(&file).unwrap() == queries);
     let file = golden("batch", "Batch: every kind of command, caller and fact", &batch.encode());
     assert!(Batch::parse(&file).unwrap() == batch);
 }

@@ -11,6 +11,7 @@ mod hostile;
 mod invitations;
 mod keys;
 mod network;
+mod queries;
 mod random;
 mod refusals;
 mod replica;

@@ -36,6 +36,14 @@ const ELSEWHERE: &[(Refusal, &str)] = &[
 ];
 
 const ROWS: &[Row] = &[
+    (QueriesFull, "", || {
+        let mut net = Network::new();
+        let query = || Command::Query(proto::command::Query { referral: None, index: Some(0) });
+        for _ in 0..proto::state::STAFF_QUERIES_MAX {
+            net.run(&by("amal"), query()).accepted();
+        }
+        (net, (by("amal"), query()))
+    }),
     (CallerNotSender, "from", || {
         let (net, header) = opening(|_| {});
         let command = net.command(&header);

@@ -4,7 +4,7 @@ use prost::Message as _;
 use proto::{
     batch::{Batch, Entry, LoggedCheckpoint},
     caller::{Caller, StaffRole},
-    command::{Command, Denial, DenialCount},
+    command::{Command, Denial, DenialCount, Query, QueryCount},
     digest::Digest,
     dsse::PayloadType,
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
@@ -355,6 +355,22 @@ pub(crate) fn snapshot_with_invitations() -> Snapshot {
         net.change(&by("amal"), Change::Invite(invite), &["amal", "badr", name]).accepted();
     }
     net.writer.snapshot()
+}
+
+/// Queries: of a referral, of a record, and those that were counted.
+pub(crate) fn batch_of_queries() -> Batch {
+    let referral = header().referral;
+    let count = QueryCount { caller: DFWAC.into(), count: 40, window_start: TimeMs(T0) };
+    let entries = vec![
+        entry(
+            staff("omar", StaffRole::Auditor),
+            Command::Query(Query { referral: Some(referral), index: None }),
+            vec![Fact::from(record())],
+        ),
+        entry(by("amal"), Command::Query(Query { referral: None, index: Some(0) }), Vec::new()),
+        entry(Caller::Gateway, Command::Queries(vec![count]), Vec::new()),
+    ];
+    Batch { now: TimeMs(T0), evidence: None, directory: None, entries }
 }
 
 /// A small network in the middle of its work: something of everything that a snapshot holds.

@@ -227,6 +227,15 @@ impl Stage {
         wait_for("the agent to listen", || Ok(self.agent(agency, &["status"]).is_ok()))
     }
 
+    /// The process of an agency's agent.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn agent_pid(&self, agency: &str) -> Result<u32> {
+        let running = self.agents.iter().find(|(running, _)| running == agency);
+        running.map(|(_, child)| child.id()).context("the agent does not run")
+    }
+
     /// Ends an agency's agent at once, and starts it again.
     ///
     /// # Errors

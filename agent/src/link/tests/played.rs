@@ -40,6 +40,7 @@ use crate::{
     keys::Keys,
     network::Network,
     proof::tests::Log as EvidenceLog,
+    spool::Spool,
     store::{self, Store},
 };
 
@@ -254,7 +255,8 @@ impl Played {
         self.script().stores.insert(name.to_owned(), folder.to_owned());
         let network = self.network();
         let policy = network.policy().unwrap();
-        Ok(Arc::new(Office::new(me, keys, network, policy, store)))
+        let spool = Spool::open(&folder.with_extension("spool")).unwrap();
+        Ok(Arc::new(Office::new(me, keys, network, policy, (store, spool))))
     }
 
     pub(crate) fn store_of(&self, office: &Office) -> PathBuf {
