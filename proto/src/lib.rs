@@ -8,6 +8,7 @@ pub mod batch;
 pub mod caller;
 mod canonical;
 pub mod command;
+pub mod count;
 pub mod decide;
 pub mod delivery;
 pub mod digest;
