@@ -17,6 +17,7 @@ pub mod dsse;
 pub mod evidence;
 pub mod fact;
 mod fields;
+mod folded;
 pub mod header;
 pub mod ids;
 pub mod key;
@@ -32,6 +33,7 @@ pub mod referral;
 pub mod refusal;
 pub mod snapshot;
 pub mod state;
+pub mod vocabulary;
 
 pub use malformed::Malformed;
 
