@@ -72,7 +72,7 @@ async fn what_is_sent_is_answered_with_its_kind_of_answer() {
 
     let mut not_agreed = good();
     let text = String::from_utf8(not_agreed.document).unwrap();
-    not_agreed.document = text.replace("\"shelter\"", "\"cash\"").into_bytes();
+    not_agreed.document = text.replace("\"shelter\"", "\"education\"").into_bytes();
     let answer = served.client.send(not_agreed.clone()).await.unwrap().into_inner().answer;
     let Some(Answer::Refusal(refusal)) = answer else { panic!("no agreement allows it") };
     assert_eq!(refusal.code, "SERVICE_NOT_AGREED");

@@ -10,8 +10,9 @@ use proto::{
     header::Header,
     ids::{Addressing, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
     lifecycle::Act,
-    payload::{Home, class_of_outcome, class_of_reason, lists},
+    payload::{Home, class_of_outcome, class_of_reason},
     refusal::{Class, Refusal},
+    vocabulary::{OUTCOMES, REASONS},
     wire,
 };
 use serde_json::{Map, Value, json};
@@ -395,17 +396,17 @@ fn home_of(act: Act) -> Home {
 /// What the header says of why, from the detail; it must be there where the act needs one.
 fn reason_of(act: Act, fields: &Map<String, Value>) -> Result<Option<ReasonClass>, NotSent> {
     let code = |name: &str| fields.get(name).and_then(Value::as_str);
-    let (name, class, list) = if matches!(act, Act::Decline | Act::Fail) {
-        ("reason", code("reason").and_then(class_of_reason), lists::DECLINE_REASONS)
+    let (name, class, vocabulary) = if matches!(act, Act::Decline | Act::Fail) {
+        ("reason", code("reason").and_then(class_of_reason), REASONS)
     } else if act == Act::Complete {
-        ("outcome", code("outcome").and_then(class_of_outcome), lists::OUTCOMES)
+        ("outcome", code("outcome").and_then(class_of_outcome), OUTCOMES)
     } else {
         return Ok(None);
     };
     match class {
         Some(class) => Ok(Some(class)),
         None => {
-            let what = What::NotInList { list, nearest: None };
+            let what = What::not_a_code(vocabulary, code(name).unwrap_or_default());
             Err(NotSent::Flawed(vec![Flaw { pointer: format!("/{name}"), what }]))
         }
     }
