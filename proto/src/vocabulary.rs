@@ -29,6 +29,20 @@ pub enum Standard {
     Other,
 }
 
+impl Standard {
+    /// Its key in the vocabularies' files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Htcds => "htcds",
+            Self::FhirTask => "fhir_task",
+            Self::Ihe360x => "ihe_360x",
+            Self::Erds => "erds",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// A code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Term {

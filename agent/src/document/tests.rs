@@ -291,7 +291,11 @@ fn of_kind(kind: &str, more: &Value) -> Value {
     document
 }
 
+/// A kind, what its document has beside the header, and the flaws of that.
+type KindRow = (&'static str, Value, Vec<(&'static str, What)>);
+
 #[test]
+#[allow(clippy::too_many_lines, reason = "one row for each rule")]
 fn every_kind_carries_what_its_shape_says() {
     use What::{IdentityNotAllowed, Missing, NotOfKind, NoticeIsCodedOnly};
     let either = || What::NeedsOneOf { fields: &["signs", "need"] };
@@ -300,7 +304,7 @@ fn every_kind_carries_what_its_shape_says() {
         "basis": "informed_consent_adult", "identity_allowed": true, "given_on": "2026-11-20"
     });
     let identity = json!({"persons": [{"role": "client"}]});
-    let rows: Vec<(&str, Value, Vec<(&str, What)>)> = vec![
+    let rows: Vec<KindRow> = vec![
         ("suspicion_report", json!({}), vec![("/summary", either())]),
         ("suspicion_report", json!({"summary": {"signs": []}}), vec![("/summary", either())]),
         ("suspicion_report", json!({"summary": {"signs": ["no_documents"]}}), vec![]),
@@ -416,6 +420,22 @@ fn the_examples_are_read_whole() {
         });
         assert_eq!(read.kind, kind, "{name}");
     }
+}
+
+#[test]
+fn the_documents_example_is_read_whole() {
+    let readme = include_str!("../../README.md");
+    let (_, example) = readme.split_once("```json").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let mut files = files();
+    files[1].name = "form.pdf".into();
+    let read = read(example.as_bytes(), files, NOW);
+    let flaws = read.err().unwrap_or_default();
+    assert!(
+        flaws.is_empty(),
+        "{:?}",
+        flaws.iter().map(|flaw| (&flaw.pointer, &flaw.what)).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use agent::{
     settings::{self, Settings},
     store,
 };
-use proto::ids::AgencyId;
+use proto::{ids::AgencyId, vocabulary::AGENCY_TYPES};
 use rustls::pki_types::UnixTime;
 use serde_json::json;
 
@@ -22,6 +22,7 @@ use super::{
     arguments::{Init, Install, Run, Sign},
     outcome::{Outcome, Trouble},
     show::{Screen, moment},
+    vocabularies::not_a_code,
 };
 
 pub(crate) fn init(root: &Path, init: &Init, screen: &Screen) -> Result<Outcome, Trouble> {
@@ -31,6 +32,9 @@ pub(crate) fn init(root: &Path, init: &Init, screen: &Screen) -> Result<Outcome,
         .map_err(|_| Trouble::usage("--agency must be like ae.dfwac: small letters, digits, dots"))?;
     let node = settings::node(&init.node)
         .ok_or_else(|| Trouble::usage("--node must be of small letters, digits and inner hyphens"))?;
+    if !AGENCY_TYPES.contains(&init.agency_type) {
+        return Err(not_a_code(AGENCY_TYPES, "--type", &init.agency_type));
+    }
     let applicant = Applicant {
         network: network.name,
         agency,

@@ -3,19 +3,21 @@
 use std::{
     fs,
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use agent::{
     api::{self, agent_client::AgentClient},
-    document, local,
+    clock, document, local,
+    office::outbound::kind_word,
+    words,
 };
 use serde_json::json;
 use tonic::transport::Channel;
 
 use super::{
-    arguments::{Send, Sending},
+    arguments::{Check, Send, Sending},
     outcome::{Outcome, Trouble},
     show::{self, Screen},
 };
@@ -38,12 +40,7 @@ pub(crate) async fn client(folder: &Path) -> Result<Client, Trouble> {
 }
 
 pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<Outcome, Trouble> {
-    let document = read_document(&send.document)?;
-    let base = send.document.parent().unwrap_or_else(|| Path::new(""));
-    // A document that cannot be read names no files; the agent tells what is wrong with it.
-    let named = document::files_named(&document).unwrap_or_default();
-    let named: Vec<PathBuf> = named.iter().map(|name| base.join(name)).collect();
-    let mut files = named.iter().map(|path| read_file(path, false)).collect::<Result<Vec<_>, _>>()?;
+    let (document, mut files) = read_with_files(&send.document)?;
     files.extend(attached(&send.sending)?);
     let request = api::SendRequest {
         document,
@@ -55,6 +52,42 @@ pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<
     let mut client = client(folder).await?;
     let answer = client.send(request).await?.into_inner();
     answered(&mut client, answer, &send.sending, screen).await
+}
+
+/// Checks a document as the agent would, here. Needs no agent and no connection.
+pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> {
+    let (text, mut files) = read_with_files(&check.document)?;
+    for path in &check.attach {
+        files.push(read_file(path, false)?);
+    }
+    let files = files.into_iter().map(|file| document::File {
+        name: file.name,
+        media_type: file.media_type,
+        contains_identity: !file.without_identity,
+        content: file.content,
+    });
+    match document::read(&text, files.collect(), clock::now()) {
+        Ok(document) => {
+            let kind = words::kind(kind_word(document.kind), screen.language);
+            let lines = [format!("{}: {kind}", screen.language.pick("Good", "صحيح"))];
+            screen.show(lines, || json!({"good": true, "kind": kind_word(document.kind)}));
+            Ok(Outcome::Done)
+        }
+        Err(flaws) => {
+            flawed(&api::Flaws { flaws: flaws.iter().map(api::Flaw::from).collect() }, screen);
+            Ok(Outcome::Refused)
+        }
+    }
+}
+
+/// A document, and the files that it names, which lie beside it.
+fn read_with_files(path: &Path) -> Result<(Vec<u8>, Vec<api::File>), Trouble> {
+    let document = read_document(path)?;
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    // A document that cannot be read names no files; the agent tells what is wrong with it.
+    let named = document::files_named(&document).unwrap_or_default();
+    let files = named.iter().map(|name| read_file(&base.join(name), false)).collect::<Result<_, _>>()?;
+    Ok((document, files))
 }
 
 fn read_document(path: &Path) -> Result<Vec<u8>, Trouble> {

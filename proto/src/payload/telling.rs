@@ -42,8 +42,6 @@ pub enum Telling {
     Address,
     /// The number of an identity card or passport.
     IdNumber,
-    /// A name, number or birthday of the household.
-    Household,
 }
 
 /// What in a text would tell anybody's identity; none for ordinary text.

@@ -174,7 +174,10 @@ fn ordinary() -> impl Strategy<Value = String> {
 
 /// Digits in one of three writings.
 fn written(digits: &[u8], zero: char) -> Vec<char> {
-    digits.iter().filter_map(|digit| char::from_u32(u32::from(zero) + u32::from(*digit))).collect()
+    digits
+        .iter()
+        .filter_map(|digit| char::from_u32(u32::from(zero).saturating_add(u32::from(*digit))))
+        .collect()
 }
 
 proptest! {
