@@ -13,7 +13,6 @@ use proto::{
     payload::{
         Home, List,
         kinds::{self, Presence},
-        telling::Household,
     },
     vocabulary::{CATEGORIES, KINDS, SERVICES, URGENCIES, Vocabulary},
 };
@@ -156,9 +155,19 @@ pub fn read_part(text: &[u8], home: Home) -> Result<Map<String, Value>, Vec<Flaw
     shape::check_object(&top, "", home, &mut flaws);
     if home == Home::Summary {
         kind::check_safe_contact(&top, "", &mut flaws);
-        telling::check(&top, "", &Household::default(), &mut flaws);
     }
     if flaws.is_empty() { Ok(top) } else { Err(flaws) }
+}
+
+/// What in the fields of an act would tell who somebody is; with the identity part that was sealed, if
+/// there is one, also what repeats it.
+#[must_use]
+pub fn tells_early(fields: &Map<String, Value>, identity: Option<&[u8]>) -> Vec<Flaw> {
+    let identity = identity.and_then(|part| object(part).ok());
+    let household = identity.as_ref().map(telling::household).unwrap_or_default();
+    let mut flaws = Vec::new();
+    telling::check(fields, "", &household, &mut flaws);
+    flaws
 }
 
 fn object(text: &[u8]) -> Result<Map<String, Value>, Vec<Flaw>> {

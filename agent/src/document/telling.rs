@@ -65,8 +65,7 @@ fn is_text(name: &str) -> bool {
 
 /// Looks at the names of files that are read before anybody accepts.
 pub(super) fn check_files(files: &[File], household: &Household, flaws: &mut Vec<Flaw>) {
-    let early = files.iter().filter(|file| !file.contains_identity);
-    for (place, file) in early.enumerate() {
+    for (place, file) in files.iter().enumerate().filter(|(_, file)| !file.contains_identity) {
         if household.stands_in(&file.name) || telling(&file.name).is_some() {
             flaws.push(Flaw::new(&at("/attachments", &place.to_string()), What::FileNameTells));
         }

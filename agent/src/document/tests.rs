@@ -393,7 +393,8 @@ fn the_name_of_a_file_that_is_read_at_once_tells_nobody() {
     let mut document = good();
     document["attachments"][1]["file"] = json!("fatima.txt");
     let flaws = read(document.to_string().as_bytes(), came, NOW).unwrap_err();
-    assert_eq!(flaws.iter().map(|flaw| &flaw.what).collect::<Vec<_>>(), [&What::FileNameTells]);
+    let found: Vec<_> = flaws.iter().map(|flaw| (flaw.pointer.as_str(), &flaw.what)).collect();
+    assert_eq!(found, [("/attachments/1", &What::FileNameTells)]);
 }
 
 /// The examples that the product shows are good ones.
@@ -439,7 +440,44 @@ fn the_documents_example_is_read_whole() {
 }
 
 #[test]
-fn a_change_of_contact_is_whole_and_tells_nobody() {
+fn the_fields_of_an_act_tell_nobody_before_anybody_accepts() {
+    let identity = json!({"identity": good()["identity"]}).to_string();
+    let found = |fields: Value, identity: Option<&str>| {
+        let flaws = tells_early(fields.as_object().unwrap(), identity.map(str::as_bytes));
+        flaws.into_iter().map(|flaw| (flaw.pointer, flaw.what)).collect::<Vec<_>>()
+    };
+    let answer = json!({"answer": "Fatima can come tomorrow"});
+    assert_eq!(found(answer.clone(), None), vec![], "nobody knows her name");
+    assert_eq!(found(answer, Some(&identity)), vec![("/answer".to_owned(), What::RepeatsIdentity)]);
+    let note = json!({"safe_contact": {"note": "050 765 43 21"}});
+    assert_eq!(found(note, None), vec![("/safe_contact/note".to_owned(), What::Tells(Telling::Phone))]);
+}
+
+/// Every field of the table in every section: only where it is at home.
+#[test]
+fn a_field_stands_only_where_it_is_at_home() {
+    let homes = [("consent", Home::Consent), ("summary", Home::Summary), ("identity", Home::Identity)];
+    for field in payload::FIELDS {
+        for (section, home) in homes {
+            let mut document = good();
+            document[section][field.name] = json!(null);
+            let flaws = read_value(&document).expect_err(field.name);
+            let at = format!("/{section}/{}", field.name);
+            let whats: Vec<_> =
+                flaws.iter().filter(|flaw| flaw.pointer == at).map(|flaw| &flaw.what).collect();
+            let misplaced = [What::BelongsToIdentity, What::OtherSection, What::Barred];
+            assert_eq!(
+                whats.iter().any(|what| misplaced.contains(what)),
+                !field.home.fits(home),
+                "{at}: {whats:?}"
+            );
+            assert!(!whats.is_empty(), "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_contact_is_whole() {
     let read = |contact: Value| {
         let text = json!({"safe_contact": contact}).to_string();
         let flaws = read_part(text.as_bytes(), Home::Summary).err().unwrap_or_default();
@@ -450,12 +488,9 @@ fn a_change_of_contact_is_whole_and_tells_nobody() {
         "phone_is_shared": false
     });
     assert_eq!(read(whole.clone()), vec![]);
-    let mut without = whole.clone();
+    let mut without = whole;
     without.as_object_mut().unwrap().remove("never");
     assert_eq!(read(without), vec![("/safe_contact/never".to_owned(), What::Missing)]);
-    let mut telling = whole;
-    telling["note"] = json!("050 765 43 21");
-    assert_eq!(read(telling), vec![("/safe_contact/note".to_owned(), What::Tells(Telling::Phone))]);
 }
 
 #[test]

@@ -130,6 +130,30 @@ async fn acts_are_offered_and_changes_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_anybody_accepts_an_act_says_no_name_either() {
+    let mut served = served().await;
+    let sent = queued(&mut served).await;
+    for (detail, tells) in [
+        (r#"{"note": "فاطمة تنتظر"}"#, true),
+        (r#"{"note": "call 050 765 43 21"}"#, true),
+        (r#"{"note": "she waits"}"#, false),
+    ] {
+        let act = api::ActRequest {
+            referral: sent.referral.clone(),
+            act: Act::Note.number(),
+            detail: detail.into(),
+            ..api::ActRequest::default()
+        };
+        let answer = served.client.act(act).await.unwrap().into_inner().answer;
+        let told = match answer {
+            Some(Answer::Flaws(flaws)) => flaws.flaws.iter().any(|flaw| flaw.pointer == "/note"),
+            Some(Answer::Queued(_) | Answer::Refusal(_)) | None => false,
+        };
+        assert_eq!(told, tells, "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_sent_can_be_shown_again() {
     let mut served = served().await;
     let sent = queued(&mut served).await;

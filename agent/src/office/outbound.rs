@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use prost::Message as _;
 use proto::{
     agreement::Disclosure,
     digest::Digest,
@@ -112,6 +111,7 @@ impl Office {
             document::read_part(&request.fields, home_of(request.act)).map_err(NotSent::Flawed)?
         };
         let reason = reason_of(request.act, &fields)?;
+        self.check_early(&request.referral, home_of(request.act), &fields)?;
         let _pen = self.pen.lock().await;
         if let Some(sent) = self.sent_before(&request.idempotency_key) {
             return Ok(sent);
@@ -200,12 +200,8 @@ impl Office {
             return Ok(None);
         }
         let place = self.store.read(|state| Some(state.case(&request.referral)?.submission()?.place));
-        let body = self.store.body(place.ok_or(NotSent::UnknownReferral)?)?;
-        let kept = body.and_then(|body| records::QueuedBody::decode(body.as_slice()).ok());
-        let plain = kept.into_iter().flat_map(|body| body.plain);
-        let mut identities = plain.filter(|plain| plain.class() == wire::PartClass::Identity);
-        match identities.next() {
-            Some(identity) => Ok(Some(identity.content)),
+        match self.identity_of(place.ok_or(NotSent::UnknownReferral)?)? {
+            Some(identity) => Ok(Some(identity)),
             None => Err(NotSent::Flawed(vec![Flaw { pointer: "/persons".into(), what: What::Missing }])),
         }
     }

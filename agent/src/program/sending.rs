@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -40,7 +40,9 @@ pub(crate) async fn client(folder: &Path) -> Result<Client, Trouble> {
 }
 
 pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<Outcome, Trouble> {
-    let (document, mut files) = read_with_files(&send.document)?;
+    let document = read_document(&send.document)?;
+    let named = beside(&send.document, &document);
+    let mut files = named.iter().map(|path| read_file(path, false)).collect::<Result<Vec<_>, _>>()?;
     files.extend(attached(&send.sending)?);
     let request = api::SendRequest {
         document,
@@ -56,17 +58,18 @@ pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<
 
 /// Checks a document as the agent would, here. Needs no agent and no connection.
 pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> {
-    let (text, mut files) = read_with_files(&check.document)?;
-    for path in &check.attach {
-        files.push(read_file(path, false)?);
-    }
-    let files = files.into_iter().map(|file| document::File {
-        name: file.name,
-        media_type: file.media_type,
-        contains_identity: !file.without_identity,
-        content: file.content,
+    let text = read_document(&check.document)?;
+    let named = beside(&check.document, &text);
+    // Whether they are there is all that matters of files.
+    let files = named.iter().chain(&check.attach).map(|path| {
+        let name = file_name(path)?;
+        fs::metadata(path)
+            .map_err(|error| Trouble::usage(format!("{name} cannot be read: {}", error.kind())))?;
+        let (media_type, content) = (String::new(), Vec::new());
+        Ok(document::File { name, media_type, contains_identity: true, content })
     });
-    match document::read(&text, files.collect(), clock::now()) {
+    let files = files.collect::<Result<_, Trouble>>()?;
+    match document::read(&text, files, clock::now()) {
         Ok(document) => {
             let kind = words::kind(kind_word(document.kind), screen.language);
             let lines = [format!("{}: {kind}", screen.language.pick("Good", "صحيح"))];
@@ -80,14 +83,12 @@ pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> 
     }
 }
 
-/// A document, and the files that it names, which lie beside it.
-fn read_with_files(path: &Path) -> Result<(Vec<u8>, Vec<api::File>), Trouble> {
-    let document = read_document(path)?;
+/// The files that a document names, which lie beside it.
+fn beside(path: &Path, document: &[u8]) -> Vec<PathBuf> {
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     // A document that cannot be read names no files; the agent tells what is wrong with it.
-    let named = document::files_named(&document).unwrap_or_default();
-    let files = named.iter().map(|name| read_file(&base.join(name), false)).collect::<Result<_, _>>()?;
-    Ok((document, files))
+    let named = document::files_named(document).unwrap_or_default();
+    named.iter().map(|name| base.join(name)).collect()
 }
 
 fn read_document(path: &Path) -> Result<Vec<u8>, Trouble> {
@@ -106,16 +107,14 @@ pub(crate) fn attached(sending: &Sending) -> Result<Vec<api::File>, Trouble> {
     sending.attach.iter().map(|path| read_file(path, sending.attach_without_identity)).collect()
 }
 
+fn file_name(path: &Path) -> Result<String, Trouble> {
+    let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    name.ok_or_else(|| Trouble::usage(format!("{} has no name that can be sent", path.display())))
+}
+
 fn read_file(path: &Path, without_identity: bool) -> Result<api::File, Trouble> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name =
-        name.ok_or_else(|| Trouble::usage(format!("{} has no name that can be sent", path.display())))?;
-    Ok(api::File {
-        name: name.to_owned(),
-        media_type: String::new(),
-        without_identity,
-        content: read(path, FILE_BYTES_MAX)?,
-    })
+    let name = file_name(path)?;
+    Ok(api::File { name, media_type: String::new(), without_identity, content: read(path, FILE_BYTES_MAX)? })
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Trouble> {
