@@ -47,7 +47,8 @@ impl Name {
 
     fn is(&self, word: &Word) -> bool {
         if let Some(exact) = &self.exact {
-            return word.written == *exact;
+            let bare = word.written.strip_prefix(['و', 'ف', 'ب', 'ل', 'ك']);
+            return word.written == *exact || bare == Some(exact.as_str());
         }
         if self.chars < PREFIXED_CHARS_MIN {
             return word.folded == self.folded;

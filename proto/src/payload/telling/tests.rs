@@ -104,6 +104,8 @@ fn the_households_own_names_and_numbers_are_found() {
         "مع سيف",
         "وبسيف",
         "الطفل علي مريض",
+        "سيف وعلي",
+        "دواء لعلي",
         "أسرة مثالي",
         "والمثالي",
         "للمثالي",
@@ -138,6 +140,7 @@ fn ordinary_text_names_nobody() {
     for text in [
         "",
         "على الأقل ثلاثة أشهر",
+        "وعلى الجهة أن ترد",
         "عليها ديون، وهي في خطر",
         "إن شاء الله تتحسن حالتها",
         "she may stay as long as she needs",
