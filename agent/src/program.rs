@@ -3,6 +3,7 @@
 
 mod acts;
 mod arguments;
+mod contact;
 mod joining;
 mod outcome;
 mod reading;

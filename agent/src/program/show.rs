@@ -17,7 +17,7 @@ use proto::{
 };
 use serde_json::{Value, json};
 
-use super::{arguments::Arguments, outcome::Trouble};
+use super::{arguments::Arguments, contact, outcome::Trouble};
 
 /// Where things are shown.
 pub(crate) struct Screen {
@@ -227,15 +227,8 @@ pub(crate) fn safe_contact_lines(parts: &[api::Part], language: Language) -> Vec
     let Some(contact) = newest else {
         return Vec::new();
     };
-    let shown = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
-    };
-    let lines =
-        contact.iter().map(|(name, value)| format!("    {}: {}", language.isolated(name), shown(value)));
     let head = format!("  {}", language.pick("SAFE CONTACT (read this first):", "التواصل الآمن (يُقرأ أولًا):"));
-    [head].into_iter().chain(lines).collect()
+    [head].into_iter().chain(contact::lines(&contact, language)).collect()
 }
 
 /// A part for programs.
@@ -341,7 +334,7 @@ mod tests {
         let lines = safe_contact_lines(&parts, Language::English).join("\n");
         assert!(lines.contains("never by day") && !lines.contains("mornings"), "{lines}");
         let first = safe_contact_lines(&parts[..1], Language::English).join("\n");
-        assert!(first.contains("never: sms, whatsapp"), "{first}");
+        assert!(first.contains("NEVER by: Text message, WhatsApp"), "{first}");
         assert!(safe_contact_lines(&parts[2..], Language::English).is_empty());
     }
 
