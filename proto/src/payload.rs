@@ -462,6 +462,29 @@ mod tests {
         }
     }
 
+    /// Another agent reads by this table, too: a field that moves would be sent where it may not stand.
+    #[test]
+    fn fields_are_stable() {
+        let shape = |form: Form| match form {
+            Form::OneOf(vocabulary) => format!("OneOf {}", vocabulary.name),
+            Form::SomeOf(vocabulary) => format!("SomeOf {}", vocabulary.name),
+            Form::Object(children) => format!("Object {}", children.join(" ")),
+            Form::Objects(children) => format!("Objects {}", children.join(" ")),
+            Form::Text
+            | Form::Flag
+            | Form::Count
+            | Form::Date
+            | Form::Phone
+            | Form::Language
+            | Form::Languages
+            | Form::Countries
+            | Form::Agencies => format!("{form:?}"),
+        };
+        let line = |field: &Field| format!("{} {:?} {}\n", field.name, field.home, shape(field.form));
+        let listed: String = FIELDS.iter().map(line).collect();
+        assert_eq!(listed, include_str!("../tests/golden/payload.txt"), "must be:\n{listed}");
+    }
+
     #[test]
     fn every_reason_and_outcome_has_its_class() {
         assert_eq!(class_of_reason("no_capacity"), Some(ReasonClass::NoCapacity));

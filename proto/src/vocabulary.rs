@@ -382,6 +382,25 @@ mod tests {
         }
     }
 
+    /// What stands in sealed payloads for decades is never renamed: a code may only be added.
+    #[test]
+    fn codes_are_stable() {
+        let listed: String = ALL
+            .iter()
+            .flat_map(|vocabulary| vocabulary.terms.iter().map(move |term| (vocabulary, term)))
+            .map(|(vocabulary, term)| {
+                let class = term.class.map_or_else(|| "-".to_owned(), |class| snake(&format!("{class:?}")));
+                let by_name_only = if term.by_name_only { " by_name_only" } else { "" };
+                let parent = term.parent.unwrap_or("-");
+                format!(
+                    "{} {} {} {parent} {class}{by_name_only}\n",
+                    vocabulary.name, vocabulary.version, term.code
+                )
+            })
+            .collect();
+        assert_eq!(listed, include_str!("../tests/golden/vocabularies.txt"));
+    }
+
     /// How many labels of which vocabulary nobody has reviewed, as the document says it.
     #[test]
     fn the_document_says_which_labels_are_not_reviewed() {
