@@ -1,10 +1,19 @@
-//! Compiles the message definitions with a compiler written in Rust, so that no `protoc` is needed.
+//! Compiles the message definitions with a compiler written in Rust, so that no `protoc` is needed, and
+//! makes constants of the vocabularies.
 #![allow(
     clippy::disallowed_methods,
     reason = "a build script reads Cargo's variables and writes a file; what it builds does not"
 )]
 
-use std::{env, error::Error, fs, path::PathBuf};
+#[path = "build/vocabularies.rs"]
+mod vocabularies;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use prost::Message as _;
 
@@ -14,6 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|name| format!("proto/referral/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    println!("cargo:rerun-if-changed=vocabularies");
+    println!("cargo:rerun-if-changed=build");
+    fs::write(out.join("vocabularies.rs"), vocabularies::generate(Path::new("vocabularies"))?)?;
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     prost_build::Config::new()
         .skip_debug(["."])

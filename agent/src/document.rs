@@ -4,13 +4,19 @@
 mod consent;
 mod flaw;
 mod json;
+mod kind;
 mod shape;
+mod telling;
 
 use std::path::PathBuf;
 
 use proto::{
     ids::{AgencyId, Code, Jurisdiction, Kind, TimeMs, Urgency},
-    payload::{self, Home, lists},
+    payload::{
+        Home, List,
+        kinds::{self, Presence},
+    },
+    vocabulary::{CATEGORIES, KINDS, SERVICES, URGENCIES, Vocabulary},
 };
 use serde_json::{Map, Value};
 
@@ -25,7 +31,7 @@ pub const EXPIRES_DAYS_MAX: u64 = 90;
 /// Most files of a referral.
 pub const ATTACHMENTS_MAX: usize = 32;
 
-const TOP: &[&str] = &[
+const TOP: List = &[
     "to",
     "kind",
     "category",
@@ -38,9 +44,7 @@ const TOP: &[&str] = &[
     "identity",
     "attachments",
 ];
-const ATTACHMENT: &[&str] = &["file", "media_type", "contains_identity"];
-const KINDS: &[&str] = &["referral", "suspicion_report", "notice", "document", "message"];
-const URGENCIES: &[&str] = &["emergency", "urgent", "normal"];
+const ATTACHMENT: List = &["file", "media_type", "contains_identity"];
 
 /// A file that goes with a document.
 #[derive(Clone, PartialEq, Eq)]
@@ -141,23 +145,26 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
     let mut flaws = Vec::new();
     shape::only_known(&top, "", TOP, &mut flaws);
     let head = Head::read(&top, &mut flaws);
-    let consent = section(&top, "consent", Home::Consent, &mut flaws);
+    let shape = head.kind.and_then(kinds::shape);
+    let rests = top.contains_key("consent") || shape.is_none_or(|shape| shape.consent == Presence::Required);
+    let consent = if rests { section(&top, "consent", Home::Consent, &mut flaws) } else { Map::new() };
     let summary = section(&top, "summary", Home::Summary, &mut flaws);
     let identity = top.contains_key("identity");
     let identity = identity.then(|| section(&top, "identity", Home::Identity, &mut flaws));
     let files = self::files(&top, files, &mut flaws);
-    if summary.get("need").is_none() {
-        flaws.push(Flaw::new("/summary/need", What::Missing));
+    if let Some(shape) = shape {
+        kind::check_sections(shape, &top, files.len(), &mut flaws);
+        kind::check_summary(shape, &summary, &mut flaws);
     }
-    let identity_allowed = consent::check(&consent, head.to.as_ref(), now, &mut flaws);
-    if let Some(identity) = &identity {
+    let identity_allowed = rests && consent::check(&consent, head.to.as_ref(), now, &mut flaws);
+    let household = identity.as_ref().map(telling::household).unwrap_or_default();
+    if identity.is_some() {
         consent::check_identity(&consent, identity_allowed, &mut flaws);
-        shape::repeats_identity(&summary, identity, &mut flaws);
     }
+    telling::check(&consent, "/consent", &household, &mut flaws);
+    telling::check(&summary, "/summary", &household, &mut flaws);
+    telling::check_files(&files, &household, &mut flaws);
     consent::check_files(&consent, identity_allowed, &files, &mut flaws);
-    if head.kind == Some(Kind::Notice) && (identity.is_some() || !files.is_empty()) {
-        flaws.push(Flaw::new("/kind", What::NoticeIsCodedOnly));
-    }
     match head.whole() {
         Some(head) if flaws.is_empty() => Ok(Document {
             to: head.to,
@@ -185,7 +192,21 @@ pub fn read_part(text: &[u8], home: Home) -> Result<Map<String, Value>, Vec<Flaw
     let top = object(text)?;
     let mut flaws = Vec::new();
     shape::check_object(&top, "", home, &mut flaws);
+    if home == Home::Summary {
+        kind::check_safe_contact(&top, "", &mut flaws);
+    }
     if flaws.is_empty() { Ok(top) } else { Err(flaws) }
+}
+
+/// What in the fields of an act would tell who somebody is; with the identity part that was sealed, if
+/// there is one, also what repeats it.
+#[must_use]
+pub fn tells_early(fields: &Map<String, Value>, identity: Option<&[u8]>) -> Vec<Flaw> {
+    let identity = identity.and_then(|part| object(part).ok());
+    let household = identity.as_ref().map(telling::household).unwrap_or_default();
+    let mut flaws = Vec::new();
+    telling::check(fields, "", &household, &mut flaws);
+    flaws
 }
 
 fn object(text: &[u8]) -> Result<Map<String, Value>, Vec<Flaw>> {
@@ -237,12 +258,11 @@ impl Head {
         let (to, category, service) = (text("to"), text("category"), text("service"));
         let (urgency, jurisdiction) = (text("urgency"), text("jurisdiction"));
         let kind = top.get("kind").map_or(Some(("kind", "referral")), |_| text("kind"));
-        let code = |text: &str| Code::parse(text, "code").ok();
         Self {
             to: parsed(to, "an agency id like ae.dfwac", |text| AgencyId::parse(text, "to").ok(), flaws),
             kind: chosen(kind, KINDS, flaws).and_then(|place| Kind::ALL.get(place).copied()),
-            category: parsed(category, "a code like trafficking", code, flaws),
-            service: parsed(service, "a code like shelter", code, flaws),
+            category: coarse(category, CATEGORIES, "summary.detailed_category", flaws),
+            service: coarse(service, SERVICES, "summary.detailed_services", flaws),
             urgency: chosen(urgency, URGENCIES, flaws).and_then(|place| Urgency::ALL.get(place).copied()),
             jurisdiction: parsed(
                 jurisdiction,
@@ -281,13 +301,33 @@ fn parsed<T>(
     value
 }
 
-/// The place of a word in a list.
-fn chosen(found: Option<(&'static str, &str)>, list: lists::List, flaws: &mut Vec<Flaw>) -> Option<usize> {
+/// A code that the gateway may read: one that covers others, never one that is covered.
+fn coarse(
+    found: Option<(&'static str, &str)>,
+    vocabulary: &'static Vocabulary,
+    finer: &'static str,
+    flaws: &mut Vec<Flaw>,
+) -> Option<Code> {
     let (name, text) = found?;
-    let place = list.iter().position(|one| *one == text);
+    let what = match vocabulary.coarse(text) {
+        Some(coarse) if coarse == text => return Code::parse(text, "code").ok(),
+        Some(coarse) => What::TooFine { coarse, field: finer },
+        None => What::not_a_code(vocabulary, text),
+    };
+    flaws.push(Flaw::new(&format!("/{name}"), what));
+    None
+}
+
+/// The place of a code in its vocabulary.
+fn chosen(
+    found: Option<(&'static str, &str)>,
+    vocabulary: &'static Vocabulary,
+    flaws: &mut Vec<Flaw>,
+) -> Option<usize> {
+    let (name, text) = found?;
+    let place = vocabulary.codes().position(|code| code == text);
     if place.is_none() {
-        let nearest = payload::nearest(text, list.iter().copied());
-        flaws.push(Flaw::new(&format!("/{name}"), What::NotInList { list, nearest }));
+        flaws.push(Flaw::new(&format!("/{name}"), What::not_a_code(vocabulary, text)));
     }
     place
 }

@@ -2,6 +2,7 @@
 //! way in ends in the store before it is answered. Not here: the connection (`link`), the local API
 //! (`local`).
 
+mod early;
 pub mod inbound;
 pub mod outbound;
 pub mod show;

@@ -3,11 +3,13 @@
 
 mod acts;
 mod arguments;
+mod contact;
 mod joining;
 mod outcome;
 mod reading;
 mod sending;
 mod show;
+mod vocabularies;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,8 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Run(run) => joining::run(folder, run).await,
         Command::Sign(sign) => joining::sign(folder, sign, screen),
         Command::Send(send) => sending::send(folder, send, screen).await,
+        Command::Check(check) => sending::check(check, screen),
+        Command::Codes(codes) => vocabularies::codes(codes, screen),
         Command::Inbox(inbox) => reading::inbox(folder, inbox, screen).await,
         Command::Show(show) => reading::show(folder, show, screen).await,
         Command::Timeline(referral) => reading::timeline(folder, referral, screen).await,

@@ -3,9 +3,11 @@
 //! (`document`), which bring their own.
 
 use proto::{
+    count::{self, Adjective, Noun, Place},
     evidence::Event,
     ids::{ReasonClass, Urgency},
     lifecycle::{Act, Status},
+    vocabulary::{KINDS, STATUSES, Vocabulary},
 };
 
 /// A language.
@@ -33,37 +35,48 @@ impl Language {
     pub fn isolated(self, text: &str) -> String {
         match self {
             Self::English => text.to_owned(),
-            Self::Arabic => format!("\u{2068}{text}\u{2069}"),
+            Self::Arabic => count::isolated(text),
         }
+    }
+}
+
+/// So many of something.
+#[must_use]
+pub fn counted(noun: Noun, count: u64, language: Language) -> String {
+    match language {
+        Language::English => noun.english(count),
+        Language::Arabic => noun.arabic(count, Place::Subject),
+    }
+}
+
+/// So many of something that are as an adjective says.
+#[must_use]
+pub fn counted_that(noun: Noun, count: u64, adjective: Adjective, language: Language) -> String {
+    match language {
+        Language::English => noun.english_that(count, adjective),
+        Language::Arabic => noun.arabic_that(count, adjective),
+    }
+}
+
+/// The label of a code that stands at some place of its vocabulary.
+fn label(vocabulary: &Vocabulary, place: Option<usize>, language: Language) -> &'static str {
+    match place.and_then(|place| vocabulary.terms.get(place)) {
+        Some(term) => language.pick(term.en, term.ar),
+        // The vocabularies of our own lists have all of them: a test of theirs says so.
+        None => "?",
     }
 }
 
 /// Where a referral stands. A referral is feminine in Arabic.
 #[must_use]
-pub const fn status(status: Status, language: Language) -> &'static str {
-    let (english, arabic) = match status {
-        Status::Submitted => ("submitted", "أُرسلت"),
-        Status::Delivered => ("delivered", "وصلت"),
-        Status::Seen => ("seen", "جرى الاطلاع عليها"),
-        Status::Accepted => ("accepted", "مقبولة"),
-        Status::Declined => ("declined", "لم تُقبل (اعتذار)"),
-        Status::Waitlisted => ("on the waiting list", "على قائمة الانتظار"),
-        Status::Scheduled => ("scheduled", "حُدِّد موعد"),
-        Status::NoShow => ("did not come", "لم يتم الحضور"),
-        Status::InTransit => ("on the way", "في الطريق"),
-        Status::Arrived => ("arrived", "وصل الشخص المعني"),
-        Status::InProgress => ("in progress", "قيد التنفيذ"),
-        Status::OnHold => ("on hold", "معلّقة مؤقتًا"),
-        Status::ServiceDelivered => ("service delivered", "قُدِّمت الخدمة"),
-        Status::Completed => ("completed", "مكتملة"),
-        Status::Failed => ("could not be done", "تعذّر"),
-        Status::CancelRequested => ("cancellation asked for", "طُلب سحبها"),
-        Status::Cancelled => ("cancelled", "ملغاة"),
-        Status::Recalled => ("recalled", "مسترجعة"),
-        Status::Expired => ("expired", "انقضت مهلة الرد"),
-        Status::EnteredInError => ("entered in error", "أُدخلت بالخطأ"),
-    };
-    language.pick(english, arabic)
+pub fn status(status: Status, language: Language) -> &'static str {
+    label(STATUSES, Status::ALL.iter().position(|one| *one == status), language)
+}
+
+/// What an envelope carries, by the code of its kind.
+#[must_use]
+pub fn kind(code: &str, language: Language) -> &'static str {
+    label(KINDS, KINDS.codes().position(|one| one == code), language)
 }
 
 /// How soon an answer is due.
@@ -238,6 +251,7 @@ mod tests {
             assert!(of(Language::English).is_ascii() && !of(Language::English).is_empty());
         };
         Status::ALL.iter().for_each(|one| both(&|language| status(*one, language)));
+        KINDS.codes().for_each(|one| both(&|language| kind(one, language)));
         Urgency::ALL.iter().for_each(|one| both(&|language| urgency(*one, language)));
         Act::ALL.iter().for_each(|one| both(&|language| act(*one, language)));
         ReasonClass::ALL.iter().for_each(|one| both(&|language| reason(*one, language)));
@@ -259,6 +273,15 @@ mod tests {
                 assert!(!text.contains(barred), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn counts_are_of_their_language() {
+        assert_eq!(counted(Noun::Referral, 2, Language::Arabic), "إحالتان");
+        assert_eq!(counted(Noun::Referral, 1, Language::English), "1 referral");
+        let waiting = |count, language| counted_that(Noun::Envelope, count, Adjective::Waiting, language);
+        assert_eq!(waiting(3, Language::Arabic), "3 مغلفات منتظرة");
+        assert_eq!(waiting(3, Language::English), "3 waiting envelopes");
     }
 
     #[test]

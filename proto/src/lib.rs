@@ -8,6 +8,7 @@ pub mod batch;
 pub mod caller;
 mod canonical;
 pub mod command;
+pub mod count;
 pub mod decide;
 pub mod delivery;
 pub mod digest;
@@ -16,6 +17,7 @@ pub mod dsse;
 pub mod evidence;
 pub mod fact;
 mod fields;
+mod folded;
 pub mod header;
 pub mod ids;
 pub mod invitation;
@@ -32,6 +34,7 @@ pub mod referral;
 pub mod refusal;
 pub mod snapshot;
 pub mod state;
+pub mod vocabulary;
 
 pub use malformed::Malformed;
 

@@ -1,7 +1,10 @@
 //! What a referral rests on: whether her consent, or what stands in its place, carries what the
 //! document sends. Not here: what an agreement allows (`proto::agreement`).
 
-use proto::ids::{AgencyId, TimeMs};
+use proto::{
+    ids::{AgencyId, TimeMs},
+    payload::consent::{Holding, basis},
+};
 use serde_json::{Map, Value};
 
 use super::{File, Flaw, What};
@@ -20,25 +23,23 @@ pub(super) fn check(
         flaw("identity_allowed", What::Missing);
     }
     let is = |field: &str, value: bool| consent.get(field) == Some(&Value::Bool(value));
-    let basis = consent.get("basis").and_then(Value::as_str);
-    for field in needed(basis) {
-        let holds = consent.get(*field).is_some_and(|value| *value != Value::Bool(false));
-        if !holds {
-            flaw(field, What::BasisNeeds { field });
-        }
-    }
-    match basis {
+    match consent.get("basis").and_then(Value::as_str).map(basis) {
         None => flaw("basis", What::Missing),
-        Some("guardian_consent_child_assent") if is("guardian_suspected", true) => {
-            flaw("guardian_suspected", What::GuardianSuspected);
+        // That there is no such basis was told before.
+        Some(None) => {}
+        Some(Some(basis)) => {
+            for (field, holding) in basis.needs {
+                if let Some(what) = needed(field, *holding, consent) {
+                    flaw(field, what);
+                }
+            }
+            if basis.is_consent && is("con_Consent", false) {
+                flaw("con_Consent", What::NoConsent);
+            }
+            if !basis.carries_identity && is("identity_allowed", true) {
+                flaw("identity_allowed", What::IdentityNotAllowed);
+            }
         }
-        Some("informed_consent_adult" | "guardian_consent_child_assent") if is("con_Consent", false) => {
-            flaw("con_Consent", What::NoConsent);
-        }
-        Some("duty_to_notify_no_identity") if is("identity_allowed", true) => {
-            flaw("identity_allowed", What::IdentityNotAllowed);
-        }
-        Some(_) => {}
     }
     if let (Some(Value::Array(agencies)), Some(to)) = (consent.get("agencies"), to)
         && !agencies.iter().any(|agency| agency.as_str() == Some(to.as_str()))
@@ -53,13 +54,15 @@ pub(super) fn check(
     is("identity_allowed", true)
 }
 
-/// What a basis must be accompanied by.
-fn needed(basis: Option<&str>) -> &'static [&'static str] {
-    match basis {
-        Some("guardian_consent_child_assent") => &["child_assent"],
-        Some("best_interests_of_the_child") => &["decided_by"],
-        Some("vital_interest_override") => &["justification", "approved_by"],
-        Some(_) | None => &[],
+/// What is wrong with a field that a basis needs.
+fn needed(field: &'static str, holding: Holding, consent: &Map<String, Value>) -> Option<What> {
+    let suspects = field == "guardian_suspected";
+    match (holding, consent.get(field)) {
+        (Holding::There, Some(_)) | (Holding::True, Some(Value::Bool(true))) => None,
+        (Holding::False, Some(Value::Bool(false))) => None,
+        (Holding::False, Some(_)) if suspects => Some(What::GuardianSuspected),
+        (Holding::False, _) => Some(What::BasisAsks { field }),
+        (Holding::There | Holding::True, _) => Some(What::BasisNeeds { field }),
     }
 }
 

@@ -3,7 +3,11 @@
 
 use std::fmt;
 
-use proto::payload::lists::List;
+use proto::{
+    count::{Noun, Place, isolated},
+    payload::{List, telling::Telling},
+    vocabulary::{Term, Vocabulary},
+};
 
 /// Something wrong with a document.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,12 +57,19 @@ pub enum What {
         /// What it must look like.
         expected: &'static str,
     },
-    /// None of the list's values.
-    NotInList {
-        /// The list.
-        list: List,
+    /// No code of the field's vocabulary.
+    NotACode {
+        /// The vocabulary.
+        vocabulary: &'static Vocabulary,
         /// What was probably meant.
-        nearest: Option<&'static str>,
+        nearest: Vec<&'static Term>,
+    },
+    /// Too fine for a header, which the gateway reads.
+    TooFine {
+        /// The code that covers it.
+        coarse: &'static str,
+        /// Where the finer one may stand.
+        field: &'static str,
     },
     /// The field tells who she is; it belongs to the identity.
     BelongsToIdentity,
@@ -68,8 +79,17 @@ pub enum What {
     Barred,
     /// A text repeats what stands in the identity.
     RepeatsIdentity,
+    /// A text tells who somebody is.
+    Tells(Telling),
+    /// The name of a file that is read at once tells who somebody is.
+    FileNameTells,
     /// This basis needs another field.
     BasisNeeds {
+        /// Which.
+        field: &'static str,
+    },
+    /// This basis needs a question to have been asked and denied.
+    BasisAsks {
         /// Which.
         field: &'static str,
     },
@@ -85,8 +105,22 @@ pub enum What {
     IdentityNotAllowed,
     /// A notice is coded fields only.
     NoticeIsCodedOnly,
+    /// Documents of this kind do not carry it.
+    NotOfKind,
+    /// Documents of this kind need one of these.
+    NeedsOneOf {
+        /// Which.
+        fields: List,
+    },
     /// The file did not come with the document.
     FileMissing,
+}
+
+impl What {
+    /// A word that is no code, and those that were probably meant.
+    pub(crate) fn not_a_code(vocabulary: &'static Vocabulary, word: &str) -> Self {
+        Self::NotACode { vocabulary, nearest: vocabulary.nearest(word) }
+    }
 }
 
 impl Flaw {
@@ -96,22 +130,31 @@ impl Flaw {
 
     /// What is wrong and how to mend it, in English.
     #[must_use]
+    #[allow(clippy::too_many_lines, reason = "one arm for each flaw")]
     pub fn text_en(&self) -> String {
         match &self.what {
             What::NotJson { line, column } => format!("This is not JSON: see line {line}, column {column}."),
             What::Twice { line, column } => {
                 format!("A name stands twice in one object, before line {line}, column {column}. Keep one of them.")
             }
-            What::TooLarge { limit } => format!("Larger than {limit} bytes. Shorten it, or attach a file."),
+            What::TooLarge { limit } => {
+                format!("Larger than {}. Shorten it, or attach a file.", Noun::Byte.english(counted(*limit)))
+            }
             What::TooMany { limit } => format!("More than {limit}. Leave some out."),
             What::Missing => "This field must be there. Add it.".into(),
             What::Unknown { nearest: Some(nearest) } => format!("No such field. Did you mean `{nearest}`?"),
             What::Unknown { nearest: None } => "No such field. Leave it out, or put it into a text.".into(),
             What::Form { expected } => format!("This must be {expected}."),
-            What::NotInList { nearest: Some(nearest), .. } => {
-                format!("Not a value of this field's list. Did you mean `{nearest}`?")
+            What::NotACode { vocabulary, nearest } if nearest.is_empty() => {
+                format!("This must be one of: {}.", listed(vocabulary.codes()))
             }
-            What::NotInList { list, nearest: None } => format!("This must be one of: {}.", list.join(", ")),
+            What::NotACode { nearest, .. } => {
+                let meant = nearest.iter().map(|term| format!("`{}` ({})", term.code, term.en));
+                format!("Not a code of this field. Did you mean {}?", meant.collect::<Vec<_>>().join(" or "))
+            }
+            What::TooFine { coarse, field } => format!(
+                "Too fine: the gateway reads this. Put `{coarse}` here, and this code into `{field}`, which is sealed."
+            ),
             What::BelongsToIdentity => {
                 "This tells who she is. Move it to `identity`: the summary is read before anybody accepts.".into()
             }
@@ -124,6 +167,15 @@ impl Flaw {
                 "This text repeats a name or number of `identity`. Say it without: the summary is read before \
                  anybody accepts."
                     .into()
+            }
+            What::Tells(told) => format!("{} The summary is read before anybody accepts.", tells_en(*told)),
+            What::FileNameTells => {
+                "This file's name tells who she is, and is read before anybody accepts. Name it otherwise, or leave \
+                 out `contains_identity`."
+                    .into()
+            }
+            What::BasisAsks { field } => {
+                format!("With this basis `{field}` must have been asked. Ask, and write down the answer.")
             }
             What::BasisNeeds { field } => format!("With this basis `{field}` must be there, and hold. Add it."),
             What::GuardianSuspected => {
@@ -140,7 +192,12 @@ impl Flaw {
                     .into()
             }
             What::NoticeIsCodedOnly => {
-                "A notice carries neither identity nor files. Leave them out, or send a referral.".into()
+                "A notice is coded fields only: no identity, no files, no text. Leave it out, or send a referral."
+                    .into()
+            }
+            What::NotOfKind => "This kind of document does not carry it. Leave it out, or choose another kind.".into(),
+            What::NeedsOneOf { fields } => {
+                format!("One of these must be there and say something: {}.", listed(fields.iter().copied()))
             }
             What::FileMissing => "This file did not come with the document. Attach it, or correct its name.".into(),
         }
@@ -148,8 +205,8 @@ impl Flaw {
 
     /// The same in Arabic. Codes and names are isolated from the text around them.
     #[must_use]
+    #[allow(clippy::too_many_lines, reason = "one arm for each flaw")]
     pub fn text_ar(&self) -> String {
-        let isolated = |text: &str| format!("\u{2068}{text}\u{2069}");
         match &self.what {
             What::NotJson { line, column } | What::Twice { line, column } => {
                 let at = isolated(&format!("{line}:{column}"));
@@ -162,7 +219,10 @@ impl Flaw {
                 format!("{what}، انظر السطر والعمود {at}.")
             }
             What::TooLarge { limit } => {
-                format!("الحجم أكبر من الحد المسموح به وهو {} بايت.", isolated(&limit.to_string()))
+                format!(
+                    "الحجم أكبر من الحد المسموح به وهو {}.",
+                    Noun::Byte.arabic(counted(*limit), Place::Subject)
+                )
             }
             What::TooMany { limit } => {
                 format!("العدد أكبر من الحد المسموح به وهو {}.", isolated(&limit.to_string()))
@@ -173,12 +233,21 @@ impl Flaw {
             }
             What::Unknown { nearest: None } => "لا يوجد حقل بهذا الاسم. احذفه أو اكتبه ضمن نص.".into(),
             What::Form { expected } => format!("القيمة ليست على الصيغة المطلوبة: {}.", isolated(expected)),
-            What::NotInList { nearest: Some(nearest), .. } => {
-                format!("القيمة ليست في قائمة هذا الحقل. هل المقصود {}؟", isolated(nearest))
+            What::NotACode { vocabulary, nearest } if nearest.is_empty() => {
+                format!("يجب أن تكون القيمة واحدة مما يلي: {}.", isolated(&listed(vocabulary.codes())))
             }
-            What::NotInList { list, nearest: None } => {
-                format!("يجب أن تكون القيمة واحدة مما يلي: {}.", isolated(&list.join(", ")))
+            What::NotACode { nearest, .. } => {
+                let meant = nearest.iter().map(|term| format!("{} ({})", isolated(term.code), term.ar));
+                format!(
+                    "ليست القيمة من رموز هذا الحقل. هل المقصود {}؟",
+                    meant.collect::<Vec<_>>().join(" أو ")
+                )
             }
+            What::TooFine { coarse, field } => format!(
+                "هذا الرمز أدق مما يجوز أن تقرأه البوابة. اكتب هنا {} وانقل هذا الرمز إلى {} وهو حقل مختوم.",
+                isolated(coarse),
+                isolated(field)
+            ),
             What::BelongsToIdentity => {
                 format!("هذا الحقل يكشف عن الشخص المعني. انقله إلى {}.", isolated("identity"))
             }
@@ -190,6 +259,14 @@ impl Flaw {
                 "يكرر هذا النص اسمًا أو رقمًا من {}. اكتبه من دونه، فالملخص يُقرأ قبل القبول.",
                 isolated("identity")
             ),
+            What::Tells(told) => format!("{} يُقرأ الملخص قبل القبول.", tells_ar(*told)),
+            What::FileNameTells => format!(
+                "يكشف اسم هذا الملف عن الشخص المعني، وهو يُقرأ قبل القبول. غيّر الاسم أو احذف {}.",
+                isolated("contains_identity")
+            ),
+            What::BasisAsks { field } => {
+                format!("يتطلب هذا الأساس السؤال عن {}. اسأل ودوّن الجواب.", isolated(field))
+            }
             What::BasisNeeds { field } => {
                 format!("يتطلب هذا الأساس وجود الحقل {} وصحته. أضفه.", isolated(field))
             }
@@ -202,10 +279,55 @@ impl Flaw {
             What::IdentityNotAllowed => {
                 "لا تسمح الموافقة بإرسال البيانات التعريفية. أرسل الإحالة من دونها ومن دون ملفات تكشفها.".into()
             }
-            What::NoticeIsCodedOnly => "لا يحمل الإشعار بيانات تعريفية ولا ملفات. احذفها أو أرسل إحالة.".into(),
+            What::NoticeIsCodedOnly => {
+                "لا يحمل الإشعار إلا حقولًا مرمّزة: لا بيانات تعريفية ولا ملفات ولا نصوص. احذف هذا أو أرسل إحالة."
+                    .into()
+            }
+            What::NotOfKind => "لا يحمل هذا النوع من الرسائل هذا الحقل. احذفه أو اختر نوعًا آخر.".into(),
+            What::NeedsOneOf { fields } => {
+                format!("يجب أن يُذكر واحد على الأقل مما يلي: {}.", isolated(&listed(fields.iter().copied())))
+            }
             What::FileMissing => "لم يُرفق هذا الملف. أرفقه أو صحّح اسمه.".into(),
         }
     }
+}
+
+/// What a text tells, and how to say it otherwise.
+const fn tells_en(told: Telling) -> &'static str {
+    match told {
+        Telling::Phone => {
+            "This text seems to have a telephone number. Leave it out, or move it to `identity`; write amounts as 1,500,000."
+        }
+        Telling::Address => {
+            "This text seems to have an e-mail address or an account's name. Leave it out, or move it to `identity`."
+        }
+        Telling::IdNumber => {
+            "This text seems to have the number of an identity card or passport. Leave it out, or move it to `identity`."
+        }
+    }
+}
+
+/// The same in Arabic.
+fn tells_ar(told: Telling) -> String {
+    let what = match told {
+        Telling::Phone => "يبدو أن في هذا النص رقم هاتف",
+        Telling::Address => "يبدو أن في هذا النص بريدًا إلكترونيًا أو اسم حساب",
+        Telling::IdNumber => "يبدو أن في هذا النص رقم هوية أو جواز سفر",
+    };
+    let amounts = match told {
+        Telling::Phone => format!(" اكتب المبالغ هكذا: {}.", isolated("1,500,000")),
+        Telling::Address | Telling::IdNumber => String::new(),
+    };
+    format!("{what}. احذفه أو انقله إلى {}.{amounts}", isolated("identity"))
+}
+
+fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// A limit as a count.
+fn counted(limit: usize) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX)
 }
 
 /// Shows what is wrong, not where: a pointer could hold a name.

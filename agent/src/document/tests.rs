@@ -1,5 +1,9 @@
 //! Documents: one that is good, and every flaw.
 
+use proto::{
+    payload::{self, telling::Telling},
+    vocabulary::{CONSENT_BASES, CONTROL_METHODS, LANGUAGES, RISK_LEVELS},
+};
 use serde_json::json;
 
 use super::*;
@@ -28,7 +32,8 @@ pub(crate) fn good() -> Value {
             "risk": {"level": "high", "immediate_danger": false, "note": "debt bondage"},
             "safe_contact": {
                 "who": "the case worker", "when": "mornings", "language": "ar",
-                "channels": ["phone_call"], "never": ["sms", "whatsapp"], "phone_is_shared": true
+                "channels": ["phone_call"], "never": ["sms", "whatsapp"], "phone_is_shared": true,
+                "phone_held_by": ["employer"]
             },
             "household": [
                 {"role": "client", "age_group": "25-59", "prs_Gender": "Feminine"},
@@ -98,16 +103,30 @@ fn with(pointer: &str, value: Value) -> Value {
 fn every_flaw_is_told_at_its_place() {
     let form = |expected| What::Form { expected };
     let nearest = |word| What::Unknown { nearest: Some(word) };
-    let list = |list, nearest| What::NotInList { list, nearest };
+    let code = What::not_a_code;
+    let one_of = |vocabulary| What::NotACode { vocabulary, nearest: Vec::new() };
     let rows: Vec<(&str, Value, What)> = vec![
         ("/to", Value::Null, What::Missing),
         ("/to", json!("Aman"), form("an agency id like ae.dfwac")),
         ("/to", json!(7), form("a text")),
-        ("/kind", json!("referal"), list(KINDS, Some("referral"))),
-        ("/category", json!("Trafficking!"), form("a code like trafficking")),
+        ("/kind", json!("referal"), code(KINDS, "referral")),
+        ("/category", json!("Trafficking!"), code(CATEGORIES, "trafficking")),
+        ("/category", json!("الإتجار بالبشر"), code(CATEGORIES, "trafficking")),
+        ("/category", json!("colour"), one_of(CATEGORIES)),
+        (
+            "/category",
+            json!("servitude"),
+            What::TooFine { coarse: "trafficking", field: "summary.detailed_category" },
+        ),
+        (
+            "/service",
+            json!("sexual_rehab"),
+            What::TooFine { coarse: "psychosocial", field: "summary.detailed_services" },
+        ),
+        ("/service", json!("الإيواء"), code(SERVICES, "shelter")),
         ("/service", Value::Null, What::Missing),
-        ("/urgency", json!("soon"), list(URGENCIES, None)),
-        ("/urgency", json!("urgnt"), list(URGENCIES, Some("urgent"))),
+        ("/urgency", json!("soon"), one_of(URGENCIES)),
+        ("/urgency", json!("urgnt"), code(URGENCIES, "urgnt")),
         ("/jurisdiction", json!("uae"), form("a country like JO or a division like AE-RK")),
         ("/expires_days", json!(0), form("a whole number from 1 to 90")),
         ("/expires_days", json!(91), form("a whole number from 1 to 90")),
@@ -116,7 +135,9 @@ fn every_flaw_is_told_at_its_place() {
         ("/consent", Value::Null, What::Missing),
         ("/consent", json!([]), form("an object")),
         ("/consent/basis", Value::Null, What::Missing),
-        ("/consent/basis", json!("informed"), list(lists::CONSENT_BASES, None)),
+        ("/consent/basis", json!("informed"), code(CONSENT_BASES, "informed")),
+        ("/consent/basis", json!("x"), one_of(CONSENT_BASES)),
+        ("/consent/given_on", Value::Null, What::BasisNeeds { field: "given_on" }),
         ("/consent/identity_allowed", Value::Null, What::Missing),
         ("/consent/identity_allowed", json!("yes"), form("true or false")),
         ("/consent/agencies", json!(["int.iom.kw"]), What::NotConsentedTo),
@@ -138,7 +159,7 @@ fn every_flaw_is_told_at_its_place() {
         ("/summary/basis", json!("x"), What::OtherSection),
         ("/summary/shelter_address", json!("x"), What::Barred),
         ("/summary/hte_City", json!("x"), What::Barred),
-        ("/summary/risk/level", json!("hihg"), list(lists::RISK_LEVELS, Some("high"))),
+        ("/summary/risk/level", json!("hihg"), code(RISK_LEVELS, "hihg")),
         ("/summary/risk/levle", json!("high"), nearest("level")),
         ("/summary/risk/prs_IdentityNumber", json!("1"), What::BelongsToIdentity),
         ("/summary/household/0", json!("x"), form("an object")),
@@ -147,8 +168,21 @@ fn every_flaw_is_told_at_its_place() {
             json!(vec![json!({}); payload::VALUES_MAX + 1]),
             What::TooMany { limit: payload::VALUES_MAX },
         ),
-        ("/summary/vic_MethodsOfControl/0", json!("Debt"), list(lists::CONTROL_METHODS, None)),
+        ("/summary/vic_MethodsOfControl/0", json!("Debt"), code(CONTROL_METHODS, "Debt")),
         ("/summary/prs_NumberOfChildren", json!(-1), form("a whole number")),
+        ("/summary/safe_contact", Value::Null, What::Missing),
+        ("/summary/safe_contact/when", Value::Null, What::Missing),
+        ("/summary/safe_contact/never", Value::Null, What::Missing),
+        ("/summary/safe_contact/phone_held_by", Value::Null, What::Missing),
+        ("/summary/safe_contact/phone_held_by", json!([]), What::Missing),
+        ("/summary/safe_contact/language", json!("Arabic"), code(LANGUAGES, "Arabic")),
+        ("/summary/safe_contact/language", json!("Xyzzy!"), form("a language code like ar")),
+        ("/summary/need", json!("call 04 222 2222"), What::Tells(Telling::Phone)),
+        ("/summary/risk/note", json!("رقمه ٠٥٠-٧٦٥٤٣٢١"), What::Tells(Telling::Phone)),
+        ("/summary/safe_contact/who", json!("noor@example.org"), What::Tells(Telling::Address)),
+        ("/summary/accessibility", json!("card 784-1991-7654321-1"), What::Tells(Telling::IdNumber)),
+        ("/consent/decided_by", json!("Ahmed's uncle"), What::RepeatsIdentity),
+        ("/summary/need", json!("born 2/3/1994"), What::RepeatsIdentity),
         ("/summary/need", json!("for fatima and two children"), What::RepeatsIdentity),
         ("/summary/need", json!("مأوى لفاطمه"), What::RepeatsIdentity),
         ("/summary/need", json!("call ٩٧١٥٠١٢٣٤٥٦٧"), What::RepeatsIdentity),
@@ -197,24 +231,32 @@ fn what_a_basis_needs() {
             .map_err(|flaws| flaws.into_iter().map(|flaw| flaw.what).collect::<Vec<_>>())
     };
     let needs = |field| Err(vec![What::BasisNeeds { field }]);
+    let assents = |suspected: bool| json!({"child_assent": true, "guardian_suspected": suspected});
     for (basis, more, expected) in [
-        ("guardian_consent_child_assent", json!({}), needs("child_assent")),
-        ("guardian_consent_child_assent", json!({"child_assent": false}), needs("child_assent")),
-        ("guardian_consent_child_assent", json!({"child_assent": true}), Ok(())),
+        ("guardian_consent_child_assent", json!({"guardian_suspected": false}), needs("child_assent")),
         (
             "guardian_consent_child_assent",
-            json!({"child_assent": true, "guardian_suspected": true}),
-            Err(vec![What::GuardianSuspected]),
+            json!({"child_assent": false, "guardian_suspected": false}),
+            needs("child_assent"),
         ),
-        ("best_interests_of_the_child", json!({}), needs("decided_by")),
+        (
+            "guardian_consent_child_assent",
+            json!({"child_assent": true}),
+            Err(vec![What::BasisAsks { field: "guardian_suspected" }]),
+        ),
+        ("guardian_consent_child_assent", assents(false), Ok(())),
+        ("guardian_consent_child_assent", assents(true), Err(vec![What::GuardianSuspected])),
+        ("best_interests_of_the_child", json!({"guardian_suspected": true}), needs("decided_by")),
         ("best_interests_of_the_child", json!({"decided_by": "the child panel"}), Ok(())),
         ("vital_interest_override", json!({"approved_by": "duty-2"}), needs("justification")),
+        ("vital_interest_override", json!({"justification": "life at risk"}), needs("approved_by")),
         (
             "vital_interest_override",
             json!({"approved_by": "duty-2", "justification": "life at risk"}),
             Ok(()),
         ),
-        ("legal_obligation", json!({}), Ok(())),
+        ("legal_obligation", json!({}), needs("legal_reference")),
+        ("legal_obligation", json!({"legal_reference": "Law 51/2006, article 12"}), Ok(())),
     ] {
         assert_eq!(with_basis(basis, more), expected, "{basis}");
     }
@@ -237,7 +279,218 @@ fn identity_and_files_go_only_where_she_let_them() {
 
     assert_eq!(places(&with("/consent/data", json!(["summary"]))), ["/identity", "/attachments"]);
     assert_eq!(places(&with("/consent/data", json!(["summary", "identity", "attachments"]))), [""; 0]);
-    assert_eq!(places(&with("/kind", json!("notice"))), ["/kind"]);
+}
+
+/// A document of another kind, with nothing but what its kind needs.
+fn of_kind(kind: &str, more: &Value) -> Value {
+    let mut document = json!({
+        "to": "ae-rk.aman", "kind": kind, "category": "trafficking", "service": "shelter",
+        "urgency": "urgent", "jurisdiction": "AE-RK", "summary": {}
+    });
+    document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    document
+}
+
+/// A kind, what its document has beside the header, and the flaws of that.
+type KindRow = (&'static str, Value, Vec<(&'static str, What)>);
+
+#[test]
+#[allow(clippy::too_many_lines, reason = "one row for each rule")]
+fn every_kind_carries_what_its_shape_says() {
+    use What::{IdentityNotAllowed, Missing, NotOfKind, NoticeIsCodedOnly};
+    let either = || What::NeedsOneOf { fields: &["signs", "need"] };
+    let coded = json!({"detailed_category": "servitude"});
+    let consent = json!({
+        "basis": "informed_consent_adult", "identity_allowed": true, "given_on": "2026-11-20"
+    });
+    let identity = json!({"persons": [{"role": "client"}]});
+    let rows: Vec<KindRow> = vec![
+        ("suspicion_report", json!({}), vec![("/summary", either())]),
+        ("suspicion_report", json!({"summary": {"signs": []}}), vec![("/summary", either())]),
+        ("suspicion_report", json!({"summary": {"signs": ["no_documents"]}}), vec![]),
+        ("suspicion_report", json!({"summary": {"need": "two men hold her papers"}}), vec![]),
+        (
+            "suspicion_report",
+            json!({"summary": {"need": "x", "identity": 1, "spl_Objectives": "x"}}),
+            vec![
+                ("/summary/identity", What::Unknown { nearest: None }),
+                ("/summary/spl_Objectives", NotOfKind),
+            ],
+        ),
+        (
+            "suspicion_report",
+            json!({"summary": {"signs": ["fear"]}, "identity": identity}),
+            vec![("/identity", IdentityNotAllowed)],
+        ),
+        (
+            "suspicion_report",
+            json!({"summary": {"signs": ["fear"]}, "identity": identity, "consent": consent}),
+            vec![],
+        ),
+        ("notice", json!({}), vec![("/summary/detailed_category", Missing)]),
+        ("notice", json!({"summary": coded}), vec![]),
+        (
+            "notice",
+            json!({"summary": {"detailed_category": "servitude", "need": "x", "risk": {"level": "high", "note": "x"}}}),
+            vec![("/summary/need", NoticeIsCodedOnly), ("/summary/risk/note", NoticeIsCodedOnly)],
+        ),
+        (
+            "notice",
+            json!({"summary": {"detailed_category": "servitude", "household": [{"role": "client", "note": "x"}]}}),
+            vec![
+                ("/summary/household/0/note", What::Unknown { nearest: Some("role") }),
+                ("/summary/household/0/note", NoticeIsCodedOnly),
+            ],
+        ),
+        (
+            "notice",
+            json!({"summary": coded, "identity": identity, "consent": consent}),
+            vec![("/identity", NoticeIsCodedOnly)],
+        ),
+        ("document", json!({"summary": {"document_type": "report"}}), vec![("/attachments", Missing)]),
+        ("message", json!({}), vec![("/summary/message", Missing)]),
+        ("message", json!({"summary": {"message": "The office is closed on Thursday."}}), vec![]),
+        (
+            "message",
+            json!({"summary": {"message": "Call 0501234567"}}),
+            vec![("/summary/message", What::Tells(Telling::Phone))],
+        ),
+        (
+            "message",
+            json!({"summary": {"message": "x", "document_type": "report"}, "identity": identity, "consent": consent}),
+            vec![("/identity", NotOfKind), ("/summary/document_type", NotOfKind)],
+        ),
+    ];
+    for (kind, more, expected) in rows {
+        let document = of_kind(kind, &more);
+        let flaws = read(document.to_string().as_bytes(), Vec::new(), NOW).err().unwrap_or_default();
+        let found: Vec<_> = flaws.iter().map(|flaw| (flaw.pointer.as_str(), flaw.what.clone())).collect();
+        assert_eq!(found, expected, "{kind} {more}");
+    }
+}
+
+#[test]
+fn files_go_with_a_document_and_with_no_notice() {
+    let read = |kind: &str, more: Value, files: Vec<File>| {
+        let flaws = read(of_kind(kind, &more).to_string().as_bytes(), files, NOW).err().unwrap_or_default();
+        flaws.into_iter().map(|flaw| (flaw.pointer, flaw.what)).collect::<Vec<_>>()
+    };
+    let file = |contains_identity| vec![File { contains_identity, ..files().remove(0) }];
+    let typed = || json!({"summary": {"document_type": "statistics"}});
+    let at_files = |what| vec![("/attachments".to_owned(), what)];
+    assert_eq!(read("document", typed(), file(false)), vec![]);
+    assert_eq!(read("document", typed(), file(true)), at_files(What::IdentityNotAllowed));
+    let coded = json!({"summary": {"detailed_category": "servitude"}});
+    assert_eq!(read("notice", coded, file(false)), at_files(What::NoticeIsCodedOnly));
+    let said = json!({"summary": {"message": "x"}});
+    assert_eq!(read("message", said, file(false)), at_files(What::NotOfKind));
+}
+
+#[test]
+fn the_name_of_a_file_that_is_read_at_once_tells_nobody() {
+    let mut came = files();
+    came[1].name = "fatima.txt".into();
+    let mut document = good();
+    document["attachments"][1]["file"] = json!("fatima.txt");
+    let flaws = read(document.to_string().as_bytes(), came, NOW).unwrap_err();
+    let found: Vec<_> = flaws.iter().map(|flaw| (flaw.pointer.as_str(), &flaw.what)).collect();
+    assert_eq!(found, [("/attachments/1", &What::FileNameTells)]);
+}
+
+/// The examples that the product shows are good ones.
+#[test]
+fn the_examples_are_read_whole() {
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/demo"));
+    for (name, kind) in [
+        ("case.json", Kind::Referral),
+        ("suspicion.json", Kind::SuspicionReport),
+        ("notice.json", Kind::Notice),
+        ("document.json", Kind::Document),
+        ("message.json", Kind::Message),
+    ] {
+        let text = std::fs::read(folder.join(name)).unwrap();
+        let files = files_named(&text).unwrap().into_iter().map(|name| File {
+            content: std::fs::read(folder.join(&name)).unwrap(),
+            name,
+            media_type: String::new(),
+            contains_identity: true,
+        });
+        let read = read(&text, files.collect(), NOW);
+        let read = read.unwrap_or_else(|flaws| {
+            panic!("{name}: {:?}", flaws.iter().map(|flaw| (&flaw.pointer, &flaw.what)).collect::<Vec<_>>())
+        });
+        assert_eq!(read.kind, kind, "{name}");
+    }
+}
+
+#[test]
+fn the_documents_example_is_read_whole() {
+    let readme = include_str!("../../README.md");
+    let (_, example) = readme.split_once("```json").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let mut files = files();
+    files[1].name = "form.pdf".into();
+    let read = read(example.as_bytes(), files, NOW);
+    let flaws = read.err().unwrap_or_default();
+    assert!(
+        flaws.is_empty(),
+        "{:?}",
+        flaws.iter().map(|flaw| (&flaw.pointer, &flaw.what)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_fields_of_an_act_tell_nobody_before_anybody_accepts() {
+    let identity = json!({"identity": good()["identity"]}).to_string();
+    let found = |fields: Value, identity: Option<&str>| {
+        let flaws = tells_early(fields.as_object().unwrap(), identity.map(str::as_bytes));
+        flaws.into_iter().map(|flaw| (flaw.pointer, flaw.what)).collect::<Vec<_>>()
+    };
+    let answer = json!({"answer": "Fatima can come tomorrow"});
+    assert_eq!(found(answer.clone(), None), vec![], "nobody knows her name");
+    assert_eq!(found(answer, Some(&identity)), vec![("/answer".to_owned(), What::RepeatsIdentity)]);
+    let note = json!({"safe_contact": {"note": "050 765 43 21"}});
+    assert_eq!(found(note, None), vec![("/safe_contact/note".to_owned(), What::Tells(Telling::Phone))]);
+}
+
+/// Every field of the table in every section: only where it is at home.
+#[test]
+fn a_field_stands_only_where_it_is_at_home() {
+    let homes = [("consent", Home::Consent), ("summary", Home::Summary), ("identity", Home::Identity)];
+    for field in payload::FIELDS {
+        for (section, home) in homes {
+            let mut document = good();
+            document[section][field.name] = json!(null);
+            let flaws = read_value(&document).expect_err(field.name);
+            let at = format!("/{section}/{}", field.name);
+            let whats: Vec<_> =
+                flaws.iter().filter(|flaw| flaw.pointer == at).map(|flaw| &flaw.what).collect();
+            let misplaced = [What::BelongsToIdentity, What::OtherSection, What::Barred];
+            assert_eq!(
+                whats.iter().any(|what| misplaced.contains(what)),
+                !field.home.fits(home),
+                "{at}: {whats:?}"
+            );
+            assert!(!whats.is_empty(), "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_contact_is_whole() {
+    let read = |contact: Value| {
+        let text = json!({"safe_contact": contact}).to_string();
+        let flaws = read_part(text.as_bytes(), Home::Summary).err().unwrap_or_default();
+        flaws.into_iter().map(|flaw| (flaw.pointer, flaw.what)).collect::<Vec<_>>()
+    };
+    let whole = json!({
+        "who": "the case worker", "when": "never by day", "language": "ar", "never": ["sms"],
+        "phone_is_shared": false
+    });
+    assert_eq!(read(whole.clone()), vec![]);
+    let mut without = whole;
+    without.as_object_mut().unwrap().remove("never");
+    assert_eq!(read(without), vec![("/safe_contact/never".to_owned(), What::Missing)]);
 }
 
 #[test]
@@ -277,7 +530,7 @@ fn days() {
 fn details_of_acts() {
     assert!(read_part(br#"{"reason": "no_capacity", "note": "full until May"}"#, Home::Detail).is_ok());
     let flaw = read_part(br#"{"reason": "full"}"#, Home::Detail).unwrap_err().remove(0);
-    assert!(matches!(flaw.what, What::NotInList { .. }));
+    assert!(matches!(flaw.what, What::NotACode { .. }));
     assert_eq!(
         read_part(br#"{"prs_FirstName": "x"}"#, Home::Detail).unwrap_err()[0].what,
         What::BelongsToIdentity

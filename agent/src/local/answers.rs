@@ -20,12 +20,13 @@ use crate::{
 };
 
 pub(super) fn flaws(flaws: &[document::Flaw]) -> api::Flaws {
-    let flaw = |flaw: &document::Flaw| api::Flaw {
-        pointer: flaw.pointer.clone(),
-        text_en: flaw.text_en(),
-        text_ar: flaw.text_ar(),
-    };
-    api::Flaws { flaws: flaws.iter().map(flaw).collect() }
+    api::Flaws { flaws: flaws.iter().map(api::Flaw::from).collect() }
+}
+
+impl From<&document::Flaw> for api::Flaw {
+    fn from(flaw: &document::Flaw) -> Self {
+        Self { pointer: flaw.pointer.clone(), text_en: flaw.text_en(), text_ar: flaw.text_ar() }
+    }
 }
 
 /// What the gateway would say.

@@ -75,7 +75,7 @@ async fn what_is_sent_is_answered_with_its_kind_of_answer() {
 
     let mut not_agreed = good();
     let text = String::from_utf8(not_agreed.document).unwrap();
-    not_agreed.document = text.replace("\"shelter\"", "\"cash\"").into_bytes();
+    not_agreed.document = text.replace("\"shelter\"", "\"education\"").into_bytes();
     let answer = served.client.send(not_agreed.clone()).await.unwrap().into_inner().answer;
     let Some(Answer::Refusal(refusal)) = answer else { panic!("no agreement allows it") };
     assert_eq!(refusal.code, "SERVICE_NOT_AGREED");
@@ -130,6 +130,30 @@ async fn acts_are_offered_and_changes_are_told() {
     let status = served.client.get_status(api::StatusRequest {}).await.unwrap().into_inner();
     assert_eq!((status.connected, status.waiting, status.may_seal), (false, 2, true));
     assert!(status.directory_size > 0 && status.alarms.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_anybody_accepts_an_act_says_no_name_either() {
+    let mut served = served().await;
+    let sent = queued(&mut served).await;
+    for (detail, tells) in [
+        (r#"{"note": "فاطمة تنتظر"}"#, true),
+        (r#"{"note": "call 050 765 43 21"}"#, true),
+        (r#"{"note": "she waits"}"#, false),
+    ] {
+        let act = api::ActRequest {
+            referral: sent.referral.clone(),
+            act: Act::Note.number(),
+            detail: detail.into(),
+            ..api::ActRequest::default()
+        };
+        let answer = served.client.act(act).await.unwrap().into_inner().answer;
+        let told = match answer {
+            Some(Answer::Flaws(flaws)) => flaws.flaws.iter().any(|flaw| flaw.pointer == "/note"),
+            Some(Answer::Queued(_) | Answer::Refusal(_)) | None => false,
+        };
+        assert_eq!(told, tells, "{detail}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use prost::Message as _;
 use proto::{
     agreement::Disclosure,
     digest::Digest,
     header::Header,
     ids::{Addressing, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
     lifecycle::Act,
-    payload::{Home, class_of_outcome, class_of_reason, lists},
+    payload::{Home, class_of_outcome, class_of_reason},
     refusal::{Class, Refusal},
+    vocabulary::{OUTCOMES, REASONS},
     wire,
 };
 use serde_json::{Map, Value, json};
@@ -129,6 +129,7 @@ impl Office {
             document::read_part(&request.fields, home_of(request.act)).map_err(NotSent::Flawed)?
         };
         let reason = reason_of(request.act, &fields)?;
+        self.check_early(&request.referral, home_of(request.act), &fields)?;
         if let Some(sent) = self.sent_before(&request.idempotency_key) {
             return Ok(sent);
         }
@@ -189,12 +190,8 @@ impl Office {
             return Ok(None);
         }
         let place = self.store.read(|state| Some(state.case(&request.referral)?.submission()?.place));
-        let body = self.store.body(place.ok_or(NotSent::UnknownReferral)?)?;
-        let kept = body.and_then(|body| records::QueuedBody::decode(body.as_slice()).ok());
-        let plain = kept.into_iter().flat_map(|body| body.plain);
-        let mut identities = plain.filter(|plain| plain.class() == wire::PartClass::Identity);
-        match identities.next() {
-            Some(identity) => Ok(Some(identity.content)),
+        match self.identity_of(place.ok_or(NotSent::UnknownReferral)?)? {
+            Some(identity) => Ok(Some(identity)),
             None => Err(NotSent::Flawed(vec![Flaw { pointer: "/persons".into(), what: What::Missing }])),
         }
     }
@@ -473,17 +470,17 @@ fn home_of(act: Act) -> Home {
 /// What the header says of why, from the detail; it must be there where the act needs one.
 fn reason_of(act: Act, fields: &Map<String, Value>) -> Result<Option<ReasonClass>, NotSent> {
     let code = |name: &str| fields.get(name).and_then(Value::as_str);
-    let (name, class, list) = if matches!(act, Act::Decline | Act::Fail) {
-        ("reason", code("reason").and_then(class_of_reason), lists::DECLINE_REASONS)
+    let (name, class, vocabulary) = if matches!(act, Act::Decline | Act::Fail) {
+        ("reason", code("reason").and_then(class_of_reason), REASONS)
     } else if act == Act::Complete {
-        ("outcome", code("outcome").and_then(class_of_outcome), lists::OUTCOMES)
+        ("outcome", code("outcome").and_then(class_of_outcome), OUTCOMES)
     } else {
         return Ok(None);
     };
     match class {
         Some(class) => Ok(Some(class)),
         None => {
-            let what = What::NotInList { list, nearest: None };
+            let what = What::not_a_code(vocabulary, code(name).unwrap_or_default());
             Err(NotSent::Flawed(vec![Flaw { pointer: format!("/{name}"), what }]))
         }
     }

@@ -65,8 +65,12 @@ pub(crate) enum Command {
     Run(Run),
     /// Read an agreement's file, and sign it for this agency.
     Sign(Sign),
-    /// Send a referral from a JSON file.
+    /// Send a referral, or a document of another kind, from a JSON file.
     Send(Send),
+    /// Check a JSON file as `send` does, and send nothing.
+    Check(Check),
+    /// List the vocabularies, or the codes of one with their labels.
+    Codes(Codes),
     /// List the referrals that came, the newest first.
     Inbox(Inbox),
     /// Show a referral, and what is in its parts.
@@ -189,6 +193,24 @@ pub(crate) struct Send {
     pub(crate) again: String,
     #[command(flatten)]
     pub(crate) sending: Sending,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The document, JSON; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) document: PathBuf,
+    /// A file that would go with it; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
+}
+
+/// Arguments of `codes`.
+#[derive(Debug, Args)]
+pub(crate) struct Codes {
+    /// A vocabulary's name, such as category; all vocabularies when left out.
+    pub(crate) vocabulary: Option<String>,
 }
 
 /// Arguments of `inbox`.

@@ -22,6 +22,7 @@ use agent::{
 use proto::{
     ids::AgencyId,
     invitation::{PREFIX, TEXT_BYTES_MAX},
+    vocabulary::AGENCY_TYPES,
     wire,
 };
 use rustls::pki_types::UnixTime;
@@ -32,6 +33,7 @@ use super::{
     arguments::{Enrol, Init, Install, Run, Sign},
     outcome::{Outcome, Trouble},
     show::{self, Screen, moment},
+    vocabularies::not_a_code,
 };
 
 pub(crate) fn init(root: &Path, init: &Init, screen: &Screen) -> Result<Outcome, Trouble> {
@@ -41,6 +43,9 @@ pub(crate) fn init(root: &Path, init: &Init, screen: &Screen) -> Result<Outcome,
         .map_err(|_| Trouble::usage("--agency must be like ae.dfwac: small letters, digits, dots"))?;
     let node = settings::node(&init.node)
         .ok_or_else(|| Trouble::usage("--node must be of small letters, digits and inner hyphens"))?;
+    if !AGENCY_TYPES.contains(&init.agency_type) {
+        return Err(not_a_code(AGENCY_TYPES, "--type", &init.agency_type));
+    }
     let applicant = Applicant {
         network: network.name,
         agency,

@@ -7,8 +7,11 @@ use std::{
     path::Path,
 };
 
-use agent::{api, daemon::Files, network::Network, proof};
-use proto::ids::PartClass;
+use agent::{api, daemon::Files, network::Network, proof, words};
+use proto::{
+    count::{Adjective, Noun},
+    ids::PartClass,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -58,7 +61,7 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
                 "envelope": step.envelope,
                 "from": step.from,
                 "to": step.to,
-                "act": proto::lifecycle::Act::parse(step.act, "act").map(agent::words::verb).ok(),
+                "act": proto::lifecycle::Act::parse(step.act, "act").map(words::verb).ok(),
                 "attempt": step.attempt,
                 "created_at_ms": step.created_at_ms,
                 "standing": step.standing().as_str_name().trim_start_matches("STANDING_").to_ascii_lowercase(),
@@ -254,13 +257,22 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
         "Nothing is sealed until people have looked: call the network's administrators by telephone."
             .to_owned()
     });
+    let language = screen.language;
     let lines = [
         format!("{} in {}", status.agency, status.network),
         format!("link: {link}"),
         format!("certificate: {certificate}"),
-        format!("waiting for the gateway: {}", status.waiting),
-        format!("referrals: {}", status.cases),
-        format!("directory entries: {}", status.directory_size),
+        format!(
+            "{} {}",
+            language.pick("for the gateway:", "إلى البوابة:"),
+            words::counted_that(Noun::Envelope, status.waiting, Adjective::Waiting, language)
+        ),
+        words::counted(Noun::Referral, status.cases, language),
+        format!(
+            "{} {}",
+            language.pick("directory:", "الدليل:"),
+            words::counted(Noun::Entry, status.directory_size, language)
+        ),
     ];
     let lines = lines.into_iter().chain(status.alarms.iter().map(alarm)).chain(sealing);
     screen.show(lines, || {

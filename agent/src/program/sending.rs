@@ -9,13 +9,15 @@ use std::{
 
 use agent::{
     api::{self, agent_client::AgentClient},
-    document, local,
+    clock, document, local,
+    office::outbound::kind_word,
+    words,
 };
 use serde_json::json;
 use tonic::transport::Channel;
 
 use super::{
-    arguments::{Send, Sending},
+    arguments::{Check, Send, Sending},
     outcome::{Outcome, Trouble},
     show::{self, Screen},
 };
@@ -39,10 +41,7 @@ pub(crate) async fn client(folder: &Path) -> Result<Client, Trouble> {
 
 pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<Outcome, Trouble> {
     let document = read_document(&send.document)?;
-    let base = send.document.parent().unwrap_or_else(|| Path::new(""));
-    // A document that cannot be read names no files; the agent tells what is wrong with it.
-    let named = document::files_named(&document).unwrap_or_default();
-    let named: Vec<PathBuf> = named.iter().map(|name| base.join(name)).collect();
+    let named = beside(&send.document, &document);
     let mut files = named.iter().map(|path| read_file(path, false)).collect::<Result<Vec<_>, _>>()?;
     files.extend(attached(&send.sending)?);
     let request = api::SendRequest {
@@ -55,6 +54,41 @@ pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<
     let mut client = client(folder).await?;
     let answer = client.send(request).await?.into_inner();
     answered(&mut client, answer, &send.sending, screen).await
+}
+
+/// Checks a document as the agent would, here. Needs no agent and no connection.
+pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> {
+    let text = read_document(&check.document)?;
+    let named = beside(&check.document, &text);
+    // Whether they are there is all that matters of files.
+    let files = named.iter().chain(&check.attach).map(|path| {
+        let name = file_name(path)?;
+        fs::metadata(path)
+            .map_err(|error| Trouble::usage(format!("{name} cannot be read: {}", error.kind())))?;
+        let (media_type, content) = (String::new(), Vec::new());
+        Ok(document::File { name, media_type, contains_identity: true, content })
+    });
+    let files = files.collect::<Result<_, Trouble>>()?;
+    match document::read(&text, files, clock::now()) {
+        Ok(document) => {
+            let kind = words::kind(kind_word(document.kind), screen.language);
+            let lines = [format!("{}: {kind}", screen.language.pick("Good", "صحيح"))];
+            screen.show(lines, || json!({"good": true, "kind": kind_word(document.kind)}));
+            Ok(Outcome::Done)
+        }
+        Err(flaws) => {
+            flawed(&api::Flaws { flaws: flaws.iter().map(api::Flaw::from).collect() }, screen);
+            Ok(Outcome::Refused)
+        }
+    }
+}
+
+/// The files that a document names, which lie beside it.
+fn beside(path: &Path, document: &[u8]) -> Vec<PathBuf> {
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    // A document that cannot be read names no files; the agent tells what is wrong with it.
+    let named = document::files_named(document).unwrap_or_default();
+    named.iter().map(|name| base.join(name)).collect()
 }
 
 fn read_document(path: &Path) -> Result<Vec<u8>, Trouble> {
@@ -73,11 +107,13 @@ pub(crate) fn attached(sending: &Sending) -> Result<Vec<api::File>, Trouble> {
     sending.attach.iter().map(|path| read_file(path, sending.attach_without_identity)).collect()
 }
 
+fn file_name(path: &Path) -> Result<String, Trouble> {
+    let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    name.ok_or_else(|| Trouble::usage(format!("{} has no name that can be sent", path.display())))
+}
+
 fn read_file(path: &Path, without_identity: bool) -> Result<api::File, Trouble> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name =
-        name.ok_or_else(|| Trouble::usage(format!("{} has no name that can be sent", path.display())))?;
-    let file = api::File { name: name.to_owned(), without_identity, ..api::File::default() };
+    let file = api::File { name: file_name(path)?, without_identity, ..api::File::default() };
     if fs::metadata(path).map_err(|error| unreadable(path, &error))?.len() <= FILE_BYTES_MAX {
         return Ok(api::File { content: read(path, FILE_BYTES_MAX)?, ..file });
     }

@@ -8,6 +8,7 @@ use agent::{
     words::{self, Language},
 };
 use proto::{
+    count::{Adjective, Noun},
     evidence::Event,
     ids::{PartClass, ReasonClass, Urgency},
     lifecycle::{Act, Status},
@@ -16,7 +17,7 @@ use proto::{
 };
 use serde_json::{Value, json};
 
-use super::{arguments::Arguments, outcome::Trouble};
+use super::{arguments::Arguments, contact, outcome::Trouble};
 
 /// Where things are shown.
 pub(crate) struct Screen {
@@ -85,11 +86,16 @@ pub(crate) fn case_line(case: &api::CaseSummary, language: Language) -> String {
     let urgency =
         Urgency::parse(case.urgency, "urgency").map_or("?", |urgency| words::urgency(urgency, language));
     let direction = if case.incoming { "<-" } else { "->" };
-    let waiting = if case.waiting > 0 { format!("  [{} waiting]", case.waiting) } else { String::new() };
-    let unopened = if case.not_opened { "  [a part cannot be opened]" } else { "" };
+    let waiting = words::counted_that(Noun::Envelope, case.waiting.into(), Adjective::Waiting, language);
+    let waiting = if case.waiting > 0 { format!("  [{waiting}]") } else { String::new() };
+    let unopened = language.pick("  [a part cannot be opened]", "  [تعذّر فتح أحد الأجزاء]");
+    let unopened = if case.not_opened { unopened } else { "" };
+    // What is no referral says so.
+    let is_referral = case.kind.is_empty() || case.kind == "referral";
+    let kind = if is_referral { String::new() } else { format!("  {}", words::kind(&case.kind, language)) };
     let isolated = |text: &str| language.isolated(text);
     format!(
-        "{}  {}  {}  {urgency}  {}  {status}{waiting}{unopened}",
+        "{}  {}  {}{kind}  {urgency}  {}  {status}{waiting}{unopened}",
         isolated(short(&case.referral)),
         isolated(&format!("{direction} {}", case.other)),
         isolated(&moment(case.changed_at_ms)),
@@ -192,7 +198,8 @@ pub(crate) fn part_lines(part: &api::Part, language: Language) -> Vec<String> {
         Err(_) => "?",
     };
     if !part.not_opened.is_empty() {
-        return vec![format!("  {class}: cannot be opened ({})", part.not_opened)];
+        let not_opened = language.pick("cannot be opened", "تعذّر فتحه");
+        return vec![format!("  {class}: {not_opened} ({})", language.isolated(&part.not_opened))];
     }
     match content_json(part) {
         Some(content) => {
@@ -202,13 +209,14 @@ pub(crate) fn part_lines(part: &api::Part, language: Language) -> Vec<String> {
         }
         None => {
             let name = language.isolated(&part.file_name);
-            let line = format!("  {class}: {name}, {}, {} bytes", part.media_type, part.content_bytes);
+            let length = words::counted(Noun::Byte, part.content_bytes, language);
+            let (media_type, comma) = (language.isolated(&part.media_type), language.pick(",", "،"));
             let kept = match part.kept() {
                 api::Kept::Unspecified => "",
                 api::Kept::Apart => language.pick("; write it with --save", "؛ يُكتب باستخدام ‎--save"),
                 api::Kept::Not => language.pick("; no copy is kept here", "؛ لا تُحفظ نسخة هنا"),
             };
-            vec![format!("{line}{kept}")]
+            vec![format!("  {class}: {name}{comma} {media_type}{comma} {length}{kept}")]
         }
     }
 }
@@ -223,15 +231,8 @@ pub(crate) fn safe_contact_lines(parts: &[api::Part], language: Language) -> Vec
     let Some(contact) = newest else {
         return Vec::new();
     };
-    let shown = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
-    };
-    let lines =
-        contact.iter().map(|(name, value)| format!("    {}: {}", language.isolated(name), shown(value)));
     let head = format!("  {}", language.pick("SAFE CONTACT (read this first):", "التواصل الآمن (يُقرأ أولًا):"));
-    [head].into_iter().chain(lines).collect()
+    [head].into_iter().chain(contact::lines(&contact, language)).collect()
 }
 
 /// A part for programs.
@@ -337,8 +338,28 @@ mod tests {
         let lines = safe_contact_lines(&parts, Language::English).join("\n");
         assert!(lines.contains("never by day") && !lines.contains("mornings"), "{lines}");
         let first = safe_contact_lines(&parts[..1], Language::English).join("\n");
-        assert!(first.contains("never: sms, whatsapp"), "{first}");
+        assert!(first.contains("NEVER by: Text message, WhatsApp"), "{first}");
         assert!(safe_contact_lines(&parts[2..], Language::English).is_empty());
+    }
+
+    #[test]
+    fn counts_and_kinds_are_said_in_the_languages_own_way() {
+        let case =
+            |waiting| api::CaseSummary { waiting, kind: "notice".into(), ..api::CaseSummary::default() };
+        let line = case_line(&case(2), Language::Arabic);
+        assert!(line.contains("[مغلفان منتظران]") && line.contains("إشعار"), "{line}");
+        let line = case_line(&case(1), Language::English);
+        assert!(line.contains("[1 waiting envelope]") && line.contains("Notice without identity"), "{line}");
+        assert!(!case_line(&case(0), Language::English).contains("waiting"));
+        let file = api::Part {
+            class: PartClass::Attachment.number(),
+            media_type: "application/pdf".into(),
+            file_name: "a.pdf".into(),
+            content: vec![0; 11],
+            ..api::Part::default()
+        };
+        assert_eq!(part_lines(&file, Language::English), ["  attachment: a.pdf, application/pdf, 11 bytes"]);
+        assert!(part_lines(&file, Language::Arabic)[0].ends_with("11 بايتًا"));
     }
 
     #[test]
