@@ -410,7 +410,7 @@ fn the_examples_are_read_whole() {
     ] {
         let text = std::fs::read(folder.join(name)).unwrap();
         let files = files_named(&text).unwrap().into_iter().map(|name| File {
-            content: std::fs::read(folder.join(&name)).unwrap(),
+            content: Content::Here(std::fs::read(folder.join(&name)).unwrap()),
             name,
             media_type: String::new(),
             contains_identity: true,

@@ -63,9 +63,10 @@ pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> 
     // Whether they are there is all that matters of files.
     let files = named.iter().chain(&check.attach).map(|path| {
         let name = file_name(path)?;
-        fs::metadata(path)
-            .map_err(|error| Trouble::usage(format!("{name} cannot be read: {}", error.kind())))?;
-        let (media_type, content) = (String::new(), Vec::new());
+        let bytes = fs::metadata(path)
+            .map_err(|error| Trouble::usage(format!("{name} cannot be read: {}", error.kind())))?
+            .len();
+        let (media_type, content) = (String::new(), document::Content::Apart { path: path.clone(), bytes });
         Ok(document::File { name, media_type, contains_identity: true, content })
     });
     let files = files.collect::<Result<_, Trouble>>()?;

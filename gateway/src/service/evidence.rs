@@ -111,7 +111,7 @@ impl Asker {
         match (&caller, caller.agency()) {
             (_, Some(agency)) => Ok(Self::Party { agency: agency.clone(), caller }),
             (Caller::Staff { .. }, None) => Ok(Self::Staff(caller)),
-            (Caller::Agency { .. } | Caller::Gateway, None) => {
+            (Caller::Agency { .. } | Caller::Invited { .. } | Caller::Gateway, None) => {
                 Err(answers::unrecorded(Refusal::RoleNotAllowed, ""))
             }
         }

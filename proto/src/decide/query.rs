@@ -19,7 +19,7 @@ pub(super) fn decide(state: &State, caller: &Caller, query: &Query) -> Result<De
     match caller {
         Caller::Staff { role: StaffRole::Administrator | StaffRole::Auditor, .. } | Caller::Agency { .. } => {
         }
-        Caller::Staff { role: StaffRole::Operator, .. } | Caller::Gateway => {
+        Caller::Staff { role: StaffRole::Operator, .. } | Caller::Invited { .. } | Caller::Gateway => {
             return Err(Refusal::RoleNotAllowed.into());
         }
     }
