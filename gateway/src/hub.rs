@@ -56,6 +56,12 @@ pub const QUEUE_BYTES_MAX: u32 = 32 * 1024 * 1024;
 const REQUEST_BYTES: usize = 1024;
 /// Most jobs that one step takes.
 pub const STEP_JOBS_MAX: usize = 1024;
+/// So many answers in one step are load: then the next step waits a little for more to come together.
+pub const LOAD_MIN: usize = 8;
+/// So many jobs are enough for a step without waiting.
+pub const GATHERED_MIN: usize = 64;
+/// How long a step waits for more, under load. Never with one in flight.
+pub const GATHER_TIME: Duration = Duration::from_micros(300);
 /// How often the latest checkpoint is published, if it grew.
 pub const PUBLISH_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked whether something is due by the clock.
@@ -343,6 +349,8 @@ struct Thread {
     connections: Arc<Connections>,
     metrics: Arc<Metrics>,
     due: Due,
+    /// Whether the last step had many to answer.
+    is_under_load: bool,
 }
 
 /// When things between the steps were last done.
@@ -380,6 +388,7 @@ impl Thread {
             shared,
             connections,
             metrics,
+            is_under_load: false,
             due: Due {
                 publish: now,
                 tick: now,
@@ -399,6 +408,9 @@ impl Thread {
             let got = timeout_at_most(runtime, wait, receiver.recv_many(&mut jobs, STEP_JOBS_MAX));
             if got == Some(0) {
                 break;
+            }
+            if self.is_under_load && jobs.len() < GATHERED_MIN {
+                gather(&mut receiver, &mut jobs);
             }
             self.work(&mut jobs)?;
             self.between_steps(got.is_none())?;
@@ -440,7 +452,9 @@ impl Thread {
         self.metrics.step(begun.elapsed(), answers.len());
         self.show();
         self.desk.hand_out(self.writer.state().mailboxes(), asked.touched, &answers);
-        for (answer, reply) in answers.into_iter().zip(asked.replies) {
+        self.is_under_load = answers.len() >= LOAD_MIN;
+        // The last first: a stream waits for the answer to its first, and finds all behind it there.
+        for (answer, reply) in answers.into_iter().zip(asked.replies).rev() {
             self.metrics.answered(&answer);
             // Whoever asked may have left; it is done all the same.
             drop(reply.send(answer));
@@ -584,6 +598,16 @@ impl Asked {
         self.requests.push(request);
         self.replies.push(reply);
         self.rooms.push(room);
+    }
+}
+
+/// Lets more come together for one sync. Asleep, so that nobody has to wake the writer for each.
+fn gather(receiver: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
+    std::thread::sleep(GATHER_TIME);
+    while jobs.len() < STEP_JOBS_MAX
+        && let Ok(job) = receiver.try_recv()
+    {
+        jobs.push(job);
     }
 }
 

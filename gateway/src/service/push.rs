@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use prost::Message as _;
 use proto::{
     Malformed,
@@ -40,12 +40,27 @@ pub const STREAM_IN_FLIGHT_MAX: usize = 512;
 #[derive(Clone)]
 pub struct PushService(pub Arc<Gateway>);
 
-/// An envelope of a stream whose signature is verified.
-struct Verifying {
+/// Most envelopes of one stream that are verified one after the other in one task: what comes together
+/// costs one task, and yet one stream uses all cores.
+const VERIFIED_TOGETHER_MAX: usize = 4;
+
+/// An envelope of a stream, with its place among the answers and its room in the queue.
+struct Arrived {
     tag: u64,
-    request: JoinHandle<writer::Request>,
+    envelope: wire::Envelope,
+    held: Held,
+}
+
+/// What an envelope takes until it is answered.
+struct Held {
     slot: OwnedSemaphorePermit,
     room: Room,
+}
+
+/// Envelopes whose signatures are verified.
+struct Verifying {
+    held: Vec<(u64, Held)>,
+    requests: JoinHandle<Vec<writer::Request>>,
 }
 
 /// An envelope of a stream that the writer was asked about.
@@ -94,7 +109,8 @@ impl Push for PushService {
         let (verified, to_ask) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         let (asked, to_answer) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
         let slots = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_MAX));
-        let reading = Reading { gateway: Arc::clone(&self.0), share, slots, messages: request.into_inner() };
+        let (gateway, messages) = (Arc::clone(&self.0), request.into_inner());
+        let reading = Reading { gateway, share, slots, messages, read: None };
         tokio::spawn(reading.all(caller, verified));
         tokio::spawn(ask_all(Arc::clone(&self.0), to_ask, asked));
         let answers = ReceiverStream::new(to_answer).then(|under_way: Result<UnderWay, Status>| async move {
@@ -115,11 +131,13 @@ struct Reading {
     share: CallersShare,
     slots: Arc<Semaphore>,
     messages: Streaming<wire::PushRequest>,
+    /// A message that was read when there was no room for it.
+    read: Option<(wire::PushRequest, OwnedSemaphorePermit)>,
 }
 
 impl Reading {
-    /// Reads it to its end; each envelope is verified in a task of its own, so that one stream can use
-    /// all cores.
+    /// Reads it to its end; what comes together is verified in a task of its own, so that one stream can
+    /// use all cores.
     async fn all(mut self, caller: Caller, verified: mpsc::Sender<Result<Verifying, Status>>) {
         let gateway = Arc::clone(&self.gateway);
         loop {
@@ -127,38 +145,94 @@ impl Reading {
                 next = self.next() => next,
                 () = gateway.stop.cancelled() => return,
             };
-            let (message, slot, room) = match next {
-                Ok(Some(next)) => next,
+            let first = match next {
+                Ok(Some(first)) => first,
                 Ok(None) => return,
-                // What is not a message of this stream ends it; there is no tag to answer under.
-                Err(status) => {
-                    let status = record(&gateway, &caller, status).await;
-                    return drop(verified.send(Err(status)).await);
-                }
+                Err(status) => return self.end(&caller, &verified, status).await,
             };
-            let (gateway, caller) = (Arc::clone(&gateway), caller.clone());
-            let envelope = message.envelope.unwrap_or_default();
-            let request = tokio::spawn(async move { gateway.read(&caller, envelope) });
-            if verified.send(Ok(Verifying { tag: message.tag, request, slot, room })).await.is_err() {
+            let mut arrived = vec![first];
+            let mut ended = None;
+            while arrived.len() < VERIFIED_TOGETHER_MAX {
+                match self.next_that_is_here() {
+                    Some(Ok(next)) => arrived.push(next),
+                    Some(Err(status)) => ended = Some(status),
+                    None => break,
+                }
+                if ended.is_some() {
+                    break;
+                }
+            }
+            if verified.send(Ok(self.verify(&caller, arrived))).await.is_err() {
                 return;
+            }
+            if let Some(status) = ended {
+                return self.end(&caller, &verified, status).await;
             }
         }
     }
 
+    /// What is not a message of this stream ends it; there is no tag to answer under.
+    async fn end(&self, caller: &Caller, out: &mpsc::Sender<Result<Verifying, Status>>, status: Status) {
+        let status = record(&self.gateway, caller, status).await;
+        drop(out.send(Err(status)).await);
+    }
+
+    fn verify(&self, caller: &Caller, arrived: Vec<Arrived>) -> Verifying {
+        let (gateway, caller) = (Arc::clone(&self.gateway), caller.clone());
+        let (mut held, mut envelopes) = (Vec::new(), Vec::new());
+        for one in arrived {
+            held.push((one.tag, one.held));
+            envelopes.push(one.envelope);
+        }
+        let read = move |envelope| gateway.read(&caller, envelope);
+        let requests = tokio::spawn(async move { envelopes.into_iter().map(read).collect() });
+        Verifying { held, requests }
+    }
+
     /// The next message, with its slot among the answers and its room in the queue.
-    async fn next(&mut self) -> Result<Option<(wire::PushRequest, OwnedSemaphorePermit, Room)>, Status> {
-        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
-            return Ok(None);
-        };
-        let Some(message) = self.messages.message().await? else {
-            return Ok(None);
+    async fn next(&mut self) -> Result<Option<Arrived>, Status> {
+        let (message, slot) = match self.read.take() {
+            Some(read) => read,
+            None => {
+                let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+                    return Ok(None);
+                };
+                match self.messages.message().await? {
+                    Some(message) => (message, slot),
+                    None => return Ok(None),
+                }
+            }
         };
         let bytes = message.encoded_len();
         let Some(own) = self.share.take(bytes).await else {
             return Ok(None);
         };
         let room = self.gateway.hub.room(bytes).await.map_err(answers::unavailable_status)?;
-        Ok(Some((message, slot, room.and(own))))
+        Ok(Some(Arrived::new(message, Held { slot, room: room.and(own) })))
+    }
+
+    /// As [`Self::next`], if nothing has to be waited for. What was read when there is no room for it is
+    /// the next.
+    fn next_that_is_here(&mut self) -> Option<Result<Arrived, Status>> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let message = match self.messages.message().now_or_never()? {
+            Ok(message) => message?,
+            Err(status) => return Some(Err(status)),
+        };
+        let bytes = message.encoded_len();
+        match (self.share.try_take(bytes), self.gateway.hub.try_room(bytes)) {
+            (Some(own), Ok(room)) => Some(Ok(Arrived::new(message, Held { slot, room: room.and(own) }))),
+            _ => {
+                self.read = Some((message, slot));
+                None
+            }
+        }
+    }
+}
+
+impl Arrived {
+    fn new(message: wire::PushRequest, held: Held) -> Self {
+        Self { tag: message.tag, envelope: message.envelope.unwrap_or_default(), held }
     }
 }
 
@@ -176,26 +250,33 @@ async fn ask_all(
     asked: mpsc::Sender<Result<UnderWay, Status>>,
 ) {
     while let Some(verified) = verified.recv().await {
-        let under_way = match verified {
-            Ok(verifying) => Ok(verifying.ask(&gateway).await),
-            Err(status) => Err(status),
+        let verifying = match verified {
+            Ok(verifying) => verifying,
+            Err(status) => {
+                if asked.send(Err(status)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
         };
-        if asked.send(under_way).await.is_err() {
-            return;
+        // None when verifying them broke: there is no answer but a fault.
+        let mut requests = verifying.requests.await.unwrap_or_default().into_iter();
+        for (tag, held) in verifying.held {
+            let answer = match requests.next() {
+                Some(request) => ask(&gateway, request, held.room).await,
+                None => Promise::fault(answers::unavailable_fault(Unavailable::Ending)),
+            };
+            if asked.send(Ok(UnderWay { tag, answer, slot: held.slot })).await.is_err() {
+                return;
+            }
         }
     }
 }
 
-impl Verifying {
-    async fn ask(self, gateway: &Gateway) -> UnderWay {
-        let answer = match self.request.await {
-            Ok(request) => match gateway.hub.ask_in_turn(request, self.room).await {
-                Ok(answer) => Promise::Writer(answer),
-                Err(unavailable) => Promise::fault(answers::unavailable_fault(unavailable)),
-            },
-            Err(_) => Promise::fault(answers::unavailable_fault(Unavailable::Ending)),
-        };
-        UnderWay { tag: self.tag, answer, slot: self.slot }
+async fn ask(gateway: &Gateway, request: writer::Request, room: Room) -> Promise {
+    match gateway.hub.ask_in_turn(request, room).await {
+        Ok(answer) => Promise::Writer(answer),
+        Err(unavailable) => Promise::fault(answers::unavailable_fault(unavailable)),
     }
 }
 
