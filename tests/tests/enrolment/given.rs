@@ -239,3 +239,18 @@ pub(crate) async fn directory(sandbox: &Sandbox) -> proto::directory::Directory 
     let (_, leaves) = client.leaves().await.unwrap();
     gateway::admin::invitation::directory(leaves).unwrap()
 }
+
+/// As [`directory`], once it shows an invitation: it is published a moment after it is logged.
+pub(crate) async fn directory_with(
+    sandbox: &Sandbox,
+    invitation: &Invitation,
+) -> proto::directory::Directory {
+    let begun = std::time::Instant::now();
+    loop {
+        let directory = directory(sandbox).await;
+        if directory.invitation(&invitation.invite.agency, &invitation.invite.key).is_some() {
+            return directory;
+        }
+        assert!(begun.elapsed() < trials::speak::PATIENCE, "the invitation is not published");
+    }
+}

@@ -134,7 +134,7 @@ async fn whoever_proves_no_invitation_learns_nothing() {
     let known = trials::network::AGENCIES[0];
     let of_known = invitation_of(&sandbox, (known, true), "guessed", now().plus_ms(HOUR_MS));
     let unproven = guest.request_signed(&real, &[&guest.signing]);
-    let before = directory(&sandbox).await;
+    let before = directory_with(&sandbox, &real).await;
     let mut answers = Vec::new();
     for (case, request) in [
         ("a key that invites nobody", guest.request(&guessed)),
