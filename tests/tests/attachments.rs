@@ -33,7 +33,7 @@ use trials::{
     network::{Agency, Network},
     random::Random,
     sandbox::{Sandbox, program},
-    speak::{digest_of, envelope, failure, now, receipt_of, refusal_in, refusal_of},
+    speak::{digest_of, envelope, failure, now, receipt_of, refusal_in},
 };
 
 const FROM: &str = "ae.dfwac";
@@ -361,13 +361,15 @@ async fn what_is_short_or_other_than_announced_is_never_referred_to() {
     let long = [bytes.as_slice(), b"more"].concat();
     let refused = failure(upload(&mine, announced, &long).await);
     assert_eq!(refused.code(), Code::InvalidArgument);
-    let right = upload(&mine, announced, &bytes).await.unwrap();
+    // What came before the end was passed is kept, and gone on with.
+    let right = upload(&mine, announced, &bytes[64 * 1024..]).await.unwrap();
+    assert_eq!(right[0].synced_bytes, 64 * 1024);
     assert!(right.last().unwrap().complete, "what was refused is no obstacle");
     let (_, other) = wire.with(&bytes[..99_999], Release::AtOnce);
     let announced = (Digest::of(&bytes[..99_999]), 99_999);
     let short = upload(&mine, announced, &bytes[..50_000]).await.unwrap();
     assert!(!short.last().unwrap().complete);
-    let refusal = refusal_of(push.push_one(other.clone()).await.unwrap().into_inner());
+    let refusal = refusal_in(&failure(push.push_one(other.clone()).await));
     assert_eq!(refusal.code, Refusal::PartNotUploaded.name());
     // Gone on with where it ended, it is taken, and so is the same envelope.
     let rest = upload(&mine, announced, &bytes[50_000..99_999]).await.unwrap();
@@ -381,6 +383,6 @@ async fn what_is_short_or_other_than_announced_is_never_referred_to() {
     let answers = upload(&stranger, (Digest::of(&foreign), foreign.len()), &foreign).await.unwrap();
     assert!(answers.last().unwrap().complete);
     let (_, envelope) = wire.with(&foreign, Release::AtOnce);
-    let refusal = refusal_of(push.push_one(envelope).await.unwrap().into_inner());
+    let refusal = refusal_in(&failure(push.push_one(envelope).await));
     assert_eq!(refusal.code, Refusal::PartNotUploaded.name());
 }
