@@ -5,6 +5,7 @@
 
 pub mod agreement;
 pub mod batch;
+pub mod calendar;
 pub mod caller;
 mod canonical;
 pub mod command;
