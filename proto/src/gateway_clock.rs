@@ -70,13 +70,15 @@ impl GatewayClock {
         }
     }
 
-    /// The first look of a process, which was away before. It is not believed what the last one was not.
+    /// The first look of a process, which was away before; `alive` is its last sign of life, where there
+    /// is one after `last`. It is not believed what the process before it was not.
     #[must_use]
-    pub fn first_look(&self, last: TimeMs, wall: TimeMs) -> Moment {
-        let away_ms = wall.0.saturating_sub(last.0);
-        if self.doubt.is_some() || last == TimeMs(0) || away_ms > OUTAGE_MS_MAX {
+    pub fn first_look(&self, last: TimeMs, alive: TimeMs, wall: TimeMs) -> Moment {
+        let jump_ms = wall.0.saturating_sub(last.0);
+        if self.doubt.is_some() || last == TimeMs(0) || jump_ms > OUTAGE_MS_MAX {
             return self.look(last, wall);
         }
+        let away_ms = wall.0.saturating_sub(last.max(alive).0);
         let resumed_after_ms = if away_ms >= OUTAGE_MS_MIN { away_ms } else { 0 };
         Moment { now: wall.max(last), resumed_after_ms, clock_ahead_ms: 0 }
     }
@@ -147,12 +149,17 @@ mod tests {
         ];
         for (away, now, resumed_after_ms, clock_ahead_ms) in rows {
             let moment = Moment { now: at(now), resumed_after_ms, clock_ahead_ms };
-            assert_eq!(clock.first_look(NOW, at(away)), moment, "{away}");
+            assert_eq!(clock.first_look(NOW, NOW, at(away)), moment, "{away}");
+        }
+        // It was quiet, but there; and a sign of life that is still to come is none of absence.
+        let quiet = at(2 * OUTAGE_MS_MIN);
+        for alive in [quiet.minus_ms(OUTAGE_MS_MIN - 1), quiet, at(9 * OUTAGE_MS_MIN)] {
+            assert_eq!(clock.first_look(NOW, alive, quiet).resumed_after_ms, 0);
         }
         // Starting again does not make a clock right.
         let doubt = Some(Doubt { since: NOW, ahead_ms: 2 * CLOCK_STEP_MS_MAX });
         let doubted = GatewayClock { doubt, ..clock };
-        assert_eq!(doubted.first_look(NOW, at(2 * CLOCK_STEP_MS_MAX)).now, NOW);
+        assert_eq!(doubted.first_look(NOW, NOW, at(2 * CLOCK_STEP_MS_MAX)).now, NOW);
         let confirmed = GatewayClock { confirmed: at(2 * CLOCK_STEP_MS_MAX), ..doubted };
         assert_eq!(confirmed.look(NOW, at(3 * CLOCK_STEP_MS_MAX)).now, at(3 * CLOCK_STEP_MS_MAX));
         assert_eq!(confirmed.look(NOW, at(3 * CLOCK_STEP_MS_MAX + 1)).now, NOW);

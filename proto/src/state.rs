@@ -221,10 +221,10 @@ impl State {
         self.clock.look(self.now, wall)
     }
 
-    /// The first look of a process.
+    /// The first look of a process, of which there was a last sign of life before.
     #[must_use]
-    pub fn first_look(&self, wall: TimeMs) -> Moment {
-        self.clock.first_look(self.now, wall)
+    pub fn first_look(&self, alive: TimeMs, wall: TimeMs) -> Moment {
+        self.clock.first_look(self.now, alive, wall)
     }
 
     /// How many referrals are in memory.
