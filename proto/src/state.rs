@@ -227,6 +227,11 @@ impl State {
         self.clock.first_look(self.now, alive, wall)
     }
 
+    /// Every referral in memory.
+    pub fn referrals(&self) -> impl Iterator<Item = (&ReferralKey, &Referral)> {
+        self.referrals.iter()
+    }
+
     /// How many referrals are in memory.
     #[must_use]
     pub fn referrals_in_memory(&self) -> usize {

@@ -248,7 +248,7 @@ impl AdminArguments {
                 me.write(Change::Resume(resume), &out)
             }
             AdminCommand::ConfirmClock { out, me } => {
-                let time_ms = crate::clock::now().0;
+                let time_ms = gateway::clock::now().0;
                 me.write(Change::ConfirmClock(wire::ConfirmClock { time_ms }), &out)
             }
             AdminCommand::RevokeKey { agency, key, reason, me } => {
