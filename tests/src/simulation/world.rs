@@ -23,7 +23,7 @@ use proto::{
     fact::Fact,
     gateway_clock::CLOCK_STEP_MS_MAX,
     ids::{ReferralKey, Release, TimeMs},
-    lifecycle::Status,
+    lifecycle::{Act, Status},
     log::{
         checkpoint::Checkpoint,
         merkle::{Frontier, inclusion_proof, leaf_hash, verify_inclusion},
@@ -375,6 +375,8 @@ impl World {
                     }
                     Event::AcceptanceRejectionExpiry => attempt.expiries += 1,
                     Event::EscalationStopped => attempt.told = true,
+                    // A person at the sender took it back.
+                    Event::Recalled if what.act == Some(Act::Recall) => attempt.told = true,
                     Event::Escalated => self.done.escalations += 1,
                     _ => {}
                 }
