@@ -119,7 +119,7 @@ pub struct Status {
     pub is_clock_right: bool,
     /// Whether the clock has jumped ahead and nobody has confirmed it: time stands still.
     pub is_clock_doubted: bool,
-    /// Clocks of referrals that run.
+    /// Referrals in which something is awaited by a time.
     pub clocks: usize,
     /// Leaves of the evidence log.
     pub evidence_size: u64,

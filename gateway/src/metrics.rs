@@ -140,7 +140,7 @@ impl Metrics {
                 "1 while the clock has jumped ahead and nobody has confirmed it",
                 &self.is_clock_doubted,
             ),
-            ("clocks", "Time limits of referrals that run", &self.clocks),
+            ("clocks", "Referrals in which something is awaited by a time", &self.clocks),
             ("evidence_size", "Records in the evidence log", &self.evidence_size),
             ("published_size", "Records under the published checkpoint", &self.published_size),
             ("waiting", "Envelopes that wait in mailboxes", &self.waiting),
