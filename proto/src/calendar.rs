@@ -70,6 +70,7 @@ fn ms(minutes: i64) -> TimeMs {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
 mod tests {
     use super::*;
 
@@ -95,11 +96,14 @@ mod tests {
         zone.first_moment(Day::from_yyyymmdd(date).unwrap(), hour * 60 + minute).0
     }
 
+    /// What it shows, week-end, holidays, since when (date and hour), how many hours, due when.
+    type Row = (&'static str, &'static [u32], &'static [u32], (u32, u32), u64, (u32, u32));
+
     #[test]
     fn week_ends_holidays_hours_and_the_millisecond_before_and_after() {
         let dubai = "Asia/Dubai";
         // 2026-11-26 is a Thursday.
-        let rows: [(&str, &[u32], &[u32], (u32, u32), u64, (u32, u32)); 8] = [
+        let rows: [Row; 8] = [
             ("within a day", SAT_SUN, &[], (20_261_126, 9), 2, (20_261_126, 11)),
             ("up to its last moment", SAT_SUN, &[], (20_261_126, 8), 8, (20_261_126, 16)),
             ("into Friday", SAT_SUN, &[], (20_261_126, 15), 2, (20_261_127, 9)),
@@ -165,11 +169,13 @@ mod tests {
         assert_eq!(at("Africa/Cairo", 20_260_426, 10, 0) - thursday, 72 * HOUR);
     }
 
+    type OfCalendar = fn(&mut wire::Calendar);
+
     #[test]
     fn calendars_without_working_time_are_none() {
         let good = calendar("Asia/Dubai", SAT_SUN, 480, 960, &[20_261_202]);
         assert!(WorkingTime::of(&good).is_some());
-        let rows: [(&str, fn(&mut wire::Calendar)); 7] = [
+        let rows: [(&str, OfCalendar); 7] = [
             ("an unknown zone", |days| days.time_zone = "Mars/Olympus".into()),
             ("a zone whose rules follow the moon", |days| days.time_zone = "Africa/Casablanca".into()),
             ("no zone", |days| days.time_zone.clear()),

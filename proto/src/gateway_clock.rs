@@ -11,9 +11,9 @@ use crate::{
 pub const CLOCK_STEP_MS_MAX: u64 = 60 * 60 * 1000;
 /// How long an absence is not worth a word: 5 minutes, in which a process starts again.
 pub const OUTAGE_MS_MIN: u64 = 5 * 60 * 1000;
-/// The longest absence that a process is believed: 400 days. Nobody was away for longer, so the clock
+/// The longest absence that a process is believed: ten years. Nobody was away for longer, so the clock
 /// of the machine is wrong.
-pub const OUTAGE_MS_MAX: u64 = 400 * 24 * 60 * 60 * 1000;
+pub const OUTAGE_MS_MAX: u64 = 3650 * 24 * 60 * 60 * 1000;
 /// How long what fell due during an outage waits after it: half an hour, for agents to connect again and
 /// to bring what they could not bring.
 pub const OUTAGE_GRACE_MS: u64 = 30 * 60 * 1000;
@@ -96,19 +96,18 @@ impl GatewayClock {
 
     pub(crate) fn apply(&mut self, record: &Record) {
         let (what, now) = (&record.what, record.place.time);
-        match what.event {
-            Event::Outage => self.grace = Some(Grace { of: now, until: now.plus_ms(OUTAGE_GRACE_MS) }),
-            Event::ClockStepped => self.doubt = Some(Doubt { since: now, ahead_ms: what.count }),
-            Event::ClockConfirmed => {
-                self.doubt = None;
-                // Confirmed by people, it was as good as away. Back where it was, it missed nothing.
-                if what.due_at != TimeMs(0) {
-                    let of = what.due_at.max(now);
-                    self.confirmed = of;
-                    self.grace = Some(Grace { of, until: of.plus_ms(OUTAGE_GRACE_MS) });
-                }
+        if what.event == Event::Outage {
+            self.grace = Some(Grace { of: now, until: now.plus_ms(OUTAGE_GRACE_MS) });
+        } else if what.event == Event::ClockStepped {
+            self.doubt = Some(Doubt { since: now, ahead_ms: what.count });
+        } else if what.event == Event::ClockConfirmed {
+            self.doubt = None;
+            // Confirmed by people, it was as good as away. Back where it was, it missed nothing.
+            if what.due_at != TimeMs(0) {
+                let of = what.due_at.max(now);
+                self.confirmed = of;
+                self.grace = Some(Grace { of, until: of.plus_ms(OUTAGE_GRACE_MS) });
             }
-            _ => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use proto::{
     command::{Command, Tick},
     decide::next_due,
     evidence::Event,
-    gateway_clock::{CLOCK_STEP_MS_MAX, OUTAGE_GRACE_MS, OUTAGE_MS_MIN},
+    gateway_clock::{CLOCK_STEP_MS_MAX, OUTAGE_GRACE_MS},
     header::Header,
     ids::{Kind, PartClass, ReasonClass, TimeMs, Urgency},
     lifecycle::{Act, Status},
@@ -328,14 +328,13 @@ fn what_fell_due_in_an_outage_waits_a_grace() {
     net.writer.restart();
     assert_eq!(until(&mut net, T0 + 2 * HOUR + 15 * MINUTE), [Event::ClockMissed]);
     let missed = net.writer.records().last().unwrap().what.clone();
-    assert_eq!(missed.referral, Some(other.referral.clone()));
+    assert_eq!(missed.referral, Some(other.referral));
     assert_eq!(until(&mut net, T0 + 2 * HOUR + OUTAGE_GRACE_MS - 1), []);
     let both = until(&mut net, T0 + 2 * HOUR + OUTAGE_GRACE_MS);
     assert_eq!(both, [Event::ClockMissed, Event::ClockMissed]);
     // An answer within the grace counts.
     assert_eq!(running(&net, &opening), [ClockKind::Answered]);
     net.writer.check();
-    assert!(OUTAGE_GRACE_MS > OUTAGE_MS_MIN);
 }
 
 #[test]
@@ -361,7 +360,7 @@ fn a_clock_in_doubt_does_nothing_until_two_confirm_it() {
     assert_eq!((moment.now, moment.clock_ahead_ms), (TimeMs(T0), ahead));
     let jump = Tick { clock_ahead_ms: moment.clock_ahead_ms, ..Tick::default() };
     assert_eq!(ticks(&mut net, jump.clone()), [Event::ClockStepped]);
-    assert_eq!(ticks(&mut net, jump.clone()), [], "said once");
+    assert_eq!(ticks(&mut net, jump), [], "said once");
     let doubt = *net.writer.state.clock_alarm().unwrap();
     assert_eq!((doubt.since, doubt.ahead_ms), (TimeMs(T0), ahead));
     net.writer.restart();

@@ -194,15 +194,18 @@ impl Model {
     fn check_clocks(&self, key: &ReferralKey, referral: &Referral) {
         let has = |kind| referral.clocks.get(kind).is_some();
         let told = || self.told.contains(&(key.clone(), referral.attempt()));
-        let awaited = match referral.status {
-            _ if !referral.kind.expects_answer() => true,
-            Status::Submitted | Status::Delivered | Status::Seen | Status::Waitlisted => {
-                has(ClockKind::Answered)
-            }
-            Status::Expired => has(ClockKind::Escalation) || told(),
-            Status::Declined => referral.fallbacks.is_empty() || has(ClockKind::Escalation) || told(),
+        let status = referral.status;
+        let unanswered = !status.is_final() && !status.is_taken() && status != Status::CancelRequested;
+        let awaited = if !referral.kind.expects_answer() {
+            true
+        } else if unanswered {
+            has(ClockKind::Answered)
+        } else if status == Status::Expired || (status == Status::Declined && !referral.fallbacks.is_empty())
+        {
+            has(ClockKind::Escalation) || told()
+        } else {
             // A person has taken it, or it is over.
-            _ => true,
+            true
         };
         assert!(awaited, "nobody is awaited or told: {referral:?}");
     }

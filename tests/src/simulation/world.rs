@@ -369,21 +369,19 @@ impl World {
                     continue;
                 };
                 let attempt = attempts.entry((key.clone(), what.attempt)).or_default();
-                match what.event {
-                    Event::ConsignmentAcceptance | Event::ConsignmentRejection if what.status.is_some() => {
-                        attempt.answers += 1;
-                    }
-                    Event::AcceptanceRejectionExpiry => attempt.expiries += 1,
-                    Event::EscalationStopped => attempt.told = true,
-                    // A person at the sender took it back.
-                    Event::Recalled if what.act == Some(Act::Recall) => attempt.told = true,
-                    Event::Escalated => self.done.escalations += 1,
-                    _ => {}
-                }
+                let answers =
+                    matches!(what.event, Event::ConsignmentAcceptance | Event::ConsignmentRejection);
+                // A person at the sender took it back, or was told to look.
+                let recalled = what.event == Event::Recalled && what.act == Some(Act::Recall);
+                attempt.answers += u64::from(answers && what.status.is_some());
+                attempt.expiries += u64::from(what.event == Event::AcceptanceRejectionExpiry);
+                attempt.told |= recalled || what.event == Event::EscalationStopped;
+                attempt.asked |= what.event == Event::Escalated;
             }
         }
+        self.done.expiries = attempts.values().map(|attempt| attempt.expiries).sum();
+        self.done.escalations = attempts.values().map(|attempt| u64::from(attempt.asked)).sum();
         for ((key, number), attempt) in &attempts {
-            self.done.expiries += attempt.expiries;
             if attempt.answers + attempt.expiries > 1 {
                 return Err(format!("attempt {number} of {} was answered and expired", key.id));
             }
@@ -937,6 +935,8 @@ struct Attempt {
     answers: u64,
     expiries: u64,
     told: bool,
+    /// The gateway asked for it.
+    asked: bool,
 }
 
 /// Whether a person at the recipient has said yes and is in charge.
