@@ -258,7 +258,8 @@ fn used(object: &DirectoryObject) -> Option<(AgencyId, Invited, KeyId)> {
         | ChangeBody::Calendar(_)
         | ChangeBody::RestoreOverride
         | ChangeBody::Invite(_)
-        | ChangeBody::RevokeInvitation(_) => return None,
+        | ChangeBody::RevokeInvitation(_)
+        | ChangeBody::ConfirmClock { .. } => return None,
     };
     Some((agency.clone(), *invited, signing))
 }

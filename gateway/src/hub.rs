@@ -117,6 +117,10 @@ pub struct Status {
     pub is_indexed: bool,
     /// Whether the clock is where the journal left it, or ahead.
     pub is_clock_right: bool,
+    /// Whether the clock has jumped ahead and nobody has confirmed it: time stands still.
+    pub is_clock_doubted: bool,
+    /// Referrals in which something is awaited by a time.
+    pub clocks: usize,
     /// Leaves of the evidence log.
     pub evidence_size: u64,
     /// Leaves of the evidence log under the published checkpoint.
@@ -561,6 +565,8 @@ impl Thread {
         let status = Status {
             is_indexed: self.writer.index().is_ready(self.writer.history()),
             is_clock_right: at.plus_ms(CLOCK_BEHIND_MS_MAX) >= state.now(),
+            is_clock_doubted: state.clock_alarm().is_some(),
+            clocks: state.clocks_running(),
             evidence_size: state.evidence().size(),
             published_size: self.writer.tiles(crate::history::Log::Evidence).published(),
             waiting: state.mailboxes().count(),
@@ -568,6 +574,9 @@ impl Thread {
             at,
             has_room: self.writer.has_room(),
         };
+        if status.is_clock_doubted && !self.shared.status.load().is_clock_doubted {
+            tracing::error!("the clock has jumped: no time limit runs until two administrators confirm it");
+        }
         self.shared.status.store(Arc::new(status));
         self.metrics.status(&status);
     }

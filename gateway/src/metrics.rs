@@ -41,6 +41,8 @@ pub struct Metrics {
     has_room: Gauge,
     is_indexed: Gauge,
     is_clock_right: Gauge,
+    is_clock_doubted: Gauge,
+    clocks: Gauge,
     evidence_size: Gauge,
     published_size: Gauge,
     waiting: Gauge,
@@ -82,6 +84,8 @@ impl Metrics {
             has_room: Gauge::default(),
             is_indexed: Gauge::default(),
             is_clock_right: Gauge::default(),
+            is_clock_doubted: Gauge::default(),
+            clocks: Gauge::default(),
             evidence_size: Gauge::default(),
             published_size: Gauge::default(),
             waiting: Gauge::default(),
@@ -131,6 +135,12 @@ impl Metrics {
             ("has_room", "1 while the disk has room for ordinary work", &self.has_room),
             ("is_indexed", "1 while the index is complete", &self.is_indexed),
             ("is_clock_right", "1 while the clock is not behind the journal", &self.is_clock_right),
+            (
+                "is_clock_doubted",
+                "1 while the clock has jumped ahead and nobody has confirmed it",
+                &self.is_clock_doubted,
+            ),
+            ("clocks", "Referrals in which something is awaited by a time", &self.clocks),
             ("evidence_size", "Records in the evidence log", &self.evidence_size),
             ("published_size", "Records under the published checkpoint", &self.published_size),
             ("waiting", "Envelopes that wait in mailboxes", &self.waiting),
@@ -177,6 +187,8 @@ impl Metrics {
         self.has_room.set(status.has_room.into());
         self.is_indexed.set(status.is_indexed.into());
         self.is_clock_right.set(status.is_clock_right.into());
+        self.is_clock_doubted.set(status.is_clock_doubted.into());
+        self.clocks.set(i64::try_from(status.clocks).unwrap_or(i64::MAX));
         self.evidence_size.set(size(status.evidence_size));
         self.published_size.set(size(status.published_size));
         self.waiting.set(count(status.waiting));

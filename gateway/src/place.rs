@@ -7,10 +7,11 @@ use std::{
 };
 
 use journal::{Closed, FileJournal, LogId, SegmentBytes, Volume};
-use proto::{key::SigningKey, log::checkpoint::Origin};
+use proto::{ids::TimeMs, key::SigningKey, log::checkpoint::Origin};
 use thiserror::Error;
 
 use crate::{
+    clock,
     config::Config,
     fault::Fault,
     hub::RealWriter,
@@ -20,6 +21,9 @@ use crate::{
     tiles::behind::Behind,
     writer::{LogKey, LogKeys},
 };
+
+/// The file that the journal's anchor is, in its folder.
+const ANCHOR: &str = "anchor";
 
 /// A gateway's folder.
 #[derive(Debug, Clone)]
@@ -188,8 +192,19 @@ impl Place {
             evidence: folder(&self.evidence())?,
             directory: folder(&self.directory())?,
         };
-        start(closed, config, keys, proto::decide::decide, derived, |journal| journal)
+        let alive = last_alive(&self.anchor.join(ANCHOR));
+        let (mut writer, started) =
+            start(closed, config, keys, proto::decide::decide, derived, |journal| journal)?;
+        writer.was_alive(alive);
+        Ok((writer, started))
     }
+}
+
+/// When a process last wrote the anchor, which it does every few seconds while it lives: how long nobody
+/// was there, also on a quiet night. The beginning of time when there is none.
+fn last_alive(anchor: &Path) -> TimeMs {
+    let modified = fs::metadata(anchor).and_then(|metadata| metadata.modified());
+    modified.map_or(TimeMs(0), clock::of)
 }
 
 /// Reads a signing key: the 32 bytes of its seed in hex. Refused when others could have read it too.

@@ -12,7 +12,7 @@ use journal::{Journal, Mark, Room};
 use proto::{
     batch::{Batch, ENTRIES_MAX, Entry, LoggedCheckpoint},
     caller::Caller,
-    command::{Command, Denial},
+    command::{Command, Denial, Tick},
     decide::{Decision, Load, Refused, refuse_taken_id},
     digest::Digest,
     dsse::Signed,
@@ -137,8 +137,20 @@ pub struct Writer<J, R, F> {
     last: Last,
     tally: Tally,
     replay: Replay,
+    watch: Watch,
     /// The bytes of a batch, whose memory is used again.
     meta: Vec<u8>,
+}
+
+/// What the process knows of its own clock.
+#[derive(Debug, Clone, Copy, Default)]
+struct Watch {
+    /// Whether it has looked at the clock before.
+    has_looked: bool,
+    /// The last sign of life of the process before it.
+    alive: TimeMs,
+    /// How long nobody was there: to be said with the first batch that has room for it.
+    away_ms: u64,
 }
 
 /// The checkpoints signed last.
@@ -192,6 +204,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             last: parts.last,
             tally: Tally::default(),
             replay: parts.replay,
+            watch: Watch::default(),
             meta: Vec::new(),
         }
     }
@@ -209,8 +222,11 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     ) -> Result<Vec<Answer>, Fault> {
         // 1. Space is taken before anything is decided.
         let room = self.journal.room();
-        self.state.begin_batch(wall);
+        let said = self.look(wall);
         let mut draft = Draft { entries: Vec::with_capacity(requests.len()), ..Draft::default() };
+        if said != Tick::default() {
+            self.pass(Command::Tick(said), room, &mut draft, salts)?;
+        }
         // 2. Each is decided and applied before the next one.
         let mut outcomes = Vec::with_capacity(requests.len());
         for request in requests {
@@ -228,26 +244,65 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     /// As [`Self::step`].
     pub fn tick(&mut self, wall: TimeMs, salts: &mut dyn FnMut() -> Salt) -> Result<(), Fault> {
         let room = self.journal.room();
-        let now = self.state.begin_batch(wall);
+        let said = self.look(wall);
+        let again = Tick { clock_ahead_ms: said.clock_ahead_ms, ..Tick::default() };
+        let now = self.state.now();
+        let first = Tick { denials: self.tally.take(now), ..said };
+        let queries = self.tally.take_queries(now);
         let mut draft = Draft::default();
-        let mut commands = Vec::new();
-        let (denials, queries) = (self.tally.take(now), self.tally.take_queries(now));
-        if !denials.is_empty() {
-            commands.push(Command::Tick(denials));
-        }
-        if !queries.is_empty() {
-            commands.push(Command::Queries(queries));
-        }
-        let mut commands = commands.into_iter();
+        let first = (first != again).then_some(Command::Tick(first));
+        let queries = (!queries.is_empty()).then_some(Command::Queries(queries));
+        let mut commands = first.into_iter().chain(queries);
         for _ in 0..TICK_EFFECTS_MAX {
-            let command = commands.next().unwrap_or(Command::Tick(Vec::new()));
-            let request = Request { caller: Caller::Gateway, command, parts: Vec::new() };
-            match self.take(request, room, &mut draft, salts)? {
-                Outcome::Entry { .. } => {}
-                Outcome::Done(_) | Outcome::Refused { .. } | Outcome::Busy(_) | Outcome::Nothing => break,
+            let command = commands.next().unwrap_or_else(|| Command::Tick(again.clone()));
+            if !self.pass(command, room, &mut draft, salts)? {
+                break;
             }
         }
         self.commit(draft).map(|_| ())
+    }
+
+    /// Tells the writer when the process before it was last seen alive, if that is known.
+    pub fn was_alive(&mut self, at: TimeMs) {
+        self.watch.alive = at;
+    }
+
+    /// Begins a batch at the moment that the rules believe it to be; gives what is to be said of the
+    /// clock.
+    fn look(&mut self, wall: TimeMs) -> Tick {
+        let moment = if self.watch.has_looked {
+            self.state.look(wall)
+        } else {
+            self.state.first_look(self.watch.alive, wall)
+        };
+        self.watch.has_looked = true;
+        self.watch.away_ms = self.watch.away_ms.max(moment.resumed_after_ms);
+        self.state.begin_batch(moment.now);
+        Tick {
+            denials: Vec::new(),
+            resumed_after_ms: self.watch.away_ms,
+            clock_ahead_ms: moment.clock_ahead_ms,
+        }
+    }
+
+    /// Lets time pass by one thing that is due; tells whether there was one.
+    fn pass(
+        &mut self,
+        command: Command,
+        room: Room,
+        draft: &mut Draft,
+        salts: &mut dyn FnMut() -> Salt,
+    ) -> Result<bool, Fault> {
+        let resumed = matches!(&command, Command::Tick(tick) if tick.resumed_after_ms != 0);
+        let request = Request { caller: Caller::Gateway, command, parts: Vec::new() };
+        let done = match self.take(request, room, draft, salts)? {
+            Outcome::Entry { .. } => true,
+            Outcome::Done(_) | Outcome::Refused { .. } | Outcome::Busy(_) | Outcome::Nothing => false,
+        };
+        if resumed && done {
+            self.watch.away_ms = 0;
+        }
+        Ok(done)
     }
 
     fn take(

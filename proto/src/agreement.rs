@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     Malformed, canonical,
+    clocks::AgreedClocks,
     digest::Digest,
     header::{Header, Part},
     ids::{
@@ -60,6 +61,35 @@ pub struct Agreement {
     pub valid_until: TimeMs,
 }
 
+/// What is to go from whom to whom: of a header what a clause is about, its parts aside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each field is described in envelope.proto (Header), once")]
+pub struct Need<'a> {
+    pub from: &'a AgencyId,
+    pub to: &'a AgencyId,
+    pub kind: Kind,
+    pub category: &'a Code,
+    pub service: &'a Code,
+    pub urgency: Urgency,
+    pub jurisdiction: &'a Jurisdiction,
+    pub addressing: Addressing,
+}
+
+impl<'a> From<&'a Header> for Need<'a> {
+    fn from(header: &'a Header) -> Self {
+        Self {
+            from: &header.from,
+            to: &header.to,
+            kind: header.kind,
+            category: &header.category,
+            service: &header.service,
+            urgency: header.urgency,
+            jurisdiction: &header.jurisdiction,
+            addressing: header.addressing,
+        }
+    }
+}
+
 /// What one party may send to another. An empty list allows nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each field is described in agreement.proto, once")]
@@ -73,6 +103,7 @@ pub struct Clause {
     pub urgencies: Vec<Urgency>,
     pub jurisdictions: Vec<Jurisdiction>,
     pub disclosure: Disclosure,
+    pub clocks: AgreedClocks,
     pub attachment_bytes_max: u64,
     pub attachments_max: u32,
     pub by_name_only: bool,
@@ -118,6 +149,28 @@ impl Agreement {
     /// # Errors
     /// The first [`Refusal`] in precedence: what no clause allows.
     pub fn permits(&self, header: &Header, now: TimeMs) -> Result<&Clause, Refusal> {
+        self.find(now, |clause| clause.permits(header))
+    }
+
+    /// The clause that allows a need to be referred at a moment, whatever parts it has.
+    ///
+    /// # Errors
+    /// As [`Self::permits`].
+    pub fn permits_need(&self, need: Need<'_>, now: TimeMs) -> Result<&Clause, Refusal> {
+        self.find(now, |clause| clause.permits_need(need))
+    }
+
+    /// A clause by its name.
+    #[must_use]
+    pub fn clause(&self, clause_id: &Code) -> Option<&Clause> {
+        self.clauses.iter().find(|clause| clause.clause_id == *clause_id)
+    }
+
+    fn find(
+        &self,
+        now: TimeMs,
+        permits: impl Fn(&Clause) -> Result<(), Refusal>,
+    ) -> Result<&Clause, Refusal> {
         if now < self.valid_from {
             return Err(Refusal::AgreementNotYet);
         }
@@ -126,7 +179,7 @@ impl Agreement {
         }
         let mut first_missing = Refusal::DirectionNotAgreed;
         for clause in &self.clauses {
-            match clause.permits(header) {
+            match permits(clause) {
                 Ok(()) => return Ok(clause),
                 // Of several clauses, the one that comes furthest tells what is missing.
                 Err(missing) => first_missing = first_missing.max(missing),
@@ -144,20 +197,25 @@ impl Agreement {
 
 impl Clause {
     fn permits(&self, header: &Header) -> Result<(), Refusal> {
-        let checks = [
-            (self.from == header.from && self.to == header.to, Refusal::DirectionNotAgreed),
-            (self.kinds.contains(&header.kind), Refusal::KindNotAgreed),
-            (self.categories.contains(&header.category), Refusal::CategoryNotAgreed),
-            (self.services.contains(&header.service), Refusal::ServiceNotAgreed),
-            (self.urgencies.contains(&header.urgency), Refusal::UrgencyNotAgreed),
-            (self.covers(&header.jurisdiction), Refusal::JurisdictionNotAgreed),
-            (!self.by_name_only || header.addressing == Addressing::ByName, Refusal::OnlyByName),
-        ];
-        if let Some((_, refusal)) = checks.iter().find(|(holds, _)| !holds) {
-            return Err(*refusal);
-        }
+        self.permits_need(header.into())?;
         self.permits_identity(header)?;
         self.permits_sizes(&header.parts)
+    }
+
+    fn permits_need(&self, need: Need<'_>) -> Result<(), Refusal> {
+        let checks = [
+            (self.from == *need.from && self.to == *need.to, Refusal::DirectionNotAgreed),
+            (self.kinds.contains(&need.kind), Refusal::KindNotAgreed),
+            (self.categories.contains(need.category), Refusal::CategoryNotAgreed),
+            (self.services.contains(need.service), Refusal::ServiceNotAgreed),
+            (self.urgencies.contains(&need.urgency), Refusal::UrgencyNotAgreed),
+            (self.covers(need.jurisdiction), Refusal::JurisdictionNotAgreed),
+            (!self.by_name_only || need.addressing == Addressing::ByName, Refusal::OnlyByName),
+        ];
+        match checks.iter().find(|(holds, _)| !holds) {
+            Some((_, refusal)) => Err(*refusal),
+            None => Ok(()),
+        }
     }
 
     fn covers(&self, jurisdiction: &Jurisdiction) -> bool {
@@ -173,9 +231,11 @@ impl Clause {
             if !header.identity_allowed || self.disclosure == Disclosure::Never {
                 return Err(Refusal::IdentityNotAllowed);
             }
-            // A fallback's turn is no acceptance: nobody but the agency she was referred to.
-            if part.recipient.is_some() {
-                return Err(Refusal::IdentityNotAllowed);
+            // A fallback's turn is no acceptance. What is parked for it is judged by its own clause.
+            match (&part.recipient, part.release) {
+                (None, _) => {}
+                (Some(_), Release::OnAcceptance) => continue,
+                (Some(_), Release::AtOnce | Release::OnTurn) => return Err(Refusal::IdentityNotAllowed),
             }
             // Only a submission can park. Of an act, `decide` knows whether an acceptance came before.
             let unparked = header.act == Act::Submit && part.release != Release::OnAcceptance;
@@ -254,6 +314,7 @@ fn clause(wire: &wire::Clause, parties: &[AgencyId]) -> Result<Clause, Malformed
             Jurisdiction::parse(text, field)
         })?,
         disclosure: Disclosure::parse(wire.disclosure, "clauses.disclosure")?,
+        clocks: AgreedClocks::parse(wire.clocks.as_ref()),
         attachment_bytes_max: or_default(limits.attachment_bytes_max, ATTACHMENT_BYTES_DEFAULT),
         attachments_max: or_default(limits.attachments_max, ATTACHMENTS_DEFAULT),
         by_name_only: wire.by_name_only,

@@ -7,7 +7,7 @@ use crate::{
     Malformed,
     caller::Caller,
     canonical,
-    command::{Command, DENIAL_COUNTS_MAX, Denial, DenialCount, QUERY_COUNTS_MAX, Query, QueryCount},
+    command::{Command, DENIAL_COUNTS_MAX, Denial, DenialCount, QUERY_COUNTS_MAX, Query, QueryCount, Tick},
     digest::Digest,
     fact::Fact,
     fields,
@@ -157,10 +157,7 @@ impl Entry {
             Command::Handover(handover) => message::encode(2, handover.signed.object(), out),
             Command::Directory(command) => message::encode(2, command.signed.object(), out),
             Command::Denial(denial) => message::encode(3, &denial_to_wire(denial), out),
-            Command::Tick(counts) => {
-                let tick = wire::Tick { denials: counts.iter().map(DenialCount::to_wire).collect() };
-                message::encode(4, &tick, out);
-            }
+            Command::Tick(tick) => message::encode(4, &tick.to_wire(), out),
             Command::Query(query) => message::encode(8, &query_to_wire(query), out),
             Command::Queries(counts) => {
                 let counts = wire::QueryCounts { counts: counts.iter().map(QueryCount::to_wire).collect() };
@@ -181,10 +178,7 @@ impl Entry {
         let command = match wire.command.ok_or(Malformed::Missing { field: "command" })? {
             Wire::Signed(object) => Command::from_our_own_journal(object)?,
             Wire::Denial(denial) => Command::Denial(denial_of(&denial)?),
-            Wire::Tick(tick) => {
-                canonical::limit(tick.denials.len(), canonical::count(DENIAL_COUNTS_MAX), "tick.denials")?;
-                Command::Tick(tick.denials.iter().map(DenialCount::parse).collect::<Result<_, _>>()?)
-            }
+            Wire::Tick(tick) => Command::Tick(Tick::parse(&tick)?),
             Wire::Query(query) => Command::Query(query_of(&query)?),
             Wire::Queries(queries) => {
                 canonical::limit(queries.counts.len(), canonical::count(QUERY_COUNTS_MAX), "queries.counts")?;
@@ -251,6 +245,25 @@ fn denial_of(wire: &wire::Denial) -> Result<Denial, Malformed> {
 
 fn refusal_of(number: u32) -> Result<Refusal, Malformed> {
     Refusal::from_number(number).ok_or(Malformed::Form { field: "refusal" })
+}
+
+impl Tick {
+    fn to_wire(&self) -> wire::Tick {
+        wire::Tick {
+            denials: self.denials.iter().map(DenialCount::to_wire).collect(),
+            resumed_after_ms: self.resumed_after_ms,
+            clock_ahead_ms: self.clock_ahead_ms,
+        }
+    }
+
+    fn parse(wire: &wire::Tick) -> Result<Self, Malformed> {
+        canonical::limit(wire.denials.len(), canonical::count(DENIAL_COUNTS_MAX), "tick.denials")?;
+        Ok(Self {
+            denials: wire.denials.iter().map(DenialCount::parse).collect::<Result<_, _>>()?,
+            resumed_after_ms: wire.resumed_after_ms,
+            clock_ahead_ms: wire.clock_ahead_ms,
+        })
+    }
 }
 
 impl DenialCount {

@@ -32,11 +32,22 @@ pub enum Command {
     /// Something that was refused before the rules saw it, by someone who is known.
     Denial(Denial),
     /// Time has passed.
-    Tick(Vec<DenialCount>),
+    Tick(Tick),
     /// Somebody looks at evidence.
     Query(Query),
     /// Queries whose windows are over.
     Queries(Vec<QueryCount>),
+}
+
+/// Time has passed, and what the gateway's process says of it.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Tick {
+    /// Denials that were counted.
+    pub denials: Vec<DenialCount>,
+    /// With the first tick of a process: how long nobody was there, when that is worth a word.
+    pub resumed_after_ms: u64,
+    /// How far the machine's clock is beyond what is believed.
+    pub clock_ahead_ms: u64,
 }
 
 /// A signed envelope.

@@ -1,20 +1,26 @@
 //! What follows from a command: pure, in memory, by the rules alone. It refuses or names effects;
 //! applying them (`state`) cannot fail. Not here: signatures (`command`), IO of any kind.
 
+mod escalation;
 pub mod push;
 mod query;
 mod recall;
+mod tick;
 
 use crate::{
+    calendar::WorkingTime,
     caller::{Caller, StaffRole},
-    command::{Command, Denial, DenialCount, DirectoryCommand, Handover, HandoverResult, Received},
+    command::{Command, Denial, DirectoryCommand, Handover, HandoverResult, Received},
     delivery::{Mail, digest_of_parts},
     digest::Digest,
-    directory::{ChangeBody, DirectoryObject, authority::Verdict},
+    directory::{
+        Change, ChangeBody, DirectoryObject,
+        authority::{CLOCK_SKEW_MS_MAX, Verdict},
+    },
     evidence::{Event, Happening},
     fact::Effect,
     header::Header,
-    ids::{AgencyId, EnvelopeKey, Locator, Pseudonym, ReasonClass, ReferralKey, TimeMs},
+    ids::{AgencyId, EnvelopeKey, Locator, ReasonClass, ReferralKey, TimeMs},
     lifecycle::{Act, Status},
     refusal::Refusal,
     state::State,
@@ -69,7 +75,7 @@ pub fn decide(state: &State, caller: &Caller, command: &Command) -> Decision {
         Command::Handover(handover) => self::handover(state, caller, handover),
         Command::Directory(command) => directory(state, caller, command),
         Command::Denial(denial) => return self::denial(state, caller, denial),
-        Command::Tick(counts) => tick(state, caller, counts),
+        Command::Tick(tick) => tick::decide(state, caller, tick),
         Command::Query(asked) => query::decide(state, caller, asked),
         Command::Queries(counts) => query::counted(state, caller, counts),
     };
@@ -285,7 +291,12 @@ fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Resu
     let now = state.now();
     let verdict = match object {
         DirectoryObject::Change(change) => {
-            state.directory().judge_change(signed, change, now).map_err(of_change)?
+            let latest = latest_creation(state);
+            let verdict = state.directory().judge_change(signed, change, (now, latest)).map_err(of_change)?;
+            if matches!(verdict, Verdict::Allowed { .. }) {
+                check_use(state, &change.body)?;
+            }
+            verdict
         }
         DirectoryObject::Agreement(agreement) => state.directory().judge_agreement(signed, agreement, now)?,
         DirectoryObject::Mechanism(mechanism) => state.directory().judge_mechanism(signed, mechanism, now)?,
@@ -303,7 +314,54 @@ fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Resu
         parties,
         ..Happening::new(Event::DirectoryChanged)
     };
-    Ok(Decision::Do(vec![Effect::Directory { effective_at, what }, changed.into()], Vec::new()))
+    let confirmed = confirmation(caller, object);
+    let effects = [Effect::Directory { effective_at, what }, changed.into()];
+    Ok(Decision::Do(effects.into_iter().chain(confirmed).collect(), Vec::new()))
+}
+
+/// The latest moment at which others may have made what they sign. While our clock is in doubt, theirs
+/// may be right.
+fn latest_creation(state: &State) -> TimeMs {
+    match state.clock_alarm() {
+        Some(_) => TimeMs(u64::MAX),
+        None => state.now().plus_ms(CLOCK_SKEW_MS_MAX),
+    }
+}
+
+/// What only the gateway judges: a calendar must be of use by its own table of time zones, which may be
+/// newer than others'; and a clock is confirmed while it is in doubt, and never set back.
+fn check_use(state: &State, body: &ChangeBody) -> Result<(), Refusal> {
+    match body {
+        ChangeBody::Calendar(calendar) if WorkingTime::of(&calendar.days).is_none() => {
+            Err(Refusal::CalendarNotUsable)
+        }
+        ChangeBody::ConfirmClock { time } => {
+            let fits = state.clock_alarm().is_some_and(|doubt| *time >= doubt.since);
+            if fits { Ok(()) } else { Err(Refusal::ClockNotInDoubt) }
+        }
+        ChangeBody::Calendar(_)
+        | ChangeBody::Genesis { .. }
+        | ChangeBody::AdmitAgency { .. }
+        | ChangeBody::PublishKey { .. }
+        | ChangeBody::RevokeKey { .. }
+        | ChangeBody::Profile { .. }
+        | ChangeBody::Suspend { .. }
+        | ChangeBody::Resume { .. }
+        | ChangeBody::AddAdministrator(_)
+        | ChangeBody::RemoveAdministrator(_)
+        | ChangeBody::RestoreOverride
+        | ChangeBody::Invite(_)
+        | ChangeBody::RevokeInvitation(_) => Ok(()),
+    }
+}
+
+/// The gateway's clock goes on from what was confirmed.
+fn confirmation(caller: &Caller, object: &DirectoryObject) -> Option<Effect> {
+    let DirectoryObject::Change(Change { body: ChangeBody::ConfirmClock { time }, .. }) = object else {
+        return None;
+    };
+    let actor = caller.pseudonym().cloned();
+    Some(Happening { actor, due_at: *time, ..Happening::new(Event::ClockConfirmed) }.into())
 }
 
 /// Whoever is invited brings the one change that uses the invitation, and nothing else.
@@ -343,7 +401,8 @@ fn concerned(state: &State, change: &ChangeBody) -> Vec<AgencyId> {
         | ChangeBody::AddAdministrator(_)
         | ChangeBody::RemoveAdministrator(_)
         | ChangeBody::Calendar(_)
-        | ChangeBody::RestoreOverride => Vec::new(),
+        | ChangeBody::RestoreOverride
+        | ChangeBody::ConfirmClock { .. } => Vec::new(),
     }
 }
 
@@ -383,66 +442,8 @@ fn directory_record(
     }
 }
 
-/// One thing that is due, so that each is applied before the next is decided: the writer ticks until
-/// nothing is.
-fn tick(state: &State, caller: &Caller, counts: &[DenialCount]) -> Result<Decision, Stop> {
-    if *caller != Caller::Gateway {
-        return Err(Refusal::RoleNotAllowed.into());
-    }
-    let now = state.now();
-    if !counts.is_empty() {
-        return Ok(Decision::Do(counts.iter().map(|count| counted(state, count)).collect(), Vec::new()));
-    }
-    if let Some(subject) = state.directory().lapsed(now) {
-        let lapse = wire::Lapse { subject: Some(subject.to_wire()) };
-        let what = wire::directory_record::What::Lapse(lapse);
-        let parties = state.directory().concerned_by(subject);
-        let changed = Happening { parties, ..Happening::new(Event::DirectoryChanged) };
-        return Ok(Decision::Do(
-            vec![Effect::Directory { effective_at: now, what }, changed.into()],
-            Vec::new(),
-        ));
-    }
-    if let Some((recipient, mail)) = state.mailboxes().expired(now) {
-        return Ok(Decision::Do(vec![expiry(state, recipient, mail)], Vec::new()));
-    }
-    Ok(Decision::Nothing)
-}
-
-/// Nobody fetched it in its time. An attempt that was never answered ends with it; an act that was
-/// never fetched does not undo what it did.
-fn expiry(state: &State, recipient: &AgencyId, mail: &Mail) -> Effect {
-    let referral = state.referral(&mail.referral);
-    let ends = referral.is_some_and(|referral| {
-        mail.act == Act::Submit && referral.attempt() == mail.attempt && referral.status == Status::Submitted
-    });
-    Happening {
-        due_at: mail.expires_at,
-        status: ends.then_some(Status::Expired),
-        ..of_mail(Event::Expired, recipient, mail)
-    }
-    .into()
-}
-
-fn counted(state: &State, count: &DenialCount) -> Effect {
-    let agency = AgencyId::parse(&count.caller, "caller").ok();
-    let known = agency.clone().filter(|agency| state.directory().agency(agency).is_some());
-    Happening {
-        sender: agency,
-        actor: Pseudonym::parse(&count.caller, "caller").ok(),
-        refusal: Some((count.refusal, count.refusal.field())),
-        count: count.count,
-        due_at: count.window_start,
-        parties: known.into_iter().collect(),
-        ..Happening::new(Event::DenialsCounted)
-    }
-    .into()
-}
-
 /// The moment by which a tick finds something to do, if nothing else happens before.
 #[must_use]
 pub fn next_due(state: &State) -> Option<TimeMs> {
-    let lapse = state.directory().next_lapse();
-    let expiry = state.mailboxes().next_expiry();
-    lapse.into_iter().chain(expiry).min()
+    tick::next_due(state)
 }

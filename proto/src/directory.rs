@@ -13,11 +13,15 @@ pub use change::{Administrator, Calendar, Change, ChangeBody, PublicKeyOf, Subje
 use invitation::{Invitation, Invited, Standing};
 
 use crate::{
-    agreement::{Agreement, Clause},
+    agreement::{Agreement, Clause, Disclosure, Need},
+    calendar::WorkingTime,
     digest::Digest,
     dsse::{PayloadType, Signed},
     header::Header,
-    ids::{Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Locator, Pseudonym, TimeMs, closed_list},
+    ids::{
+        Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Locator, PartClass, Pseudonym, TimeMs,
+        closed_list,
+    },
     key::{KeyId, PublicKey},
     log::checkpoint::Origin,
     mechanism::Mechanism,
@@ -41,6 +45,20 @@ pub const KEY_DELAY_MS: u64 = 24 * 60 * 60 * 1000;
 pub const SUSPENSION_LAPSE_MS: u64 = 24 * 60 * 60 * 1000;
 /// How old a change may be when it arrives: 7 days. Its id is remembered for as long.
 pub const CHANGE_AGE_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Types of agencies that are asked by name only, never by need and never as a fallback, in whatever
+/// spelling: police, immigration, embassies, companies.
+const BY_NAME_ONLY: [&str; 9] = [
+    "company",
+    "consulate",
+    "corporatebusiness",
+    "embassy",
+    "embassyorconsulate",
+    "immigration",
+    "immigrationservice",
+    "lawenforcement",
+    "police",
+];
 
 closed_list!(
     /// What a key is for.
@@ -228,6 +246,21 @@ impl Directory {
     #[must_use]
     pub fn agency(&self, agency: &AgencyId) -> Option<&Agency> {
         self.agencies.get(agency)
+    }
+
+    /// Whether an agency is of a type that is never chosen by need, and never a fallback.
+    #[must_use]
+    pub fn is_by_name_only(&self, agency: &AgencyId) -> bool {
+        let of_type = self.agency(agency).map_or("", |agency| agency.agency_type.as_str());
+        let letters = of_type.chars().filter(char::is_ascii_alphabetic);
+        let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+        BY_NAME_ONLY.contains(&plain.as_str())
+    }
+
+    /// The working time of a calendar of this name; nothing when there is none, or none of use.
+    #[must_use]
+    pub fn working_time(&self, name: &Code) -> Option<WorkingTime<'_>> {
+        self.calendars.get(name).and_then(|calendar| WorkingTime::of(&calendar.days))
     }
 
     /// Every agency, in the order of their ids.
@@ -419,18 +452,35 @@ impl Directory {
         self.lapses.keys().next().copied()
     }
 
-    /// Whether an agreement in force has a clause by which an envelope like this one might have gone
-    /// to another agency.
+    /// The agreement in force, and the clause of it, by which a need may be referred now; of several the
+    /// first by their digests.
+    ///
+    /// # Errors
+    /// The [`Refusal`] of the agreement that comes furthest.
+    pub fn agreed(&self, need: Need<'_>, now: TimeMs) -> Result<(Digest, &Clause), Refusal> {
+        let between = self.directions.get(&(need.from.clone(), need.to.clone()));
+        let mut furthest = Refusal::NoAgreement;
+        for digest in between.into_iter().flatten() {
+            let agreement = self.agreement_in_force(digest, (need.from, need.to), now);
+            match agreement.and_then(|agreement| agreement.permits_need(need, now)) {
+                Ok(clause) => return Ok((*digest, clause)),
+                Err(refusal) => furthest = furthest.max(refusal),
+            }
+        }
+        Err(furthest)
+    }
+
+    /// Whether an agreement in force lets another agency be asked, as a fallback, for what an envelope
+    /// says, with what is sealed for it in advance.
     #[must_use]
-    pub fn may_refer(&self, from: &AgencyId, to: &AgencyId, header: &Header, now: TimeMs) -> bool {
-        let between = self.directions.get(&(from.clone(), to.clone()));
+    pub fn may_fall_back(&self, header: &Header, fallback: &AgencyId, now: TimeMs) -> bool {
         // A fallback is not asked by name, whatever the first recipient was.
-        let addressing = Addressing::ByNeed;
-        let like = Header { to: to.clone(), parts: Vec::new(), addressing, ..header.clone() };
-        between.into_iter().flatten().any(|digest| {
-            let agreement = self.agreement_in_force(digest, (from, to), now);
-            agreement.is_ok_and(|agreement| agreement.permits(&like, now).is_ok())
-        })
+        let need = Need { to: fallback, addressing: Addressing::ByNeed, ..header.into() };
+        let carried = header.parts.iter().filter(|part| part.recipient.as_ref() == Some(fallback));
+        let mut carried = carried.map(|part| part.class);
+        let identity = carried.any(|class| class == PartClass::Identity);
+        let allows = |clause: &Clause| !identity || clause.disclosure != Disclosure::Never;
+        !self.is_by_name_only(fallback) && self.agreed(need, now).is_ok_and(|(_, clause)| allows(clause))
     }
 
     // What follows applies what was logged. It cannot fail: it was judged before.
@@ -475,7 +525,8 @@ impl Directory {
             ChangeBody::Calendar(calendar) => {
                 self.calendars.insert(calendar.name.clone(), calendar.clone());
             }
-            ChangeBody::RestoreOverride => {}
+            // What it says of the gateway's clock, the state reads from its evidence.
+            ChangeBody::RestoreOverride | ChangeBody::ConfirmClock { .. } => {}
             ChangeBody::Invite(invite) => self.invite(invite),
             ChangeBody::RevokeInvitation(id) => self.end_invitation(id, Standing::Revoked),
         }

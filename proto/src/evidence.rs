@@ -4,6 +4,7 @@
 
 use crate::{
     Malformed, canonical,
+    clocks::{Begun, ClockKind},
     digest::Digest,
     fields,
     ids::{AgencyId, Code, EnvelopeId, Pseudonym, ReasonClass, ReferralKey, TimeMs, closed_list},
@@ -132,6 +133,8 @@ pub struct Happening {
     pub due_at: TimeMs,
     pub authorised_by: u64,
     pub status: Option<Status>,
+    /// The clocks of the referral that begin with it.
+    pub clocks: Vec<Begun>,
     /// The agencies whose own count of records this one continues.
     pub parties: Vec<AgencyId>,
 }
@@ -162,6 +165,7 @@ impl Happening {
             due_at: TimeMs(0),
             authorised_by: 0,
             status: None,
+            clocks: Vec::new(),
             parties: Vec::new(),
         }
     }
@@ -339,7 +343,26 @@ fn encode(what: &Happening, place: &Place) -> Vec<u8> {
     }
     fields::number(26, what.authorised_by, &mut out);
     fields::number(27, what.status.map_or(0, status_number).into(), &mut out);
+    for begun in &what.clocks {
+        begun.encode(28, &mut out);
+    }
     out
+}
+
+impl Begun {
+    fn encode(self, tag: u32, out: &mut Vec<u8>) {
+        let kind = u64::from(self.kind.number().unsigned_abs());
+        let length = fields::number_len(1, kind).saturating_add(fields::number_len(2, self.due_at.0));
+        fields::head(tag, length, out);
+        fields::number(1, kind, out);
+        fields::number(2, self.due_at.0, out);
+    }
+
+    /// A clock of a kind that a later version added is none of ours.
+    fn parse(wire: &wire::ClockBegun) -> Option<Self> {
+        let kind = ClockKind::parse(i32::try_from(wire.clock).ok()?, "clocks.clock").ok()?;
+        Some(Self { kind, due_at: TimeMs(wire.due_at_ms) })
+    }
 }
 
 fn encode_referral(tag: u32, referral: &ReferralKey, out: &mut Vec<u8>) {
@@ -416,6 +439,7 @@ fn happening(wire: &wire::EvidenceRecord) -> Result<Happening, Malformed> {
         due_at: TimeMs(wire.due_at_ms),
         authorised_by: wire.authorised_by,
         status: status(wire.status)?,
+        clocks: wire.clocks.iter().filter_map(Begun::parse).collect(),
         parties: wire
             .parties
             .iter()
@@ -493,6 +517,14 @@ mod tests {
             parties: place.links.iter().map(PartyLink::to_wire).collect(),
             authorised_by: what.authorised_by,
             status: what.status.map_or(0, status_number),
+            clocks: what
+                .clocks
+                .iter()
+                .map(|begun| wire::ClockBegun {
+                    clock: begun.kind.number().unsigned_abs(),
+                    due_at_ms: begun.due_at.0,
+                })
+                .collect(),
         }
     }
 
@@ -525,6 +557,15 @@ mod tests {
             due_at: TimeMs(if has(17) { 1 << 40 } else { 0 }),
             authorised_by: if has(18) { 128 } else { 0 },
             status: has(19).then_some(Status::Accepted),
+            clocks: if has(24) {
+                let due_at = TimeMs(1 << 41);
+                vec![
+                    Begun { kind: ClockKind::Seen, due_at },
+                    Begun { kind: ClockKind::Transit, due_at: TimeMs(0) },
+                ]
+            } else {
+                Vec::new()
+            },
             ..Happening::new(*Event::ALL.iter().cycle().nth(usize::try_from(with & 63).unwrap()).unwrap())
         };
         let link = |party, count, previous: Option<Digest>| PartyLink {
@@ -548,10 +589,10 @@ mod tests {
 
     #[test]
     fn a_record_is_encoded_as_its_message_is() {
-        let single = (0..24).map(|bit| 1 << bit);
-        let without = (0..24).map(|bit| 0xff_ffff ^ (1 << bit));
-        let mixed = (0..2000_u32).map(|number| number.wrapping_mul(2_654_435_761) >> 8);
-        for with in single.chain(without).chain(mixed).chain([0, 0xff_ffff]) {
+        let single = (0..25).map(|bit| 1 << bit);
+        let without = (0..25).map(|bit| 0x1ff_ffff ^ (1 << bit));
+        let mixed = (0..2000_u32).map(|number| number.wrapping_mul(2_654_435_761) >> 7);
+        for with in single.chain(without).chain(mixed).chain([0, 0x1ff_ffff]) {
             let (what, place) = filled(with);
             assert_eq!(encode(&what, &place), to_wire(&what, &place).encode_to_vec(), "{with:b}");
         }

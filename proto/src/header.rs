@@ -155,8 +155,13 @@ impl Header {
             if !comes {
                 return Err(Malformed::Form { field: "parts.release" });
             }
-            // What is sealed for a fallback waits for its turn, and nothing else does.
-            if part.recipient.is_some() != (part.release == Release::OnTurn) {
+            // What is sealed for a fallback waits for its turn, or for its acceptance after that.
+            let fits = match part.release {
+                Release::AtOnce => part.recipient.is_none(),
+                Release::OnAcceptance => true,
+                Release::OnTurn => part.recipient.is_some(),
+            };
+            if !fits {
                 return Err(Malformed::Form { field: "parts.recipient" });
             }
         }
@@ -251,6 +256,12 @@ impl Header {
 }
 
 impl Part {
+    /// Whether an agency is the one that can open it.
+    #[must_use]
+    pub fn is_for(&self, header: &Header, agency: &AgencyId) -> bool {
+        self.recipient.as_ref().unwrap_or(&header.to) == agency
+    }
+
     fn parse(wire: &wire::Part) -> Result<Self, Malformed> {
         let storage = Storage::parse(wire.storage, "parts.storage")?;
         let length_bytes = positive(wire.length_bytes, "parts.length_bytes")?;

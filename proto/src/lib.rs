@@ -5,8 +5,10 @@
 
 pub mod agreement;
 pub mod batch;
+pub mod calendar;
 pub mod caller;
 mod canonical;
+pub mod clocks;
 pub mod command;
 pub mod count;
 pub mod decide;
@@ -18,6 +20,7 @@ pub mod evidence;
 pub mod fact;
 mod fields;
 mod folded;
+pub mod gateway_clock;
 pub mod header;
 pub mod ids;
 pub mod invitation;

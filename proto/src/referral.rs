@@ -2,16 +2,21 @@
 //! loaded again from them. Not here: what is allowed (`decide`), and mailboxes (`delivery`).
 
 use crate::{
+    clocks::{ClockKind, OpenClocks},
     delivery::Movement,
     digest::Digest,
-    evidence::{Commitment, Event, Record},
+    evidence::{Commitment, Event, Happening, Record},
     header::{Header, Part},
-    ids::{AgencyId, Code, Kind, Locator, Release, TimeMs, Urgency},
+    ids::{AgencyId, Code, Jurisdiction, Kind, Locator, PartClass, Release, TimeMs, Urgency},
+    key::KeyId,
     lifecycle::{Act, Next, Status, Who},
 };
 
 /// Most attempts of a referral.
 pub const ATTEMPTS_MAX: usize = 16;
+/// How often in a row the gateway asks the next agency by itself. After that a person must look: what is
+/// wrong is not the agency.
+pub const ESCALATIONS_MAX: u32 = 3;
 
 /// Where a referral stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +36,70 @@ pub struct Referral {
     pub fallbacks: Vec<AgencyId>,
     pub identity_allowed: bool,
     pub parked: Option<Parked>,
+    pub clause: Option<Code>,
+    pub clocks: OpenClocks,
+    pub sealed_ahead: Option<Box<SealedAhead>>,
+    pub escalations: u32,
+    pub disclosed: bool,
+}
+
+/// What the sender of the last submission sealed for the agencies that she named as fallbacks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedAhead {
+    /// The envelope that brought it.
+    pub envelope: Digest,
+    /// Where it stands in the journal.
+    pub at: Locator,
+    /// When the envelope expires: what is not true any more is not handed on.
+    pub expires_at: TimeMs,
+    /// Where she is, as coarse as the header says it.
+    pub jurisdiction: Jurisdiction,
+    /// For whom, in her order.
+    pub recipients: Vec<SealedFor>,
+}
+
+/// What is sealed for one fallback.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedFor {
+    /// Who can open it.
+    pub agency: AgencyId,
+    /// Ciphertexts that are released in its turn, in the header's order.
+    pub part_digests: Vec<Digest>,
+    /// Ciphertexts that are released when it accepts.
+    pub parked_digests: Vec<Digest>,
+    /// What it is sealed to.
+    pub key_ids: Vec<KeyId>,
+}
+
+impl SealedAhead {
+    fn of(header: &Header, envelope: Digest, at: Locator) -> Option<Self> {
+        let recipients = header.fallbacks.iter().map(|agency| SealedFor::of(header, agency));
+        let recipients: Vec<_> = recipients.filter(|sealed| !sealed.part_digests.is_empty()).collect();
+        let (expires_at, jurisdiction) = (header.expires_at, header.jurisdiction.clone());
+        let ahead = Self { envelope, at, expires_at, jurisdiction, recipients };
+        Some(ahead).filter(|ahead| !ahead.recipients.is_empty())
+    }
+
+    /// What is sealed for an agency.
+    #[must_use]
+    pub fn of_agency(&self, agency: &AgencyId) -> Option<&SealedFor> {
+        self.recipients.iter().find(|sealed| sealed.agency == *agency)
+    }
+}
+
+impl SealedFor {
+    fn of(header: &Header, agency: &AgencyId) -> Self {
+        let parts = header.parts.iter().filter(|part| part.recipient.as_ref() == Some(agency));
+        let mut key_ids: Vec<_> = parts.flat_map(|part| part.key_ids.iter().copied()).collect();
+        key_ids.sort_unstable();
+        key_ids.dedup();
+        Self {
+            agency: agency.clone(),
+            part_digests: digests_for(header, agency, Release::OnTurn),
+            parked_digests: digests_for(header, agency, Release::OnAcceptance),
+            key_ids,
+        }
+    }
 }
 
 /// The chain of each sender, sorted by sender: there are two in most referrals, so that a list is
@@ -122,7 +191,7 @@ impl Referral {
     /// Whether nothing more is owed by anybody: it may leave memory.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.status.is_final() && self.waiting == 0
+        self.status.is_final() && self.waiting == 0 && self.clocks.is_empty()
     }
 
     /// The status that an act leads to.
@@ -167,13 +236,64 @@ impl Referral {
             Some(Movement::Gone) => self.waiting = self.waiting.saturating_sub(1),
             Some(Movement::Blocked) | None => {}
         }
-        if let Some(status) = record.what.status {
-            self.go(status);
+        if record.what.event == Event::Escalated {
+            self.escalated(&record.what);
         }
-        let present = record.what.attempt == self.attempt();
-        if record.what.event == Event::ConsentWithdrawn && present {
-            // The recipient may accept before it has read of the withdrawal.
+        if let Some(status) = record.what.status {
+            self.go(status, record.place.time);
+        }
+        self.follow_clocks(&record.what);
+        if record.what.event == Event::ConsentWithdrawn {
+            self.withdraw(record.what.attempt);
+        }
+    }
+
+    /// The next agency is asked, by the gateway.
+    fn escalated(&mut self, what: &Happening) {
+        let (Some(recipient), Some(ahead)) = (&what.recipient, &self.sealed_ahead) else {
+            return;
+        };
+        let parked = ahead.of_agency(recipient).map(|sealed| Parked {
+            envelope: ahead.envelope,
+            at: ahead.at,
+            part_digests: sealed.parked_digests.clone(),
+            expires_at: ahead.expires_at,
+        });
+        self.parked = parked.filter(|parked| !parked.part_digests.is_empty());
+        self.recipients.reserve_exact(1);
+        self.recipients.push(recipient.clone());
+        self.agreement = what.agreement.unwrap_or(self.agreement);
+        self.clause.clone_from(&what.clause);
+        self.escalations = self.escalations.saturating_add(1);
+        self.disclosed = false;
+        self.clocks.end_all();
+    }
+
+    /// The clock that a record is about is over; those that it names begin.
+    fn follow_clocks(&mut self, what: &Happening) {
+        let about = i32::try_from(what.clock).ok().and_then(|kind| ClockKind::parse(kind, "clock").ok());
+        if let Some(kind) = about {
+            self.clocks.end(kind);
+        }
+        for begun in &what.clocks {
+            self.clocks.begin(*begun);
+        }
+        if what.event == Event::DisclosureReleased {
+            self.disclose();
+        }
+    }
+
+    fn disclose(&mut self) {
+        self.disclosed = true;
+        self.clocks.end(ClockKind::Disclosure);
+    }
+
+    /// The recipient may accept before it has read of the withdrawal; and nobody else is asked.
+    fn withdraw(&mut self, attempt: u32) {
+        self.sealed_ahead = None;
+        if attempt == self.attempt() {
             self.parked = None;
+            self.clocks.end(ClockKind::Disclosure);
         }
     }
 
@@ -193,6 +313,11 @@ impl Referral {
             fallbacks: Vec::new(),
             identity_allowed: header.identity_allowed,
             parked: None,
+            clause: None,
+            clocks: OpenClocks::default(),
+            sealed_ahead: None,
+            escalations: 0,
+            disclosed: false,
         }
     }
 
@@ -201,9 +326,20 @@ impl Referral {
             return;
         };
         self.chains.insert(&header.from, Chain { sequence: header.sequence, last: envelope });
+        let mine = header.parts.iter().filter(|part| part.recipient.is_none());
+        let mut sent = mine.filter(|part| part.release == Release::AtOnce);
+        let discloses = sent.any(|part| part.class == PartClass::Identity);
         if header.act != Act::Submit {
+            if discloses && header.attempt == self.attempt() {
+                self.disclose();
+            }
             return;
         }
+        self.clocks.end_all();
+        self.clause.clone_from(&record.what.clause);
+        self.sealed_ahead = SealedAhead::of(header, envelope, at).map(Box::new);
+        self.escalations = 0;
+        self.disclosed = discloses;
         self.recipients.reserve_exact(1);
         self.recipients.push(header.to.clone());
         self.resumes_to = None;
@@ -219,7 +355,7 @@ impl Referral {
         self.parked = Some(parked).filter(|parked| !parked.part_digests.is_empty());
     }
 
-    fn go(&mut self, status: Status) {
+    fn go(&mut self, status: Status, now: TimeMs) {
         if matches!(status, Status::OnHold | Status::CancelRequested) {
             // From one pause into another: the way back leads to where work stopped.
             self.resumes_to.get_or_insert(self.status);
@@ -227,6 +363,7 @@ impl Referral {
             self.resumes_to = None;
         }
         self.status = status;
+        self.clocks.follow(status, self.urgency, now);
         if status.is_final() {
             // What was parked for an acceptance that will not come is never released.
             self.parked = None;
@@ -251,4 +388,12 @@ impl Referral {
 pub fn digests_released(parts: &[Part], release: Release) -> Vec<Digest> {
     let mine = parts.iter().filter(|part| part.recipient.is_none() && part.release == release);
     mine.map(|part| part.sha256).collect()
+}
+
+/// Digests of the parts that go to an agency at a time, in the header's order: its own as the header's
+/// recipient, or what is sealed for it as a fallback.
+#[must_use]
+pub fn digests_for(header: &Header, agency: &AgencyId, release: Release) -> Vec<Digest> {
+    let theirs = header.parts.iter().filter(|part| part.is_for(header, agency) && part.release == release);
+    theirs.map(|part| part.sha256).collect()
 }

@@ -8,14 +8,17 @@ use prost::{Message as _, encoding::message};
 use crate::{
     Malformed,
     batch::LoggedCheckpoint,
+    clocks::{ClockKind, OpenClock, OpenClocks, begins_afresh},
     delivery::Mail,
     digest::Digest,
     evidence::{self, Commitment, PartyLink},
-    ids::{AgencyId, Code, EnvelopeId, Kind, Locator, ReferralKey, Release, TimeMs, Urgency},
+    gateway_clock::{Doubt, GatewayClock, Grace},
+    ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Kind, Locator, ReferralKey, Release, TimeMs, Urgency},
+    key::KeyId,
     known::KnownEnvelopes,
     lifecycle::Act,
     log::merkle::Frontier,
-    referral::{Chain, Parked, Referral},
+    referral::{Chain, Parked, Referral, SealedAhead, SealedFor},
     refusal::Refusal,
     state::{DenialWindow, GrowingLog, Head, State},
     wire,
@@ -76,6 +79,7 @@ impl Snapshot {
             last_evidence: evidence.map(LoggedCheckpoint::to_wire),
             last_directory: directory.map(LoggedCheckpoint::to_wire),
             queries: state.queries.iter().map(query_to_wire).collect(),
+            clock: clock_to_wire(&state.clock),
             ..wire::Snapshot::default()
         };
         // One message in pieces: open work can be large, and is never in memory a second time.
@@ -107,6 +111,7 @@ impl Snapshot {
             known: KnownEnvelopes::from_highest(envelope_id(&wire.envelope_id_max)?),
             evidence: frontier(wire.evidence.as_ref(), "evidence")?,
             directory_log: frontier(wire.directory_log.as_ref(), "directory_log")?,
+            clock: clock_from_wire(wire.clock.unwrap_or_default()),
             ..State::default()
         };
         for head in &wire.heads {
@@ -115,8 +120,13 @@ impl Snapshot {
             state.heads.insert(party, Head { count, last });
         }
         for referral in &wire.referrals {
-            let (key, referral) = referral_from_wire(referral)?;
-            state.referrals.insert(key, referral);
+            let knows_clocks = referral.clocks.is_some();
+            let (key, mut referral) = referral_from_wire(referral)?;
+            if !knows_clocks {
+                // An older release wrote this. What is open then begins to be awaited now.
+                referral.clocks = begins_afresh(&referral, state.now);
+            }
+            state.hold(key, referral);
         }
         for mail in &wire.mail {
             state.mailboxes.put(&AgencyId::parse(&mail.mailbox, "mail.mailbox")?, mail_from_wire(mail)?);
@@ -183,6 +193,96 @@ pub(crate) fn referral_to_wire(key: &ReferralKey, referral: &Referral) -> wire::
             part_digests: parked.part_digests.iter().map(|digest| digest.to_vec()).collect(),
             expires_at_ms: parked.expires_at.0,
         }),
+        clause: referral.clause.as_ref().map_or_else(String::new, ToString::to_string),
+        clocks: Some(clocks_to_wire(&referral.clocks)),
+        sealed_ahead: referral.sealed_ahead.as_deref().map(sealed_ahead_to_wire),
+        escalations: referral.escalations,
+        disclosed: referral.disclosed,
+    }
+}
+
+fn clocks_to_wire(clocks: &OpenClocks) -> wire::OpenClocks {
+    let open = clocks.iter().map(|clock| wire::OpenClock {
+        clock: clock.kind.number().unsigned_abs(),
+        due_at_ms: clock.due_at.0,
+        paused_at_ms: clock.paused_at.map_or(0, |paused_at| paused_at.0),
+    });
+    wire::OpenClocks { open: open.collect() }
+}
+
+fn clocks_from_wire(wire: &wire::OpenClocks) -> Result<OpenClocks, Malformed> {
+    let mut clocks = OpenClocks::default();
+    for open in &wire.open {
+        clocks.put(OpenClock {
+            kind: ClockKind::parse(number(open.clock), "clocks.clock")?,
+            due_at: TimeMs(open.due_at_ms),
+            paused_at: Some(TimeMs(open.paused_at_ms)).filter(|paused_at| *paused_at != TimeMs(0)),
+        });
+    }
+    Ok(clocks)
+}
+
+fn sealed_ahead_to_wire(ahead: &SealedAhead) -> wire::SealedAhead {
+    let digests = |list: &[Digest]| list.iter().map(|digest| digest.to_vec()).collect();
+    let recipients = ahead.recipients.iter().map(|sealed| wire::SealedFor {
+        agency: sealed.agency.to_string(),
+        part_digests: digests(&sealed.part_digests),
+        key_ids: sealed.key_ids.iter().map(ToString::to_string).collect(),
+        parked_digests: digests(&sealed.parked_digests),
+    });
+    wire::SealedAhead {
+        envelope: ahead.envelope.to_vec(),
+        batch: ahead.at.batch,
+        entry: ahead.at.entry,
+        expires_at_ms: ahead.expires_at.0,
+        jurisdiction: ahead.jurisdiction.to_string(),
+        recipients: recipients.collect(),
+    }
+}
+
+fn sealed_ahead(wire: &wire::SealedAhead) -> Result<SealedAhead, Malformed> {
+    Ok(SealedAhead {
+        envelope: Digest::parse(&wire.envelope, "sealed_ahead.envelope")?,
+        at: Locator { batch: wire.batch, entry: wire.entry },
+        expires_at: TimeMs(wire.expires_at_ms),
+        jurisdiction: Jurisdiction::parse(&wire.jurisdiction, "sealed_ahead.jurisdiction")?,
+        recipients: wire.recipients.iter().map(sealed_for).collect::<Result<_, _>>()?,
+    })
+}
+
+fn sealed_for(wire: &wire::SealedFor) -> Result<SealedFor, Malformed> {
+    let digests = |list: &[Vec<u8>]| -> Result<Vec<_>, _> {
+        list.iter().map(|bytes| Digest::parse(bytes, "sealed_ahead.part_digests")).collect()
+    };
+    let key_ids = wire.key_ids.iter().map(|text| KeyId::parse(text, "sealed_ahead.key_ids"));
+    Ok(SealedFor {
+        agency: AgencyId::parse(&wire.agency, "sealed_ahead.agency")?,
+        part_digests: digests(&wire.part_digests)?,
+        parked_digests: digests(&wire.parked_digests)?,
+        key_ids: key_ids.collect::<Result<_, _>>()?,
+    })
+}
+
+fn clock_to_wire(clock: &GatewayClock) -> Option<wire::GatewayClock> {
+    let doubt = clock.doubt.as_ref();
+    let grace = clock.grace.as_ref();
+    let wire = wire::GatewayClock {
+        doubted_since_ms: doubt.map_or(0, |doubt| doubt.since.0),
+        ahead_ms: doubt.map_or(0, |doubt| doubt.ahead_ms),
+        confirmed_ms: clock.confirmed.0,
+        grace_of_ms: grace.map_or(0, |grace| grace.of.0),
+        grace_until_ms: grace.map_or(0, |grace| grace.until.0),
+    };
+    Some(wire).filter(|wire| *wire != wire::GatewayClock::default())
+}
+
+fn clock_from_wire(wire: wire::GatewayClock) -> GatewayClock {
+    let doubt = Doubt { since: TimeMs(wire.doubted_since_ms), ahead_ms: wire.ahead_ms };
+    let grace = Grace { of: TimeMs(wire.grace_of_ms), until: TimeMs(wire.grace_until_ms) };
+    GatewayClock {
+        doubt: Some(doubt).filter(|doubt| doubt.ahead_ms != 0),
+        confirmed: TimeMs(wire.confirmed_ms),
+        grace: Some(grace).filter(|grace| grace.until != TimeMs(0)),
     }
 }
 
@@ -214,6 +314,11 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
         fallbacks: agencies(&wire.fallbacks, "fallbacks")?,
         identity_allowed: wire.identity_allowed,
         parked: wire.parked.as_ref().map(parked).transpose()?,
+        clause: Code::parse_optional(&wire.clause, "clause")?,
+        clocks: wire.clocks.as_ref().map(clocks_from_wire).transpose()?.unwrap_or_default(),
+        sealed_ahead: wire.sealed_ahead.as_ref().map(sealed_ahead).transpose()?.map(Box::new),
+        escalations: wire.escalations,
+        disclosed: wire.disclosed,
     };
     Ok((key, referral))
 }

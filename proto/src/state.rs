@@ -2,16 +2,18 @@
 //! only by applying facts that the journal holds, so replay gives the same state. Not here: what is
 //! allowed (`decide`), and its form on disk (`snapshot`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     caller::Caller,
+    clocks::{Begun, ClockKind},
     command::Command,
     delivery::{Mail, Mailboxes, Movement, digest_of_parts},
     digest::Digest,
     directory::{Applied, Directory, DirectoryObject, Subject},
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
     fact::{DirectoryFact, Effect, Fact},
+    gateway_clock::{Doubt, GatewayClock, Moment},
     ids::{AgencyId, EnvelopeKey, Locator, ReferralKey, Release, TimeMs},
     known::{Known, KnownEnvelopes, Lookup},
     log::merkle::{Frontier, Growth, leaf_hash},
@@ -41,6 +43,9 @@ pub struct State {
     pub(crate) now: TimeMs,
     pub(crate) directory: Directory,
     pub(crate) referrals: BTreeMap<ReferralKey, Referral>,
+    /// Of each referral that has clocks running, when the first of them is missed.
+    pub(crate) due: BTreeSet<Due>,
+    pub(crate) clock: GatewayClock,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) heads: BTreeMap<AgencyId, Head>,
     pub(crate) known: KnownEnvelopes,
@@ -55,6 +60,19 @@ pub struct State {
     pub(crate) loaded: Vec<ReferralKey>,
     /// Referrals that were closed in this batch: a command behind may be about them.
     pub(crate) closing: Vec<ReferralKey>,
+}
+
+/// When the first clock of a referral is missed. Without one, the place before all of that moment.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Due(TimeMs, Option<ReferralKey>);
+
+fn relist(due: &mut BTreeSet<Due>, key: &ReferralKey, before: Option<Begun>, after: Option<Begun>) {
+    if let Some(clock) = before {
+        due.remove(&Due(clock.due_at, Some(key.clone())));
+    }
+    if let Some(clock) = after {
+        due.insert(Due(clock.due_at, Some(key.clone())));
+    }
 }
 
 /// An agency's own chain of records.
@@ -149,6 +167,71 @@ impl State {
         self.referrals.get(key)
     }
 
+    /// Takes a referral into memory, or again after a change, with the clocks of it that run.
+    pub(crate) fn hold(&mut self, key: ReferralKey, referral: Referral) {
+        relist(&mut self.due, &key, None, referral.clocks.next());
+        self.referrals.insert(key, referral);
+    }
+
+    fn release(&mut self, key: &ReferralKey) {
+        if let Some(referral) = self.referrals.remove(key) {
+            relist(&mut self.due, key, referral.clocks.next(), None);
+        }
+    }
+
+    /// The first clock that is due by the state's moment, of those that an outage does not make wait.
+    pub(crate) fn clock_due(&self) -> Option<(TimeMs, &ReferralKey, ClockKind)> {
+        let Due(due_at, key) = self.first_due()?;
+        let key = key.as_ref().filter(|_| *due_at <= self.now)?;
+        Some((*due_at, key, self.referrals.get(key)?.clocks.next()?.kind))
+    }
+
+    /// When the next clock is due, if nothing else happens before.
+    pub(crate) fn next_clock(&self) -> Option<TimeMs> {
+        let waits = self.clock.waits(self.now);
+        let waiting =
+            waits.filter(|grace| self.due.first().is_some_and(|Due(due_at, _)| *due_at <= grace.of));
+        let next = self.first_due().map(|Due(due_at, _)| *due_at);
+        next.into_iter().chain(waiting.map(|grace| grace.until)).min()
+    }
+
+    fn first_due(&self) -> Option<&Due> {
+        match self.clock.waits(self.now) {
+            None => self.due.first(),
+            Some(grace) => self.due.range(Due(grace.of.plus_ms(1), None)..).next(),
+        }
+    }
+
+    /// How many referrals have clocks running.
+    #[must_use]
+    pub fn clocks_running(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Why the gateway's clock is in doubt, while it is: nothing that time does is done.
+    #[must_use]
+    pub const fn clock_alarm(&self) -> Option<&Doubt> {
+        self.clock.doubt()
+    }
+
+    /// What a look at the machine's clock says. The writer begins its next batch at this moment, and
+    /// says the rest of it in a tick.
+    #[must_use]
+    pub fn look(&self, wall: TimeMs) -> Moment {
+        self.clock.look(self.now, wall)
+    }
+
+    /// The first look of a process, of which there was a last sign of life before.
+    #[must_use]
+    pub fn first_look(&self, alive: TimeMs, wall: TimeMs) -> Moment {
+        self.clock.first_look(self.now, alive, wall)
+    }
+
+    /// Every referral in memory.
+    pub fn referrals(&self) -> impl Iterator<Item = (&ReferralKey, &Referral)> {
+        self.referrals.iter()
+    }
+
     /// How many referrals are in memory.
     #[must_use]
     pub fn referrals_in_memory(&self) -> usize {
@@ -194,7 +277,7 @@ impl State {
         match referral {
             Some(referral) => {
                 self.loaded.push(key.clone());
-                self.referrals.insert(key, referral);
+                self.hold(key, referral);
             }
             None => self.absent.push(key),
         }
@@ -285,6 +368,7 @@ impl State {
         self.apply_known(record, cause.at);
         self.apply_denial(record);
         self.apply_query(record);
+        self.clock.apply(record);
         // The parked parts are read before the referral lets go of them.
         self.apply_mail(record, cause);
         self.apply_referral(record, cause);
@@ -346,7 +430,7 @@ impl State {
 
     fn consign(&mut self, record: &Record, cause: Cause<'_>) {
         let (Some(header), Some(envelope)) = (cause.command.header(), record.what.envelope) else {
-            return;
+            return self.hand_on(record);
         };
         let mail = Mail {
             order: record.place.index,
@@ -363,6 +447,35 @@ impl State {
             blocked: false,
         };
         self.mailboxes.put(&header.to, mail);
+    }
+
+    /// What was sealed in advance for the agency whose turn it is now.
+    fn hand_on(&mut self, record: &Record) {
+        let what = &record.what;
+        let (Some(key), Some(recipient)) = (&what.referral, &what.recipient) else {
+            return;
+        };
+        let referral = self.referrals.get(key);
+        let Some((referral, ahead)) =
+            referral.and_then(|it| it.sealed_ahead.as_deref().map(|ahead| (it, ahead)))
+        else {
+            return;
+        };
+        let mail = Mail {
+            order: record.place.index,
+            envelope: ahead.envelope,
+            from: key.opened_by.clone(),
+            referral: key.clone(),
+            attempt: what.attempt,
+            act: crate::lifecycle::Act::Submit,
+            urgency: referral.urgency,
+            expires_at: ahead.expires_at,
+            at: ahead.at,
+            release: Release::OnTurn,
+            parts: digest_of_parts(&what.part_digests),
+            blocked: false,
+        };
+        self.mailboxes.put(recipient, mail);
     }
 
     fn disclose(&mut self, record: &Record) {
@@ -400,21 +513,26 @@ impl State {
         };
         let (header, at) = (cause.command.header(), cause.at);
         if let Some(referral) = self.referrals.get_mut(key) {
+            let before = referral.clocks.next();
             referral.take(record, header, at);
+            let after = referral.clocks.next();
             if referral.is_closed() {
                 self.closing.push(key.clone());
+            }
+            if before != after {
+                relist(&mut self.due, key, before, after);
             }
         } else if let Some(opened) = Referral::open(record, header, at) {
             if opened.is_closed() {
                 self.closing.push(key.clone());
             }
-            self.referrals.insert(key.clone(), opened);
+            self.hold(key.clone(), opened);
         }
     }
 
     fn forget_closed(&mut self, key: &ReferralKey) {
         if self.referrals.get(key).is_some_and(Referral::is_closed) {
-            self.referrals.remove(key);
+            self.release(key);
         }
     }
 

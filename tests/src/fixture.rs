@@ -113,6 +113,11 @@ pub fn make(folder: &Path) {
     let mut salts = Random::new(42);
     let mut last = BEGINNING;
     for (place, (at, requests)) in story(&mut network).into_iter().enumerate() {
+        // The gateway looks at its clock while nothing happens.
+        while last.plus_ms(HOUR_MS) < at {
+            last = last.plus_ms(HOUR_MS);
+            writer.tick(last, &mut || salts.salt()).unwrap();
+        }
         let answers = writer.step(at, requests, &mut || salts.salt()).unwrap();
         last = at;
         for (number, receipt) in answers.iter().flat_map(receipts).enumerate() {
@@ -124,8 +129,15 @@ pub fn make(folder: &Path) {
             writer.journal().snapshots().write(mark, &bytes).unwrap();
         }
     }
-    // Ninety days on, what nobody fetched has expired.
-    writer.tick(last.plus_ms(90 * 24 * HOUR_MS), &mut || salts.salt()).unwrap();
+    writer.follow_up(u64::MAX).unwrap();
+    drop(writer);
+    // After ninety days in which nobody was there, what nobody fetched has expired, and what nobody
+    // answered is missed after the grace.
+    let mut writer = open(folder, &network);
+    for hours in [0, 1] {
+        let at = last.plus_ms((90 * 24 + hours) * HOUR_MS);
+        writer.tick(at, &mut || salts.salt()).unwrap();
+    }
     writer.follow_up(u64::MAX).unwrap();
     let (mark, note) = writer.publish_checkpoints().unwrap().unwrap();
     writer.journal().anchor().write(mark, note.to_string().as_bytes()).unwrap();

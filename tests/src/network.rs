@@ -416,6 +416,26 @@ impl Network {
         (header, parts)
     }
 
+    /// Names fallbacks in an opening, with a summary sealed in advance and an identity parked for each.
+    pub fn name_fallbacks(
+        &self,
+        (header, parts): (&mut Header, &mut Vec<Bytes>),
+        fallbacks: &[AgencyId],
+        random: &mut Random,
+    ) {
+        for fallback in fallbacks {
+            let ahead: Vec<Bytes> = [300, 200].map(|length| random.run(length).into()).into();
+            let classes =
+                [(PartClass::Summary, Release::OnTurn), (PartClass::Identity, Release::OnAcceptance)];
+            for described in self.describe(&ahead, &classes, fallback) {
+                let part_id = u32::try_from(header.parts.len()).unwrap() + 1;
+                header.parts.push(Part { part_id, recipient: Some(fallback.clone()), ..described });
+            }
+            parts.extend(ahead);
+            header.fallbacks.push(fallback.clone());
+        }
+    }
+
     fn describe(&self, parts: &[Bytes], classes: &[(PartClass, Release)], to: &AgencyId) -> Vec<Part> {
         let sealing =
             self.agencies.iter().find(|agency| agency.id == *to).map(|agency| agency.sealing).unwrap();

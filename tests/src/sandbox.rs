@@ -252,5 +252,7 @@ fn found(place: &Place, network: &mut Network, agreements: usize, rules: u64) {
         founding = rest;
     }
     writer.follow_up(u64::MAX).unwrap();
-    writer.publish_checkpoints().unwrap();
+    // As a gateway does that is there: what follows is no outage.
+    let (mark, note) = writer.publish_checkpoints().unwrap().unwrap();
+    writer.journal().anchor().write(mark, note.to_string().as_bytes()).unwrap();
 }

@@ -34,6 +34,10 @@ pub struct Done {
     pub repeated: u64,
     /// Envelopes that were handed over.
     pub handed_over: u64,
+    /// Answers that did not come in time.
+    pub expiries: u64,
+    /// Fallbacks that the gateway asked.
+    pub escalations: u64,
     /// Leaves of the evidence log at the end.
     pub leaves: u64,
     /// Runs of the index at the end.
@@ -50,6 +54,8 @@ impl std::ops::AddAssign for Done {
         self.acknowledged += other.acknowledged;
         self.repeated += other.repeated;
         self.handed_over += other.handed_over;
+        self.expiries += other.expiries;
+        self.escalations += other.escalations;
         self.leaves += other.leaves;
         self.index_runs += other.index_runs;
         self.index_made_again += other.index_made_again;

@@ -1,5 +1,5 @@
-//! The journal that version 1 of the formats wrote, kept as files: later versions must read it, and
-//! this one must still write it byte for byte.
+//! The journals that releases wrote, kept as files: later ones must read them, and this one must still
+//! write the last of them byte for byte.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, and tells what it saw")]
 
 use std::{
@@ -26,8 +26,11 @@ use trials::{
     random::Random,
 };
 
-fn committed() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/version-1")
+/// Every journal that was kept, the oldest first: before there were clocks, and with them.
+const KEPT: [&str; 2] = ["version-1", "version-1-clocks"];
+
+fn committed(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(version)
 }
 
 /// Every file of a folder and its bytes, without locks.
@@ -48,8 +51,8 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn copy(to: &Path) {
-    for (name, bytes) in files(&committed()) {
+fn copy(version: &str, to: &Path) {
+    for (name, bytes) in files(&committed(version)) {
         let path = to.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
@@ -87,7 +90,7 @@ fn the_same_story_gives_the_same_bytes() {
     if let Ok(into) = env::var("TRIAL_MAKE_FIXTURE") {
         make(Path::new(&into));
     }
-    let (made, committed) = (files(folder.path()), files(&committed()));
+    let (made, committed) = (files(folder.path()), files(&committed(KEPT[KEPT.len() - 1])));
     assert_eq!(made.keys().collect::<Vec<_>>(), committed.keys().collect::<Vec<_>>());
     for (name, bytes) in &made {
         assert!(committed[name] == *bytes, "{} differs", name.display());
@@ -97,9 +100,9 @@ fn the_same_story_gives_the_same_bytes() {
 
 #[test]
 fn it_opens_is_right_and_gives_every_receipt_again() {
-    for with_snapshot in [true, false] {
+    for (version, with_snapshot) in KEPT.into_iter().flat_map(|one| [(one, true), (one, false)]) {
         let folder = tempfile::tempdir().unwrap();
-        copy(folder.path());
+        copy(version, folder.path());
         if !with_snapshot {
             for name in
                 files(folder.path()).keys().filter(|name| name.to_string_lossy().contains("snapshot-"))
@@ -131,7 +134,7 @@ fn it_opens_is_right_and_gives_every_receipt_again() {
             for (number, request) in taken.enumerate() {
                 let answers = writer.step(now, vec![request], &mut || salts.salt()).unwrap();
                 let Some(receipt) = receipts(&answers[0]).into_iter().next() else { continue };
-                let name = committed().join(format!("receipts/{place:02}-{}.tlog-proof", 2 * number));
+                let name = committed(version).join(format!("receipts/{place:02}-{}.tlog-proof", 2 * number));
                 if let Ok(text) = fs::read_to_string(name)
                     && receipt.record().place.index < verified.evidence
                 {
@@ -141,6 +144,6 @@ fn it_opens_is_right_and_gives_every_receipt_again() {
                 }
             }
         }
-        assert!(again >= 6, "{again} receipts were given again");
+        assert!(again >= 6, "{version}: {again} receipts were given again");
     }
 }

@@ -196,6 +196,9 @@ pub fn describe_change(change: wire::directory_change::Change) -> String {
             "go on after a restore at {} records without a quorum of witnesses",
             restore.evidence_size
         ),
+        Change::ConfirmClock(confirm) => {
+            format!("go on with the clock at {} seconds since 1970, UTC", confirm.time_ms / 1000)
+        }
     }
 }
 

@@ -131,6 +131,14 @@ enum AdminCommand {
         #[command(flatten)]
         me: As,
     },
+    /// Say what time it is, while the gateway doubts its clock: what this machine shows now. Two people:
+    /// writes a file for the second, to be handed in within the hour.
+    ConfirmClock {
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        me: As,
+    },
     /// Withdraw an agency's key, at once.
     RevokeKey {
         /// The agency.
@@ -238,6 +246,10 @@ impl AdminArguments {
             AdminCommand::Resume { subject, out, me } => {
                 let resume = wire::Resume { subject: Some(admin::subject(&subject)?) };
                 me.write(Change::Resume(resume), &out)
+            }
+            AdminCommand::ConfirmClock { out, me } => {
+                let time_ms = gateway::clock::now().0;
+                me.write(Change::ConfirmClock(wire::ConfirmClock { time_ms }), &out)
             }
             AdminCommand::RevokeKey { agency, key, reason, me } => {
                 me.change(admin::revoke_key(&agency, &key, reason.to_wire())?)

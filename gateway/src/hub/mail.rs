@@ -9,7 +9,14 @@ use std::{
 
 use bytes::Bytes;
 use journal::{BatchNo, Blob};
-use proto::{batch::Batch, command::Push, delivery::Mail, header::Header, ids::Release, wire};
+use proto::{
+    batch::Batch,
+    command::Push,
+    delivery::Mail,
+    header::{Header, Part},
+    ids::{AgencyId, Release},
+    wire,
+};
 
 use crate::{
     fault::Fault,
@@ -38,14 +45,14 @@ impl MailReader {
         Self { history, kept: Mutex::new(VecDeque::new()) }
     }
 
-    /// The envelope that waits, with the parts that this delivery of it brings. A ciphertext that was
-    /// erased is left out.
+    /// The envelope that waits for an agency, with the parts that this delivery of it brings: its own, or
+    /// what was sealed for it as a fallback. A ciphertext that was erased is left out.
     ///
     /// # Errors
     /// [`Fault::Read`] and [`Fault::NotUnderstood`] when the journal does not give its batch.
-    pub fn envelope(&self, mail: &Mail) -> Result<Option<wire::Envelope>, Fault> {
+    pub fn envelope(&self, agency: &AgencyId, mail: &Mail) -> Result<Option<wire::Envelope>, Fault> {
         let kept = self.batch(mail.at.batch)?;
-        Ok(kept.envelope(mail.at.entry, mail.release))
+        Ok(kept.envelope(mail.at.entry, agency, mail.release))
     }
 
     /// The header of an envelope that waits.
@@ -99,10 +106,12 @@ impl Kept {
         }
     }
 
-    fn envelope(&self, entry: u32, release: Release) -> Option<wire::Envelope> {
+    fn envelope(&self, entry: u32, agency: &AgencyId, release: Release) -> Option<wire::Envelope> {
         let (push, skip) = self.push(entry)?;
+        let header = &push.header;
+        let theirs = |part: &Part| part.is_for(header, agency) && part.release == release;
         let blobs = self.blobs.iter().skip(skip);
-        let parts = push.header.inline_parts().zip(blobs).filter(|(part, _)| part.release == release);
+        let parts = header.inline_parts().zip(blobs).filter(|(part, _)| theirs(part));
         let parts = parts.filter_map(|(part, blob)| {
             Some(wire::InlinePart { part_id: part.part_id, ciphertext: blob.clone()? })
         });

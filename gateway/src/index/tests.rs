@@ -57,7 +57,7 @@ fn batch(number: u64) -> Batch {
         |(place, (event, of)): (u64, (Event, u64))| record(first_leaf(number) + place, event, of, number);
     let entry = |fact| Entry {
         caller: Caller::Gateway,
-        command: Command::Tick(Vec::new()),
+        command: Command::Tick(proto::command::Tick::default()),
         facts: vec![fact],
         blobs: 0,
         reopened: None,

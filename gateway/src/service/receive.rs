@@ -45,7 +45,7 @@ impl Receive for ReceiveService {
         let stream = gateway.next_stream();
         gateway.hub.attend(agency.clone(), stream, hands).map_err(answers::unavailable_status)?;
         let (out, deliveries) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(deliver_all(Arc::clone(&gateway), handed, out.clone()));
+        tokio::spawn(deliver_all(Arc::clone(&gateway), agency.clone(), handed, out.clone()));
         tokio::spawn(async move {
             let open = Open { gateway: &gateway, caller, agency: &agency, stream };
             tokio::select! {
@@ -64,11 +64,12 @@ impl Receive for ReceiveService {
     ) -> Result<Response<wire::FetchAnswer>, Status> {
         let agency = agency(&request)?;
         let count_max = usize::try_from(request.into_inner().count_max).unwrap_or(FETCH_MAX).min(FETCH_MAX);
-        let handed = self.0.hub.fetch(agency, count_max).await.map_err(answers::unavailable_status)?;
+        let handed =
+            self.0.hub.fetch(agency.clone(), count_max).await.map_err(answers::unavailable_status)?;
         let mut deliveries = Vec::with_capacity(handed.len());
         let mut bytes = 0_usize;
         for handed in handed {
-            let delivered = self.0.delivered(handed)?;
+            let delivered = self.0.delivered(&agency, handed)?;
             bytes = bytes.saturating_add(prost::Message::encoded_len(&delivered));
             if bytes > FETCH_BYTES_MAX && !deliveries.is_empty() {
                 break;
@@ -138,9 +139,9 @@ impl Open<'_> {
 }
 
 /// Sends what is handed out, until the stream ends.
-async fn deliver_all(gateway: Arc<Gateway>, mut handed: mpsc::Receiver<Handed>, out: Out) {
+async fn deliver_all(gateway: Arc<Gateway>, agency: AgencyId, mut handed: mpsc::Receiver<Handed>, out: Out) {
     while let Some(handed) = handed.recv().await {
-        let delivered = gateway.delivered(handed).map(|delivered| wire::Delivery {
+        let delivered = gateway.delivered(&agency, handed).map(|delivered| wire::Delivery {
             delivery: Some(wire::delivery::Delivery::Delivered(delivered)),
         });
         gateway.metrics.deliveries.inc();
@@ -151,15 +152,16 @@ async fn deliver_all(gateway: Arc<Gateway>, mut handed: mpsc::Receiver<Handed>, 
 }
 
 impl Gateway {
-    fn delivered(&self, handed: Handed) -> Result<wire::Delivered, Status> {
+    fn delivered(&self, agency: &AgencyId, handed: Handed) -> Result<wire::Delivered, Status> {
         let span = self.trails.deliver_span(&handed.mail.envelope);
         let _entered = span.enter();
-        let envelope = self.mail.envelope(&handed.mail).map_err(|fault| answers::internal(&fault))?;
+        let envelope = self.mail.envelope(agency, &handed.mail).map_err(|fault| answers::internal(&fault))?;
         Ok(wire::Delivered {
             envelope,
             handover_id: handed.mail.order.to_be_bytes().to_vec(),
             repeat: handed.repeat,
             receipt: handed.receipt.as_ref().map(proto::receipt::Receipt::to_wire),
+            attempt: handed.mail.attempt,
         })
     }
 

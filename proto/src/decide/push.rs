@@ -1,17 +1,18 @@
 //! Deciding an envelope: every rule in order of precedence. Not here: the lifecycle's table
 //! (`lifecycle`) and the agreement's clauses (`agreement`).
 
-use super::{Decision, Load, Stop, acting_agency, recall};
+use super::{Decision, Load, Stop, acting_agency, escalation, latest_creation, recall};
 use crate::{
     agreement::{Clause, Disclosure},
     caller::Caller,
+    clocks::{Begun, ClockKind},
     command::Push,
     delivery::MAILBOX_ITEMS_MAX,
-    directory::{KeyPurpose, authority::CLOCK_SKEW_MS_MAX},
+    directory::KeyPurpose,
     evidence::{Event, Happening},
     fact::Effect,
     header::Header,
-    ids::{AgencyId, Code, PartClass},
+    ids::{Addressing, AgencyId, Code, PartClass, ReferralKey},
     known::Lookup,
     lifecycle::{Act, Status, Transition, Who, legal_acts, transition},
     referral::{ATTEMPTS_MAX, Parked, Referral},
@@ -42,7 +43,7 @@ pub(super) fn decide(state: &State, caller: &Caller, push: &Push) -> Result<Deci
     check_sender(state, caller, push)?;
     check_times(state, header)?;
     let found = find_referral(state, header)?;
-    let clause = check_route(state, header, found)?.map(|clause| clause.clause_id.clone());
+    let clause = check_route(state, header, found)?;
     check_keys(state, header)?;
     check_addressing(state, header)?;
     match found {
@@ -70,7 +71,7 @@ fn check_times(state: &State, header: &Header) -> Result<(), Refusal> {
     if header.to == header.from {
         return Err(Refusal::ToSelf);
     }
-    if header.created_at > now.plus_ms(CLOCK_SKEW_MS_MAX) {
+    if header.created_at > latest_creation(state) {
         return Err(Refusal::CreatedInFuture);
     }
     if header.envelope_id.made_at().0.abs_diff(header.created_at.0) > ID_TIME_MS_MAX {
@@ -154,7 +155,8 @@ fn check_route<'a>(
         return Err(Refusal::RecipientSuspended);
     }
     let other_need = answers.and_then(|referral| other_need(header, referral));
-    let clause = match (agreement.permits(header, now), other_need) {
+    let other = other_need.or_else(|| never_by_need(state, header));
+    let clause = match (agreement.permits(header, now), other) {
         (Ok(clause), None) => clause,
         (Ok(_), Some(refusal)) => return Err(refusal),
         (Err(refusal), other) => return Err(other.map_or(refusal, |other| other.min(refusal))),
@@ -163,6 +165,12 @@ fn check_route<'a>(
         return Err(Refusal::IdentityTooEarly);
     }
     Ok(Some(clause))
+}
+
+/// Police, immigration, embassies and companies are chosen by a person, or not at all.
+fn never_by_need(state: &State, header: &Header) -> Option<Refusal> {
+    let by_need = header.addressing == Addressing::ByNeed && header.act == Act::Submit;
+    (by_need && state.directory().is_by_name_only(&header.to)).then_some(Refusal::OnlyByName)
 }
 
 /// Identity goes by the clause of the need that was referred, not by one that an act names.
@@ -213,7 +221,7 @@ fn check_addressing(state: &State, header: &Header) -> Result<(), Refusal> {
             return Err(Refusal::MechanismChanged);
         }
     }
-    let agreed = |fallback| state.directory().may_refer(&header.from, fallback, header, state.now());
+    let agreed = |fallback| state.directory().may_fall_back(header, fallback, state.now());
     let named = header.parts.iter().filter_map(|part| part.recipient.as_ref());
     let all = header.fallbacks.iter().all(agreed) && named.clone().all(|one| header.fallbacks.contains(one));
     if all { Ok(()) } else { Err(Refusal::FallbackNotAgreed) }
@@ -232,7 +240,7 @@ fn check_chain(header: &Header, referral: &Referral) -> Result<(), Refusal> {
 fn new_attempt(
     state: &State,
     push: &Push,
-    clause: Option<Code>,
+    clause: Option<&Clause>,
     referral: &Referral,
 ) -> Result<Decision, Stop> {
     let header = &push.header;
@@ -253,12 +261,21 @@ fn new_attempt(
         return Err(Refusal::ReasonNotLegal.into());
     }
     check_room(state, &header.to)?;
-    Ok(Decision::Do(submission(push, clause), Vec::new()))
+    Ok(Decision::Do(submission(state, push, clause), Vec::new()))
 }
 
 fn not_legal(status: Status, who: Who) -> Stop {
     let refusal = Refusal::ActNotLegal;
     Stop::Refused { refusal, field: refusal.field(), legal_acts: legal_acts(status, who).collect() }
+}
+
+/// Who answers when time has run out is told so kindly.
+fn too_late(status: Status, who: Who) -> Stop {
+    if status == Status::Expired && who == Who::Recipient {
+        Refusal::AttemptEnded.into()
+    } else {
+        not_legal(status, who)
+    }
 }
 
 fn check_act(header: &Header, referral: &Referral) -> Result<Transition, Stop> {
@@ -269,7 +286,7 @@ fn check_act(header: &Header, referral: &Referral) -> Result<Transition, Stop> {
     let transition = if header.attempt < referral.attempt() {
         ended_attempt(header.act, who).ok_or(Refusal::AttemptEnded)?
     } else {
-        transition(referral.status, header.act, who).ok_or_else(|| not_legal(referral.status, who))?
+        transition(referral.status, header.act, who).ok_or_else(|| too_late(referral.status, who))?
     };
     if header.act.reason_fits(header.reason) { Ok(transition) } else { Err(Refusal::ReasonNotLegal.into()) }
 }
@@ -290,7 +307,7 @@ fn check_room(state: &State, agency: &AgencyId) -> Result<(), Refusal> {
     if state.mailboxes().waiting(agency) < MAILBOX_ITEMS_MAX { Ok(()) } else { Err(Refusal::MailboxFull) }
 }
 
-fn open(state: &State, push: &Push, clause: Option<Code>) -> Result<Decision, Stop> {
+fn open(state: &State, push: &Push, clause: Option<&Clause>) -> Result<Decision, Stop> {
     if push.header.reason.is_some() {
         return Err(Refusal::ReasonNotLegal.into());
     }
@@ -298,7 +315,7 @@ fn open(state: &State, push: &Push, clause: Option<Code>) -> Result<Decision, St
     if state.referrals_in_memory() >= REFERRALS_OPEN_MAX {
         return Err(Refusal::ReferralsFull.into());
     }
-    Ok(Decision::Do(submission(push, clause), Vec::new()))
+    Ok(Decision::Do(submission(state, push, clause), Vec::new()))
 }
 
 /// What every record of an envelope says.
@@ -334,15 +351,18 @@ fn consigned(push: &Push) -> Happening {
     of_push(Event::ContentConsignment, push, vec![header.from.clone(), header.to.clone()])
 }
 
-fn submission(push: &Push, clause: Option<Code>) -> Vec<Effect> {
+fn submission(state: &State, push: &Push, clause: Option<&Clause>) -> Vec<Effect> {
     let header = &push.header;
+    let opening = (Act::Submit, header.kind, header.urgency);
+    let clocks = escalation::begun(state, clause.map(|clause| &clause.clocks), opening);
+    let clause = clause.map(|clause| clause.clause_id.clone());
     let routed = header.rule.as_ref().map(|rule| {
         let routed = of_push(Event::Routed, push, vec![header.from.clone()]);
         Effect::from(Happening { rule: Some(rule.clone()), ..routed })
     });
     // The first attempt begins as its referral does; each one after it begins anew.
     let again = (header.attempt > 1).then_some(Status::Submitted);
-    let submitted = Happening { status: again, ..consigned(push) };
+    let submitted = Happening { status: again, clocks, ..consigned(push) };
     [accepted(push, clause)].into_iter().chain(routed).chain([submitted.into()]).collect()
 }
 
@@ -351,18 +371,48 @@ fn act(state: &State, push: &Push, referral: &Referral) -> Result<Decision, Stop
     let transition = check_act(header, referral)?;
     check_room(state, &header.to)?;
     let after = referral.status_after(transition.next);
+    let parked = referral.parked.as_ref().filter(|_| releases(state, header, referral));
+    let mut clocks = begun_by(state, header, referral, parked.is_some());
+    let (escalates, stopped) = escalation::after_decline(state, header, referral);
+    clocks.extend(escalates);
     let acted = Happening {
         status: (after != referral.status).then_some(after),
+        clocks,
         ..of_push(transition.event, push, vec![header.from.clone(), header.to.clone()])
     };
     let mut effects = vec![accepted(push, None), acted.into(), consigned(push).into()];
-    if let Some(parked) = referral.parked.as_ref().filter(|_| releases(state, header, referral)) {
+    if let Some(parked) = parked {
         // It goes into the mailbox of the agency that accepts.
         check_room(state, &header.from)?;
         effects.push(released(push, parked));
     }
     effects.extend(recall::taken_back(state, header, after));
+    effects.extend(stopped);
     Ok(Decision::Do(effects, Vec::new()))
+}
+
+/// The clocks that an act begins in the present attempt, beside that of escalation. An act in an earlier
+/// attempt begins none.
+fn begun_by(state: &State, header: &Header, referral: &Referral, releases: bool) -> Vec<Begun> {
+    if header.attempt != referral.attempt() {
+        return Vec::new();
+    }
+    let agreed = escalation::agreed_of(state, &header.referral, referral);
+    let mut begun = escalation::begun(state, agreed, (header.act, referral.kind, referral.urgency));
+    let identity_due = referral.identity_allowed && !referral.disclosed && !releases;
+    begun.retain(|clock| match clock.kind {
+        ClockKind::Escalation => false,
+        ClockKind::Disclosure => identity_due && discloses(state, &header.referral, referral),
+        ClockKind::Delivered | ClockKind::Seen | ClockKind::Answered | ClockKind::Transit => true,
+    });
+    begun
+}
+
+/// Whether the clause of a referral lets identity travel at all.
+fn discloses(state: &State, key: &ReferralKey, referral: &Referral) -> bool {
+    let held = state.directory().agreement(&referral.agreement, &key.opened_by);
+    let clause = held.zip(referral.clause.as_ref()).and_then(|(held, name)| held.agreement.clause(name));
+    clause.is_none_or(|clause| clause.disclosure != Disclosure::Never)
 }
 
 /// Whether an act releases what is parked: an acceptance, unless the agreement was stopped or has

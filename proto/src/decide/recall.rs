@@ -1,5 +1,5 @@
-//! What an act takes back of what its recipient has not fetched yet. Not here: what was fetched, which
-//! only its holder can destroy ([`Act::ConfirmPurge`]).
+//! What an act, or the end of an attempt, takes back of what its recipient has not fetched yet. Not here:
+//! what was fetched, which only its holder can destroy ([`Act::ConfirmPurge`]).
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,68 @@ use crate::{
     evidence::Event,
     fact::Effect,
     header::Header,
-    ids::Release,
+    ids::{AgencyId, ReferralKey, Release},
     lifecycle::{Act, Status},
+    referral::Referral,
     state::State,
 };
+
+/// What happens to an attempt, as far as mail of it is taken back.
+#[derive(Clone, Copy, Default)]
+struct Ending {
+    /// Everything is.
+    recalls: bool,
+    /// Consent is withdrawn.
+    withdraws: bool,
+    /// The attempt goes on no more.
+    ends: bool,
+    /// What could not be opened came anew: this envelope, or whichever it is.
+    reseals: bool,
+    resealed: Option<Digest>,
+}
 
 /// One record for each mail that leaves the mailbox of the agency asked, because of an act in its
 /// attempt that leads to the status `after`.
 pub(super) fn taken_back(state: &State, header: &Header, after: Status) -> Vec<Effect> {
     let asked = if header.from == header.referral.opened_by { &header.to } else { &header.from };
+    let withdraws = header.act == Act::WithdrawConsent;
+    let ending = Ending {
+        recalls: matches!(header.act, Act::Recall | Act::EnteredInError),
+        withdraws,
+        ends: withdraws || after.is_final(),
+        reseals: header.act == Act::Reseal,
+        resealed: header.in_reply_to,
+    };
+    of_attempt(state, (&header.referral, header.attempt, asked), ending)
+}
+
+/// Everything of the present attempt that was not fetched.
+pub(super) fn all_taken_back(state: &State, key: &ReferralKey, referral: &Referral) -> Vec<Effect> {
+    of_present(state, key, referral, Ending { recalls: true, ends: true, ..Ending::default() })
+}
+
+/// Identity of the present attempt that was not fetched, with which the attempt ended.
+pub(super) fn identities_taken_back(state: &State, key: &ReferralKey, referral: &Referral) -> Vec<Effect> {
+    of_present(state, key, referral, Ending { ends: true, ..Ending::default() })
+}
+
+fn of_present(state: &State, key: &ReferralKey, referral: &Referral, ending: Ending) -> Vec<Effect> {
+    let asked = referral.recipient();
+    asked.map_or_else(Vec::new, |asked| of_attempt(state, (key, referral.attempt(), asked), ending))
+}
+
+fn of_attempt(
+    state: &State,
+    (key, attempt, asked): (&ReferralKey, u32, &AgencyId),
+    ending: Ending,
+) -> Vec<Effect> {
     let mailbox = state.mailboxes().of(asked).into_iter();
-    let waiting = mailbox.flat_map(|mailbox| mailbox.of_referral(&header.referral));
-    let waiting: Vec<_> = waiting.filter(|mail| mail.attempt == header.attempt).collect();
+    let waiting = mailbox.flat_map(|mailbox| mailbox.of_referral(key));
+    let waiting: Vec<_> = waiting.filter(|mail| mail.attempt == attempt).collect();
     let identities = waiting.iter().filter(|mail| mail.release == Release::OnAcceptance);
     let disclosed: BTreeSet<_> = identities.map(|mail| mail.envelope).collect();
     let fates = waiting.iter().filter_map(|mail| {
-        let fate = fate(mail, header, after, &disclosed)?;
+        let fate = fate(mail, ending, &disclosed)?;
         Some(of_mail(fate, asked, mail).into())
     });
     fates.collect()
@@ -33,14 +79,12 @@ pub(super) fn taken_back(state: &State, header: &Header, after: Status) -> Vec<E
 
 /// Nobody fetches what was recalled; and identity travels only while she agrees and the attempt goes
 /// on. With identity goes what came in the same envelope.
-fn fate(mail: &Mail, header: &Header, after: Status, disclosed: &BTreeSet<Digest>) -> Option<Event> {
+fn fate(mail: &Mail, ending: Ending, disclosed: &BTreeSet<Digest>) -> Option<Event> {
     let tells_of_an_end =
         matches!(mail.act, Act::Recall | Act::WithdrawConsent | Act::EnteredInError | Act::RequestCancel);
     let identity = disclosed.contains(&mail.envelope) || mail.act == Act::Disclose;
-    let withdraws = header.act == Act::WithdrawConsent;
-    let recalls = matches!(header.act, Act::Recall | Act::EnteredInError);
-    let ends = withdraws || after.is_final();
-    let resealed = header.act == Act::Reseal && header.in_reply_to.is_none_or(|it| it == mail.envelope);
+    let Ending { recalls, withdraws, ends, .. } = ending;
+    let resealed = ending.reseals && ending.resealed.is_none_or(|it| it == mail.envelope);
     if (recalls && !tells_of_an_end) || (ends && identity) {
         Some(Event::Recalled)
     } else if mail.blocked && (resealed || withdraws || recalls) {

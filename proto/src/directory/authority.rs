@@ -8,7 +8,7 @@ use super::{
     invitation::{INVITATION_LIFETIME_MS_MAX, INVITATIONS_MAX, Invitation, Invite, Invited, InvitedTo},
 };
 use crate::{
-    agreement::Agreement,
+    agreement::{Agreement, Clause},
     digest::Digest,
     dsse::Signed,
     ids::{AgencyId, Locator, Pseudonym, TimeMs},
@@ -88,11 +88,16 @@ impl Directory {
         if suspended { Err(Refusal::SenderSuspended) } else { Ok(()) }
     }
 
-    /// Judges a change.
+    /// Judges a change. `latest` is the latest moment at which its author may have made it.
     ///
     /// # Errors
     /// The first [`Refusal`] in precedence.
-    pub fn judge_change(&self, signed: &Signed, change: &Change, now: TimeMs) -> Result<Verdict, Refusal> {
+    pub fn judge_change(
+        &self,
+        signed: &Signed,
+        change: &Change,
+        (now, latest): (TimeMs, TimeMs),
+    ) -> Result<Verdict, Refusal> {
         if let Some(made) = self.changes.get(&change.id) {
             let same = made.digest == signed.digest();
             return if same { Ok(Verdict::Done(made.at)) } else { Err(Refusal::ChangeIdTaken) };
@@ -103,7 +108,7 @@ impl Directory {
         }
         let signers = self.signers(signed, now);
         self.none_suspended(&signers, now)?;
-        if change.created_at > now.plus_ms(CLOCK_SKEW_MS_MAX) {
+        if change.created_at > latest {
             return Err(Refusal::CreatedInFuture);
         }
         if change.created_at < now.minus_ms(CHANGE_AGE_MS_MAX) {
@@ -142,7 +147,9 @@ impl Directory {
                     self.calendars.len() >= CALENDARS_MAX && !self.calendars.contains_key(&calendar.name);
                 if full { Err(Refusal::DirectoryFull) } else { Ok(()) }
             }
-            ChangeBody::RestoreOverride => signers.two_administrators(),
+            // To start again what waits takes two, and so does what cannot be undone: a clock that is
+            // confirmed lets referrals go on to other agencies.
+            ChangeBody::RestoreOverride | ChangeBody::ConfirmClock { .. } => signers.two_administrators(),
             ChangeBody::Invite(invite) => self.judge_invite(invite, signers, now),
             ChangeBody::RevokeInvitation(id) => self.judge_end_of_invitation(id, signers, now),
         };
@@ -421,7 +428,20 @@ impl Directory {
         if !agreement.supersedes.is_none_or(follows) {
             return Err(Refusal::RevisionNotNext);
         }
+        self.judge_clocks(&agreement.clauses)?;
         if self.agreements.len() >= AGREEMENTS_MAX { Err(Refusal::DirectoryFull) } else { Ok(()) }
+    }
+
+    fn judge_clocks(&self, clauses: &[Clause]) -> Result<(), Refusal> {
+        if !clauses.iter().all(|clause| clause.clocks.is_stricter()) {
+            return Err(Refusal::ClocksNotStricter);
+        }
+        let mut named = clauses.iter().filter_map(|clause| clause.clocks.calendar());
+        if named.all(|name| self.working_time(name).is_some()) {
+            Ok(())
+        } else {
+            Err(Refusal::CalendarUnknown)
+        }
     }
 
     /// Judges a mechanism.

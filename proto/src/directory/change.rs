@@ -53,6 +53,7 @@ pub enum ChangeBody {
     RestoreOverride,
     Invite(Invite),
     RevokeInvitation(KeyId),
+    ConfirmClock { time: TimeMs },
 }
 
 /// An administrator: a pseudonym and a key.
@@ -182,7 +183,8 @@ impl ChangeBody {
             | Self::RemoveAdministrator(_)
             | Self::Calendar(_)
             | Self::RestoreOverride
-            | Self::RevokeInvitation(_) => Vec::new(),
+            | Self::RevokeInvitation(_)
+            | Self::ConfirmClock { .. } => Vec::new(),
         }
     }
 
@@ -204,7 +206,8 @@ impl ChangeBody {
             | Self::Calendar(_)
             | Self::RestoreOverride
             | Self::Invite(_)
-            | Self::RevokeInvitation(_) => None,
+            | Self::RevokeInvitation(_)
+            | Self::ConfirmClock { .. } => None,
         }
     }
 }
@@ -240,6 +243,7 @@ fn body_of(wire: wire::directory_change::Change) -> Result<ChangeBody, Malformed
         Wire::RevokeInvitation(revoke) => {
             ChangeBody::RevokeInvitation(KeyId::parse(&revoke.key_id, "key_id")?)
         }
+        Wire::ConfirmClock(confirm) => ChangeBody::ConfirmClock { time: TimeMs(confirm.time_ms) },
     })
 }
 

@@ -145,7 +145,9 @@ impl Replica {
         let now = applied.time;
         match &object {
             DirectoryObject::Change(change) if !self.concerns_others(&change.body) => {
-                let verdict = self.directory.judge_change(&signed, change, now);
+                // Whether its author's clock was ahead is the gateway's to judge, whose own may have been
+                // behind.
+                let verdict = self.directory.judge_change(&signed, change, (now, TimeMs(u64::MAX)));
                 is_allowed(verdict, applied.effective_at)?;
                 self.directory.apply_change(&signed, change, applied);
             }
@@ -181,7 +183,8 @@ impl Replica {
             | ChangeBody::Calendar(_)
             | ChangeBody::RestoreOverride
             | ChangeBody::Invite(_)
-            | ChangeBody::RevokeInvitation(_) => false,
+            | ChangeBody::RevokeInvitation(_)
+            | ChangeBody::ConfirmClock { .. } => false,
         }
     }
 

@@ -139,9 +139,14 @@ fn disclosure_by_release_by_consent() {
             assert_eq!(given, None, "{class:?}");
         }
     }
-    let given =
-        in_clause(|clause| clause.disclosure = 3, |header| header.parts[1].recipient = Some(agency(MOSD)));
-    assert_eq!(given, not, "never to a fallback");
+    // Parked for a fallback it is judged by the fallback's own clause; its turn alone is no acceptance.
+    for (release, expected) in [(OnAcceptance, None), (Release::OnTurn, not), (AtOnce, not)] {
+        let given = in_clause(
+            |clause| clause.disclosure = 3,
+            |header| (header.parts[1].recipient, header.parts[1].release) = (Some(agency(MOSD)), release),
+        );
+        assert_eq!(given, expected, "to a fallback, {release:?}");
+    }
 }
 
 #[test]

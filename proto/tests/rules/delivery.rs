@@ -162,15 +162,16 @@ fn only_the_recipient_hands_over() {
 #[test]
 fn what_nobody_fetches_expires_at_its_millisecond() {
     let mut net = Network::new();
-    let opening = net.opens(DFWAC, AMAN);
+    // Before any clock of it is due.
+    let opening = Header { expires_at: TimeMs(T0 + HOUR), ..net.opening(DFWAC, AMAN) };
+    net.push(&opening).accepted();
     net.now = opening.expires_at.0 - 1;
     assert!(net.tick().is_empty());
     net.now += 1;
-    let done = net.tick();
-    assert_eq!(done[0].events(), [Event::Expired]);
+    assert_eq!(net.ticked(), [Event::Expired, Event::EscalationStopped]);
     assert_eq!((status(&net, &opening), waiting(&net, AMAN).len()), (Status::Expired, 0));
     let late = net.act(&opening, AMAN, Act::Accept);
-    assert_refused(&net.push(&late), ActNotLegal, "act", true, "it has ended");
+    assert_refused(&net.push(&late), AttemptEnded, "attempt", true, "it has ended");
     assert!(waiting(&net, AMAN).is_empty(), "nothing is released after an expiry");
     let again = net.attempt(&opening, IOM);
     net.push(&again).accepted();
@@ -355,8 +356,11 @@ fn a_recall_and_a_withdrawal_get_past_what_cannot_be_opened() {
 fn the_lapse_and_the_expiry_are_due_when_they_say() {
     let mut net = Network::new();
     assert_eq!(proto::decide::next_due(&net.writer.state), None);
-    let opening = net.opens(DFWAC, AMAN);
-    assert_eq!(proto::decide::next_due(&net.writer.state), Some(opening.expires_at));
+    let opening = Header { expires_at: TimeMs(T0 + 2 * DAY), ..net.opening(DFWAC, AMAN) };
+    net.push(&opening).accepted();
+    net.fetches_all(AMAN);
+    net.does(&opening, AMAN, Act::Decline);
+    assert_eq!(proto::decide::next_due(&net.writer.state), Some(TimeMs(T0 + 7 * DAY)), "the decline's");
     net.change(&by("amal"), suspension(subject(IOM)), &["amal"]).accepted();
     assert_eq!(proto::decide::next_due(&net.writer.state), Some(TimeMs(T0 + DAY)));
 }

@@ -198,6 +198,32 @@ fn snapshot() {
         wire.mail.iter().any(|mail| mail.blocked) && wire.referrals.iter().any(|one| one.resumes_to != 0)
     );
     assert!(wire.referrals.iter().any(|one| one.parked.is_some()) && !wire.denials.is_empty());
+    assert!(wire.referrals.iter().any(|one| one.sealed_ahead.is_some()) && wire.clock.is_some());
+}
+
+/// What a release wrote that knew no clocks. Nothing of it has changed its meaning.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "golden files")]
+fn formats_from_before_there_were_clocks() {
+    let read = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wire").join(name);
+        let file = std::fs::read_to_string(path).unwrap();
+        let digits: Vec<_> = file.lines().skip(1).flat_map(str::bytes).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(byte).collect::<Vec<_>>()
+    };
+    let record = Record::parse(read("before-clocks-evidence-record.hex"), &samples::salt().0).unwrap();
+    let now = samples::record();
+    assert_eq!(record.place, now.place);
+    assert_eq!(record.what, proto::evidence::Happening { clocks: Vec::new(), ..now.what });
+    let bytes = read("before-clocks-batch.hex");
+    assert!(Batch::parse(&bytes).unwrap().encode() != bytes, "an open referral says that it has no clock");
+    let snapshot = Snapshot::parse(&read("before-clocks-snapshot.hex")).unwrap();
+    assert_eq!(snapshot.state.clock_alarm(), None);
+    // What waits there for an answer begins to be awaited at the snapshot's moment.
+    assert_eq!(snapshot.state.clocks_running(), 1);
+    let due = proto::decide::next_due(&snapshot.state).unwrap();
+    assert_eq!(due, snapshot.state.now().plus_ms(4 * HOUR), "urgent: delivered within four hours");
 }
 
 // The parts of `google.protobuf.FileDescriptorSet` that say what is on the wire.

@@ -52,7 +52,7 @@ fn parsers() -> Vec<(&'static str, Vec<u8>, Parser)> {
             Snapshot::parse(bytes)
                 .map(|mut snapshot| {
                     snapshot.state.begin_batch(proto::ids::TimeMs(u64::MAX));
-                    let tick = Command::Tick(Vec::new());
+                    let tick = Command::Tick(proto::command::Tick::default());
                     drop(proto::decide::decide(&snapshot.state, &proto::caller::Caller::Gateway, &tick));
                     snapshot.encode()
                 })
@@ -349,7 +349,7 @@ fn journal(entries: usize) -> Result<(), Malformed> {
 
 fn counts(count: usize) -> Result<(), Malformed> {
     let one = wire::DenialCount { refusal: 1, ..wire::DenialCount::default() };
-    let tick = wire::Tick { denials: vec![one; count] };
+    let tick = wire::Tick { denials: vec![one; count], ..wire::Tick::default() };
     let entry = wire::Entry {
         caller: Some(wire::CallerRecord {
             role: wire::CallerRole::Gateway.into(),

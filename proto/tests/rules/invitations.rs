@@ -379,7 +379,7 @@ fn whoever_is_invited_may_do_nothing_else() {
     let receipt = net.receipt(AMAN, vec![received(Digest::of(b"none"), &[])]);
     let answer = net.run(&invited(AMAN), receipt);
     assert_refused(&answer, CallerNotSender, "recipient", true, "a receipt");
-    let answer = net.run(&invited(AMAN), Command::Tick(Vec::new()));
+    let answer = net.run(&invited(AMAN), Command::Tick(proto::command::Tick::default()));
     assert_refused(&answer, RoleNotAllowed, "", true, "the clock");
     // Who brings it does not matter to the rules; staff that may change nothing still may not.
     let admit = Change::AdmitAgency(joining());

@@ -5,7 +5,9 @@
 mod acts;
 mod authority;
 mod clauses;
+mod clocks;
 mod delivery;
+mod escalation;
 mod formats;
 mod hostile;
 mod invitations;

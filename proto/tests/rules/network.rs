@@ -7,6 +7,7 @@ use proto::{
     command::Command,
     digest::Digest,
     dsse::{self, PayloadType},
+    evidence::Event,
     header::{Header, Part},
     ids::{
         Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, Pseudonym, ReasonClass,
@@ -137,6 +138,18 @@ pub(crate) fn mechanism(revision: u64) -> wire::Mechanism {
         ..wire::Rule::default()
     };
     wire::Mechanism { version: 1, revision, rules: vec![rule] }
+}
+
+/// An office in the Emirates, eight to four, Saturday and Sunday off.
+pub(crate) fn calendar(name: &str) -> wire::Calendar {
+    wire::Calendar {
+        name: name.into(),
+        time_zone: "Asia/Dubai".into(),
+        week_end: vec![6, 7],
+        opens_minute: 8 * 60,
+        closes_minute: 16 * 60,
+        holidays: Vec::new(),
+    }
 }
 
 pub(crate) fn administrator(name: &str) -> wire::Administrator {
@@ -303,7 +316,7 @@ impl Network {
     pub(crate) fn tick(&mut self) -> Vec<Answer> {
         let mut done = Vec::new();
         loop {
-            let answer = self.run(&Caller::Gateway, Command::Tick(Vec::new()));
+            let answer = self.run(&Caller::Gateway, Command::Tick(proto::command::Tick::default()));
             if answer.facts.is_empty() {
                 return done;
             }
@@ -344,6 +357,28 @@ impl Network {
         }
     }
 
+    /// An opening with fallbacks, for each of which a summary is sealed in advance and identity parked.
+    pub(crate) fn opening_with(&mut self, to: &str, fallbacks: &[&str]) -> Header {
+        let mut header = self.opening(DFWAC, to);
+        header.expires_at = TimeMs(self.now + 60 * DAY);
+        for name in fallbacks {
+            header.fallbacks.push(agency(name));
+            for (class, release) in
+                [(PartClass::Summary, Release::OnTurn), (PartClass::Identity, Release::OnAcceptance)]
+            {
+                let part_id = u32::try_from(header.parts.len()).unwrap() + 1;
+                let ahead = part(class, release, name, &format!("{class:?} for {name}"));
+                header.parts.push(Part { part_id, recipient: Some(agency(name)), ..ahead });
+            }
+        }
+        header
+    }
+
+    /// The events of all ticks that find something to do now.
+    pub(crate) fn ticked(&mut self) -> Vec<Event> {
+        self.tick().iter().flat_map(Answer::events).collect()
+    }
+
     /// The next envelope of `from` in a referral, in its present attempt, with its detail.
     pub(crate) fn act(&mut self, opening: &Header, from: &str, act: Act) -> Header {
         let id = self.id();
@@ -373,6 +408,7 @@ impl Network {
             created_at: TimeMs(self.now),
             expires_at: TimeMs(self.now + 7 * DAY),
             parts,
+            fallbacks: Vec::new(),
             ..opening.clone()
         }
     }
@@ -441,7 +477,7 @@ impl Network {
     pub(crate) fn fetches_all(&mut self, recipient: &str) -> Vec<(Digest, Release)> {
         let mut got = Vec::new();
         while let Some(mail) = self.writer.heads(recipient).first().cloned() {
-            let parts = self.writer.parts(&mail);
+            let parts = self.writer.parts(recipient, &mail);
             self.hands_over(recipient, vec![received(mail.envelope, &parts)]).accepted();
             got.push((mail.envelope, mail.release));
         }

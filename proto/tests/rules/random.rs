@@ -2,19 +2,21 @@
 //! its snapshot now and then; a model of a few vectors says what mailboxes, statuses and denials
 //! must be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 use proto::{
     caller::Caller,
-    command::{Command, Denial, DenialCount},
+    clocks::ClockKind,
+    command::{Command, Denial, DenialCount, Tick},
     decide::Decision,
     digest::Digest,
     dsse::PayloadType,
-    evidence::{Event, Record},
+    evidence::{Event, Happening, Record},
     header::Header,
     ids::{AgencyId, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs, Urgency},
     lifecycle::{Act, Next, Status, Who, transition},
+    referral::Referral,
     refusal::Refusal,
     snapshot::Snapshot,
     state::{DENIAL_WINDOW_MS, DENIALS_RECORDED},
@@ -58,6 +60,13 @@ struct Model {
     mail: Vec<Waiting>,
     statuses: BTreeMap<ReferralKey, (Status, u32, bool)>,
     denials: BTreeMap<(String, u32), (TimeMs, u32)>,
+    /// Attempts that were answered, that ran out, and whose stop a person was told.
+    answered: BTreeSet<(ReferralKey, u32)>,
+    ran_out: BTreeSet<(ReferralKey, u32)>,
+    told: BTreeSet<(ReferralKey, u32)>,
+    /// Referrals whose consent was withdrawn since a person last sent them on.
+    withdrawn: BTreeSet<ReferralKey>,
+    escalated: u64,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -68,6 +77,7 @@ struct Waiting {
     referral: ReferralKey,
     urgency: Urgency,
     identity: bool,
+    on_turn: bool,
     blocked: bool,
 }
 
@@ -93,6 +103,7 @@ impl Model {
             referral: referral.clone(),
             urgency,
             identity,
+            on_turn: command.header().is_none(),
             blocked: false,
         };
         let recalled = what.event == Event::Recalled && what.act != Some(Act::Recall);
@@ -120,13 +131,34 @@ impl Model {
         let opens = (Status::Submitted, 1, false);
         let standing = self.statuses.entry(key.clone()).or_insert(opens);
         let (before, attempt, withdrawn) = *standing;
-        if what.event == Event::ConsentWithdrawn && what.attempt == attempt {
-            standing.2 = true;
+        if what.event == Event::ConsentWithdrawn {
+            standing.2 |= what.attempt == attempt;
+            self.withdrawn.insert(key.clone());
         }
+        if what.event == Event::EscalationStopped {
+            self.told.insert((key.clone(), what.attempt));
+        }
+        self.follow_clocks(what, attempt);
+        let standing = self.statuses.get_mut(key).unwrap();
         let Some(after) = what.status else { return };
+        if what.event == Event::Escalated {
+            *standing = (after, attempt + 1, false);
+            self.escalated += 1;
+            assert!(before == Status::Recalled && after == Status::Submitted, "{before:?}");
+            return assert!(!self.withdrawn.contains(key), "without her consent");
+        }
+        if what.event == Event::AcceptanceRejectionExpiry {
+            *standing = (after, attempt, withdrawn);
+            return assert!(!before.is_final() && !before.is_taken() && after == Status::Expired);
+        }
+        if what.event == Event::Recalled && what.envelope.is_none() {
+            *standing = (after, attempt, withdrawn);
+            return assert!(matches!(before, Status::Declined | Status::Expired), "{before:?}");
+        }
         let mail_event = matches!(what.event, Event::ContentHandover | Event::Expired);
         let legal = if what.event == Event::ContentConsignment {
             *standing = (after, attempt + 1, false);
+            self.withdrawn.remove(key);
             return assert!(before.allows_new_attempt() && after == Status::Submitted);
         } else if mail_event {
             before == Status::Submitted
@@ -142,6 +174,40 @@ impl Model {
         };
         assert!(legal, "{before:?} to {after:?} by {what:?}");
         *standing = (after, attempt, withdrawn);
+    }
+
+    /// Never both an answer and the expiry of one clock, and each once.
+    fn follow_clocks(&mut self, what: &Happening, attempt: u32) {
+        let Some(key) = &what.referral else { return };
+        let this = (key.clone(), attempt);
+        let answers = matches!(what.event, Event::ConsignmentAcceptance | Event::ConsignmentRejection);
+        if answers && what.status.is_some() {
+            assert!(!self.ran_out.contains(&this), "an answer after its clock had run out");
+            assert!(self.answered.insert(this), "two answers");
+        } else if what.event == Event::AcceptanceRejectionExpiry {
+            assert!(!self.answered.contains(&this), "a clock that ran out after its answer");
+            assert!(self.ran_out.insert(this), "missed twice");
+        }
+    }
+
+    /// Every referral is over, or somebody is awaited, or a person was told.
+    fn check_clocks(&self, key: &ReferralKey, referral: &Referral) {
+        let has = |kind| referral.clocks.get(kind).is_some();
+        let told = || self.told.contains(&(key.clone(), referral.attempt()));
+        let status = referral.status;
+        let unanswered = !status.is_final() && !status.is_taken() && status != Status::CancelRequested;
+        let awaited = if !referral.kind.expects_answer() {
+            true
+        } else if unanswered {
+            has(ClockKind::Answered)
+        } else if status == Status::Expired || (status == Status::Declined && !referral.fallbacks.is_empty())
+        {
+            has(ClockKind::Escalation) || told()
+        } else {
+            // A person has taken it, or it is over.
+            true
+        };
+        assert!(awaited, "nobody is awaited or told: {referral:?}");
     }
 
     fn count_denial(&mut self, record: &Record) {
@@ -170,6 +236,7 @@ impl Model {
                     (mine.order, mine.envelope, mine.blocked)
                 );
                 assert_eq!(kept.release == Release::OnAcceptance, mine.identity);
+                assert_eq!(kept.release == Release::OnTurn, mine.on_turn);
             }
             let mut referrals: Vec<_> = mine.iter().map(|mail| &mail.referral).collect();
             referrals.sort();
@@ -190,6 +257,7 @@ impl Model {
         for (key, (status, attempt, _)) in &self.statuses {
             let referral = writer.referral(key).unwrap();
             assert_eq!((referral.status, referral.attempt()), (*status, *attempt));
+            self.check_clocks(key, referral);
             if let Some(open) = writer.state.referral(key) {
                 assert!(!open.is_closed(), "a closed referral has left memory when the batch ends");
             }
@@ -199,7 +267,11 @@ impl Model {
 
 /// A released identity has the urgency of its referral, whatever the act that released it said.
 fn writer_urgency(writer: &Writer, mail: &Waiting) -> Urgency {
-    if mail.identity { writer.referral(&mail.referral).unwrap().urgency } else { mail.urgency }
+    if mail.identity || mail.on_turn {
+        writer.referral(&mail.referral).unwrap().urgency
+    } else {
+        mail.urgency
+    }
 }
 
 struct Run {
@@ -224,20 +296,26 @@ impl Run {
             18 => self.conflict(),
             19..=20 => Some(self.directory()),
             21 => Some(self.denial()),
-            _ => Some((Caller::Gateway, Command::Tick(self.counts()))),
+            _ => Some((Caller::Gateway, Command::Tick(self.tick()))),
         };
-        fresh.unwrap_or((Caller::Gateway, Command::Tick(Vec::new())))
+        fresh.unwrap_or((Caller::Gateway, Command::Tick(Tick::default())))
     }
 
     fn opening(&mut self) -> (Caller, Command) {
         let to = *self.dice.of(&[AMAN, IOM, MOSD, SILENT]);
         let (from, to) = if self.dice.one_in(4) { (to, DFWAC) } else { (DFWAC, to) };
-        let mut header = self.net.opening(from, to);
+        let mut header = if from == DFWAC && self.dice.one_in(2) {
+            let others: Vec<_> = [AMAN, IOM, MOSD, SILENT].into_iter().filter(|other| *other != to).collect();
+            let count = 1 + self.dice.below(3);
+            self.net.opening_with(to, &others[..count])
+        } else {
+            self.net.opening(from, to)
+        };
         header.urgency = *self.dice.of(Urgency::ALL);
         if self.dice.one_in(4) {
             header.kind = *self.dice.of(Kind::ALL);
         }
-        if self.dice.one_in(3) || !header.kind.expects_answer() {
+        if self.dice.one_in(5) || !header.kind.expects_answer() {
             header.parts.truncate(1);
         }
         self.openings.push(header.clone());
@@ -323,7 +401,7 @@ impl Run {
             if handovers.iter().any(|one: &wire::Handover| one.envelope == mail.envelope.to_vec()) {
                 continue;
             }
-            let parts = self.net.writer.parts(mail);
+            let parts = self.net.writer.parts(recipient, mail);
             handovers.push(match self.dice.below(12) {
                 0 => handover(mail.envelope, HandoverResult::CannotOpen, &[]),
                 1 => received(mail.envelope, &[Digest::of(b"other")]),
@@ -384,6 +462,12 @@ impl Run {
         let name = *self.dice.of(&["amal", DFWAC, "ae.stranger"]);
         let caller = by(name);
         (caller, Command::Denial(Denial { refusal, field: refusal.field(), digest: None }))
+    }
+
+    fn tick(&mut self) -> Tick {
+        let resumed_after_ms = if self.dice.one_in(20) { HOUR } else { 0 };
+        let clock_ahead_ms = if self.dice.one_in(30) { DAY } else { 0 };
+        Tick { denials: self.counts(), resumed_after_ms, clock_ahead_ms }
     }
 
     fn counts(&mut self) -> Vec<DenialCount> {
@@ -463,9 +547,12 @@ fn random_runs_keep_every_invariant() {
     let mut done = 0;
     let mut refused: BTreeMap<Refusal, u64> = BTreeMap::new();
     let mut statuses: BTreeMap<Status, u64> = BTreeMap::new();
+    let (mut escalated, mut ran_out) = (0, 0);
     for seed in 0..RUNS {
         let run = std::panic::catch_unwind(|| run(seed, &base)).unwrap_or_else(|_| panic!("seed {seed}"));
         done += run.done;
+        escalated += run.model.escalated;
+        ran_out += run.model.ran_out.len();
         for (refusal, count) in run.refused {
             *refused.entry(refusal).or_default() += count;
         }
@@ -477,6 +564,7 @@ fn random_runs_keep_every_invariant() {
     assert!(done > RUNS * 20, "{done} commands did something; {refused:?}");
     assert!(refused.len() >= 20, "{refused:?}");
     assert!(statuses.len() >= 18, "{statuses:?}");
+    assert!(escalated > 100 && ran_out > 100, "{escalated} escalated, {ran_out} ran out");
 }
 
 #[test]

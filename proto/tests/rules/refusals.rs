@@ -251,6 +251,20 @@ const ROWS: &[Row] = &[
         let invite = Change::Invite(invite(T0 + 7 * DAY + 1));
         change(&by("amal"), invite, &["amal", "badr", INVITATION])
     }),
+    (ClocksNotStricter, "clauses.clocks", || {
+        let limit = wire::ClockLimit { urgency: 1, clock: 2, seconds: 3601 };
+        agreeing_on(vec![limit], "")
+    }),
+    (CalendarUnknown, "clauses.clocks.calendar", || agreeing_on(Vec::new(), "office")),
+    (CalendarNotUsable, "time_zone", || {
+        let mut days = calendar("office");
+        days.time_zone = "Africa/Casablanca".into();
+        change(&by("amal"), Change::Calendar(days), &["amal", "badr"])
+    }),
+    (ClockNotInDoubt, "time_ms", || {
+        let confirm = Change::ConfirmClock(wire::ConfirmClock { time_ms: T0 + DAY });
+        change(&by("amal"), confirm, &["amal", "badr"])
+    }),
 ];
 
 /// An admission by invitation, after something happened to it.
@@ -259,6 +273,15 @@ fn joining(invite: wire::Invite, happens: fn(&mut Network)) -> (Network, Request
     happens(&mut net);
     let admit = Change::AdmitAgency(invitations::joining());
     changing(net, &invited(NEW), admit, &[NEW, INVITATION])
+}
+
+fn agreeing_on(limits: Vec<wire::ClockLimit>, calendar: &str) -> (Network, Request) {
+    let net = Network::new();
+    let mut agreed = agreement(AMAN, IOM);
+    agreed.clauses[0].clocks = Some(wire::Clocks { limits, calendar: calendar.into() });
+    let object = sign(PayloadType::Agreement, agreed.encode_to_vec(), &[AMAN]);
+    let command = Command::verify(object, net.writer.state.directory()).unwrap();
+    (net, (by(AMAN), command))
 }
 
 fn opening(change: fn(&mut Header)) -> (Network, Header) {
@@ -568,7 +591,10 @@ fn counted_denials_name_their_caller() {
     for caller in [DFWAC, "ae.stranger", "olga"] {
         let window_start = TimeMs(T0);
         let count = DenialCount { caller: caller.into(), refusal: MalformedBytes, count: 9, window_start };
-        let answer = net.run(&Caller::Gateway, Command::Tick(vec![count]));
+        let answer = net.run(
+            &Caller::Gateway,
+            Command::Tick(proto::command::Tick { denials: vec![count], ..proto::command::Tick::default() }),
+        );
         let what = &answer.records().next().unwrap().what;
         let named = what
             .sender
@@ -576,7 +602,7 @@ fn counted_denials_name_their_caller() {
             .map_or_else(|| what.actor.as_ref().unwrap().to_string(), ToString::to_string);
         assert_eq!((named.as_str(), what.count, what.due_at), (caller, 9, TimeMs(T0)));
     }
-    let answer = net.run(&by("amal"), Command::Tick(Vec::new()));
+    let answer = net.run(&by("amal"), Command::Tick(proto::command::Tick::default()));
     assert_refused(&answer, RoleNotAllowed, "", true, "only the gateway says that time has passed");
     assert_eq!(Kind::ALL.len(), 5);
     net.writer.check();

@@ -4,7 +4,8 @@ use prost::Message as _;
 use proto::{
     batch::{Batch, Entry, LoggedCheckpoint},
     caller::{Caller, StaffRole},
-    command::{Command, Denial, DenialCount, Query, QueryCount},
+    clocks::{Begun, ClockKind},
+    command::{Command, Denial, DenialCount, Query, QueryCount, Tick},
     digest::Digest,
     dsse::PayloadType,
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
@@ -168,6 +169,7 @@ pub(crate) fn changes() -> Vec<(&'static str, Change)> {
             Change::RemoveAdministrator(wire::RemoveAdministrator { pseudonym: "dana".into() }),
         ),
         ("calendar", Change::Calendar(calendar)),
+        ("confirm-clock", Change::ConfirmClock(wire::ConfirmClock { time_ms: T0 + 2 * DAY })),
         (
             "restore-override",
             Change::RestoreOverride(wire::RestoreOverride { evidence_size: 9, directory_size: 8 }),
@@ -241,6 +243,7 @@ pub(crate) fn record() -> Record {
         due_at: TimeMs(T0 + 1),
         authorised_by: 3,
         status: Some(Status::Declined),
+        clocks: vec![Begun { kind: ClockKind::Escalation, due_at: TimeMs(T0 + HOUR) }],
         parties: vec![agency(AMAN), agency(DFWAC)],
     };
     let before = |text| Some(Commitment(digest(text)));
@@ -321,8 +324,12 @@ pub(crate) fn batch() -> Batch {
         entry(by("amal"), mechanism, vec![leaf(2)]),
         entry(staff("olga", StaffRole::Operator), denial(Some(digest("refused"))), Vec::new()),
         entry(staff("omar", StaffRole::Auditor), denial(None), Vec::new()),
-        entry(Caller::Gateway, Command::Tick(vec![count]), vec![leaf(3)]),
-        entry(Caller::Gateway, Command::Tick(Vec::new()), Vec::new()),
+        entry(
+            Caller::Gateway,
+            Command::Tick(Tick { denials: vec![count], resumed_after_ms: HOUR, clock_ahead_ms: 7 }),
+            vec![leaf(3)],
+        ),
+        entry(Caller::Gateway, Command::Tick(Tick::default()), Vec::new()),
     ];
     Batch {
         now: TimeMs(T0),
@@ -383,6 +390,8 @@ pub(crate) fn run() -> Network {
             net.change(&by(AMAN), change, &[AMAN]).accepted();
         }
     }
+    let ahead = net.opening_with(AMAN, &[IOM]);
+    net.push(&ahead).accepted();
     net.change(&by("amal"), revocation(IOM, KeyId::of(&sealing_key(IOM))), &["amal"]).accepted();
     net.change(&by("amal"), suspension(subject(SILENT)), &["amal"]).accepted();
     net.change(
@@ -404,6 +413,11 @@ pub(crate) fn run() -> Network {
     net.push(&unread).accepted();
     let cannot_open = handover(envelope_digest(&unread), wire::HandoverResult::CannotOpen, &[]);
     net.hands_over(AMAN, vec![cannot_open]).accepted();
+    for tick in
+        [Tick { resumed_after_ms: HOUR, ..Tick::default() }, Tick { clock_ahead_ms: DAY, ..Tick::default() }]
+    {
+        net.run(&Caller::Gateway, Command::Tick(tick)).accepted();
+    }
     net
 }
 

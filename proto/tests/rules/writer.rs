@@ -16,7 +16,7 @@ use proto::{
     header::Header,
     ids::{EnvelopeKey, Locator, ReferralKey, Release, TimeMs},
     known::Known,
-    referral::{Referral, digests_released},
+    referral::{Referral, digests_for},
     refusal::Refusal,
     snapshot::Snapshot,
     state::{Cause, State},
@@ -199,10 +199,10 @@ impl Writer {
     }
 
     /// The digests of the parts that a mail stands for, as the recipient computes them.
-    pub(crate) fn parts(&self, mail: &Mail) -> Vec<Digest> {
+    pub(crate) fn parts(&self, owner: &str, mail: &Mail) -> Vec<Digest> {
         let batch = &self.batches[usize::try_from(mail.at.batch).unwrap()];
         let header = batch.entries[usize::try_from(mail.at.entry).unwrap()].command.header().unwrap();
-        digests_released(&header.parts, mail.release)
+        digests_for(header, &crate::network::agency(owner), mail.release)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

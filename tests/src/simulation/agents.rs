@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway::writer::{Request, answer::Answer};
 use proto::{
+    clocks::{ClockKind, default_seconds},
     digest::Digest,
     dsse::Signed,
     header::Header,
@@ -48,6 +49,8 @@ struct Known {
     /// An envelope of it that has no answer yet: the next is made after it.
     unanswered: bool,
     opened: bool,
+    /// The attempt in which the second side was asked.
+    attempt: u32,
 }
 
 /// All agents.
@@ -57,10 +60,13 @@ pub(super) struct Agents {
     referrals: Vec<Known>,
     by_digest: BTreeMap<Digest, usize>,
     /// Handovers that were sent, heard of or not.
-    pub(super) signed_for: BTreeSet<(Digest, Release)>,
+    pub(super) signed_for: BTreeSet<HandedOver>,
     /// Handovers that were acknowledged.
-    pub(super) handed_over: BTreeSet<(Digest, Release)>,
+    pub(super) handed_over: BTreeSet<HandedOver>,
 }
+
+/// To whom, which envelope, which parts of it.
+pub(super) type HandedOver = (AgencyId, Digest, Release);
 
 const ACTS: [(usize, Act); 10] = [
     (1, Act::See),
@@ -92,9 +98,16 @@ impl Agents {
         let from = usize::try_from(random.below(5)).unwrap();
         let to = from + 1 + usize::try_from(random.below(4)).unwrap();
         let sides = [self.network.at(from).id.clone(), self.network.at(to).id.clone()];
-        let (header, parts) = self.network.opening(&sides[0], &sides[1], now, random);
+        let (mut header, mut parts) = self.network.opening(&sides[0], &sides[1], now, random);
+        if random.once_in(2) {
+            let others = self.network.agencies.iter().map(|agency| agency.id.clone());
+            let mut others: Vec<_> = others.filter(|other| !sides.contains(other)).collect();
+            others.truncate(usize::try_from(1 + random.below(3)).unwrap());
+            self.network.name_fallbacks((&mut header, &mut parts), &others, random);
+        }
         let key = header.referral.clone();
-        self.referrals.push(Known { key, sides, chains: [None, None], unanswered: true, opened: false });
+        let known = Known { key, sides, chains: [None, None], unanswered: true, opened: false, attempt: 1 };
+        self.referrals.push(known);
         let request = self.network.push(&header, parts);
         self.keep(request, header, self.referrals.len() - 1, false)
     }
@@ -113,7 +126,7 @@ impl Agents {
         referral.unanswered = true;
         let of = ActOf {
             referral: &referral.key,
-            attempt: 1,
+            attempt: referral.attempt,
             from: &referral.sides[side],
             to: &referral.sides[1 - side],
             previous: referral.chains[side],
@@ -162,12 +175,38 @@ impl Agents {
     /// Whether what was sent may be gone, unfetched: its sender took it back, or the attempt ended
     /// while identity was on its way.
     pub(super) fn is_taken_back(&self, sent: &Sent) -> bool {
-        let recipient = &self.referrals[sent.referral].sides[1];
+        let opener = &self.referrals[sent.referral].sides[0];
         let takes_back = |other: &Sent| {
             let ends = matches!(other.header.act, Act::Recall | Act::WithdrawConsent | Act::Complete);
             other.referral == sent.referral && ends
         };
-        sent.header.to == *recipient && self.sent.iter().any(takes_back)
+        sent.header.to != *opener && self.sent.iter().any(takes_back)
+    }
+
+    /// A fallback was asked, and knows of the referral from here on.
+    pub(super) fn asked(&mut self, envelope: &Digest, fallback: &AgencyId, attempt: u32) {
+        let referral = self.by_digest.get(envelope).map(|place| self.sent[*place].referral);
+        let Some(referral) = referral.map(|place| &mut self.referrals[place]) else {
+            return;
+        };
+        if attempt > referral.attempt {
+            referral.attempt = attempt;
+            referral.sides[1] = fallback.clone();
+            referral.chains[1] = None;
+        }
+    }
+
+    /// Whether the gateway may have gone on to a fallback by a moment: nobody answered in time, or the
+    /// first could not help. What the first did not fetch is taken back then.
+    pub(super) fn may_have_gone_on(&self, sent: &Sent, now: TimeMs) -> bool {
+        let of_same = self.sent.iter().filter(|other| other.referral == sent.referral);
+        let answered = |urgency| TimeMs(default_seconds(urgency, ClockKind::Answered) * 1000);
+        let mut of_same = of_same;
+        of_same.any(|other| {
+            let header = &other.header;
+            let silent = header.opens() && header.created_at.plus_ms(answered(header.urgency).0) <= now;
+            (silent && !header.fallbacks.is_empty()) || header.act == Act::Decline
+        })
     }
 
     pub(super) fn find(&self, digest: &Digest) -> Option<&Sent> {
@@ -224,11 +263,15 @@ impl Agents {
         }
         if matches!(heard, Heard::Taken(_)) {
             let side = usize::from(header.from != referral.sides[0]);
+            referral.opened |= header.opens();
+            if header.from != referral.sides[side] {
+                // Of an agency that was asked before.
+                return;
+            }
             let chain = referral.chains[side].get_or_insert((header.sequence, digest));
             if header.sequence >= chain.0 {
                 *chain = (header.sequence, digest);
             }
-            referral.opened |= header.opens();
         }
     }
 }

@@ -19,7 +19,11 @@ use journal::{
 use proto::{
     decide::decide,
     digest::Digest,
-    ids::{Release, TimeMs},
+    evidence::Event,
+    fact::Fact,
+    gateway_clock::CLOCK_STEP_MS_MAX,
+    ids::{ReferralKey, Release, TimeMs},
+    lifecycle::{Act, Status},
     log::{
         checkpoint::Checkpoint,
         merkle::{Frontier, inclusion_proof, leaf_hash, verify_inclusion},
@@ -27,7 +31,7 @@ use proto::{
         tlog_proof::TlogProof,
     },
     receipt::Receipt,
-    referral::digests_released,
+    referral::digests_for,
     wire,
 };
 
@@ -45,6 +49,11 @@ type Twin = Writer<PlantedJournal, SharedRows, SharedFiles>;
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+/// How often the gateway of a simulation looks at its clock, at the least.
+const LOOKS_EVERY_MS: u64 = 50 * MINUTE_MS;
+/// How often time runs on by weeks at the end, so that nobody is awaited any more: once for each agency
+/// that can be asked, and once for what is due after it.
+const ROUNDS: usize = 6;
 /// Below this much free space only reserved work is done.
 const RESERVE_BYTES: u64 = 1024 * 1024;
 /// The folder of the index's runs.
@@ -244,7 +253,7 @@ impl World {
 
     pub(super) fn step(&mut self) -> Result<(), String> {
         self.done.steps += 1;
-        self.pass_time();
+        self.pass_time()?;
         match self.random.below(20) {
             0..=11 => self.push(),
             12..=15 => self.hand_over(),
@@ -255,16 +264,134 @@ impl World {
         }
     }
 
-    fn pass_time(&mut self) {
-        let passes = match self.random.below(100) {
+    fn pass_time(&mut self) -> Result<(), String> {
+        let mut passes = match self.random.below(100) {
             0 => 9 * DAY_MS,
             1..=5 => 60 * MINUTE_MS,
             _ => self.random.below(2 * MINUTE_MS),
         };
+        // A gateway that is there looks at its clock all the time.
+        while passes > LOOKS_EVERY_MS {
+            passes -= LOOKS_EVERY_MS;
+            self.wall = self.wall.plus_ms(LOOKS_EVERY_MS);
+            self.tick()?;
+        }
         self.wall = self.wall.plus_ms(passes);
         if self.random.once_in(50) {
             self.wall = self.wall.minus_ms(self.random.below(MINUTE_MS));
         }
+        let unseen = self.wall.0.saturating_sub(self.writer().state().now().0);
+        if unseen > LOOKS_EVERY_MS { self.tick() } else { Ok(()) }
+    }
+
+    /// The machine is off for hours or days.
+    fn outage(&mut self) -> Result<(), String> {
+        let crash = self.crash_kind();
+        self.disk.crash(crash);
+        self.lose_derived(crash);
+        self.writer = None;
+        self.wall = self.wall.plus_ms(self.random.below(4 * DAY_MS));
+        self.restart()
+    }
+
+    /// The clock jumps, and nobody says why. Nothing may be missed by it until two administrators say what
+    /// time it is, or it is set right again.
+    fn clock_steps(&mut self) -> Result<(), String> {
+        self.tick()?;
+        let before = self.wall;
+        self.wall = self.wall.plus_ms(2 * CLOCK_STEP_MS_MAX + self.random.below(20 * DAY_MS));
+        let size = self.writer().state().evidence().size();
+        let lives = self.done.lives;
+        self.tick()?;
+        if self.done.lives == lives && !self.disk_is_full {
+            let state = self.writer().state();
+            // One record says it; nothing else happened.
+            if state.clock_alarm().is_none() || state.evidence().size() > size + 1 {
+                return Err("a clock that jumped was believed".to_owned());
+            }
+        }
+        if self.random.once_in(2) {
+            self.wall = before.max(self.writer().state().now());
+            return self.tick();
+        }
+        self.confirm_clock()
+    }
+
+    fn confirm_clock(&mut self) -> Result<(), String> {
+        use wire::directory_change::Change;
+        let confirm = Change::ConfirmClock(wire::ConfirmClock { time_ms: self.wall.0 });
+        let request = self.agents.network.change_by_two(confirm, self.wall);
+        let directory = self.writer.as_ref().unwrap().state().directory();
+        Network::verify(&request, directory).map_err(|error| error.to_string())?;
+        self.ask(vec![request]).map(|_| ())
+    }
+
+    /// Time runs on until nobody is awaited any more: every referral has ended, or a person was told.
+    fn run_out(&mut self) -> Result<(), String> {
+        for _ in 0..ROUNDS {
+            if self.writer().state().clock_alarm().is_some() {
+                self.confirm_clock()?;
+            }
+            // A long outage each time, and the grace after it.
+            self.writer = None;
+            self.wall = self.wall.plus_ms(15 * DAY_MS);
+            self.writer = Some(self.open().map_err(|fault| fault.to_string())?);
+            for _ in 0..4 {
+                self.tick()?;
+                self.wall = self.wall.plus_ms(LOOKS_EVERY_MS);
+            }
+            for _ in 0..30 {
+                self.tick()?;
+                self.wall = self.wall.plus_ms(LOOKS_EVERY_MS);
+            }
+        }
+        let state = self.writer().state();
+        let awaited = state.referrals().find(|(_, referral)| {
+            let clocks = referral.clocks.running();
+            clocks.count() > 0 || !(referral.status.is_final() || is_with_a_person(referral.status))
+        });
+        match awaited {
+            None => Ok(()),
+            Some((key, referral)) => Err(format!("{} is left in {:?}", key.id, referral.status)),
+        }
+    }
+
+    /// What the evidence says of every attempt: never both an answer and its expiry, each once; and who
+    /// was not helped and asked no further is known to a person.
+    fn check_clocks(&mut self) -> Result<(), String> {
+        let history = self.writer().history().clone();
+        let mut attempts: BTreeMap<(ReferralKey, u32), Attempt> = BTreeMap::new();
+        for number in 0..history.batches() {
+            let batch = history.batch(number).map_err(|fault| fault.to_string())?;
+            let records = batch.entries.iter().flat_map(|entry| &entry.facts).filter_map(Fact::record);
+            for what in records.map(|record| &record.what) {
+                let Some(key) = &what.referral else {
+                    continue;
+                };
+                let attempt = attempts.entry((key.clone(), what.attempt)).or_default();
+                let answers =
+                    matches!(what.event, Event::ConsignmentAcceptance | Event::ConsignmentRejection);
+                // A person at the sender took it back, or was told to look.
+                let recalled = what.event == Event::Recalled && what.act == Some(Act::Recall);
+                attempt.answers += u64::from(answers && what.status.is_some());
+                attempt.expiries += u64::from(what.event == Event::AcceptanceRejectionExpiry);
+                attempt.told |= recalled || what.event == Event::EscalationStopped;
+                attempt.asked |= what.event == Event::Escalated;
+            }
+        }
+        self.done.expiries = attempts.values().map(|attempt| attempt.expiries).sum();
+        self.done.escalations = attempts.values().map(|attempt| u64::from(attempt.asked)).sum();
+        for ((key, number), attempt) in &attempts {
+            if attempt.answers + attempt.expiries > 1 {
+                return Err(format!("attempt {number} of {} was answered and expired", key.id));
+            }
+            let went_on = attempts.contains_key(&(key.clone(), number + 1));
+            let waits = self.writer().state().referral(key).is_some_and(|it| !it.clocks.is_empty());
+            if attempt.expiries > 0 && !attempt.told && !went_on && !waits {
+                return Err(format!("nobody was told that nobody answers {}", key.id));
+            }
+        }
+        Ok(())
     }
 
     fn push(&mut self) -> Result<(), String> {
@@ -358,10 +485,12 @@ impl World {
                 return Ok(());
             };
             let sent = self.agents.find(&mail.envelope).ok_or("a mailbox holds what nobody sent")?;
-            if sent.header.to != agency.id {
+            let parts = digests_for(&sent.header, &agency.id, mail.release);
+            if parts.is_empty() {
                 return Err("mail is in the wrong mailbox".to_owned());
             }
-            if self.agents.handed_over.contains(&(mail.envelope, mail.release)) {
+            let handed = (agency.id.clone(), mail.envelope, mail.release);
+            if self.agents.handed_over.contains(&handed) {
                 return Err("what was handed over is handed over again".to_owned());
             }
             let whole = ciphertexts.iter().map(Option::as_deref).eq(sent
@@ -372,13 +501,17 @@ impl World {
             if !whole {
                 return Err("what is handed over is not what was sent".to_owned());
             }
-            taken.push((mail.envelope, mail.release, digests_released(&sent.header.parts, mail.release)));
+            taken.push((handed, parts));
+            if mail.release == Release::OnTurn {
+                self.agents.asked(&mail.envelope, &agency.id, mail.attempt);
+            }
         }
         if taken.is_empty() {
             return Ok(());
         }
-        self.agents.signed_for.extend(taken.iter().map(|(digest, release, _)| (*digest, *release)));
-        let envelopes: Vec<_> = taken.iter().map(|(digest, _, parts)| (*digest, parts.clone())).collect();
+        self.agents.signed_for.extend(taken.iter().map(|(handed, _)| handed.clone()));
+        let envelopes: Vec<_> =
+            taken.iter().map(|((_, digest, _), parts)| (*digest, parts.clone())).collect();
         let request = self.agents.network.handover(&agency, &envelopes);
         let directory = self.writer.as_ref().unwrap().state().directory();
         Network::verify(&request, directory).map_err(|error| error.to_string())?;
@@ -387,7 +520,7 @@ impl World {
         };
         if matches!(answers.first(), Some(Answer::Taken { .. })) && !self.random.once_in(10) {
             self.done.handed_over += u64::try_from(taken.len()).unwrap();
-            self.agents.handed_over.extend(taken.into_iter().map(|(digest, release, _)| (digest, release)));
+            self.agents.handed_over.extend(taken.into_iter().map(|(handed, _)| handed));
         }
         Ok(())
     }
@@ -480,7 +613,7 @@ impl World {
 
     pub(super) fn fault(&mut self) -> Result<(), String> {
         self.done.faults += 1;
-        match self.random.below(11) {
+        match self.random.below(13) {
             0..=2 => {
                 // The process or the machine ends now.
                 let crash = self.crash_kind();
@@ -511,6 +644,8 @@ impl World {
                 self.damage_tiles();
                 Ok(())
             }
+            10 => self.outage(),
+            11 => self.clock_steps(),
             _ => {
                 self.damage_snapshot();
                 Ok(())
@@ -639,9 +774,11 @@ impl World {
                 continue;
             };
             let waits = state.mailboxes().of(&sent.header.to).and_then(|mailbox| mailbox.find(&sent.digest));
-            let signed_for = self.agents.signed_for.contains(&(sent.digest, Release::AtOnce));
+            let handed = (sent.header.to.clone(), sent.digest, Release::AtOnce);
+            let signed_for = self.agents.signed_for.contains(&handed);
             let expired = sent.header.expires_at <= state.now();
-            if waits.is_none() && !signed_for && !expired && !self.agents.is_taken_back(sent) {
+            let gone = self.agents.is_taken_back(sent) || self.agents.may_have_gone_on(sent, state.now());
+            if waits.is_none() && !signed_for && !expired && !gone {
                 return Err(format!("envelope {} was acknowledged and is gone", sent.header.envelope_id));
             }
         }
@@ -654,7 +791,16 @@ impl World {
         self.disk.crash(Crash::LoseUnsynced);
         self.lose_derived(Crash::LoseUnsynced);
         self.restart()?;
+        if self.writer().state().clock_alarm().is_some() {
+            self.confirm_clock()?;
+        }
         self.ask_for_everything_again()?;
+        self.check_clocks()?;
+        if self.seed.is_multiple_of(4) {
+            self.run_out()?;
+            self.check_clocks()?;
+            self.follow_up()?;
+        }
         self.publish_all()?;
         self.check_seen()?;
         // The one costly check: in each run that has a reason, and in every fourth of the others.
@@ -781,6 +927,21 @@ impl World {
             Err("replay differs from the snapshot".to_owned())
         }
     }
+}
+
+/// What the evidence says of an attempt.
+#[derive(Default)]
+struct Attempt {
+    answers: u64,
+    expiries: u64,
+    told: bool,
+    /// The gateway asked for it.
+    asked: bool,
+}
+
+/// Whether a person at the recipient has said yes and is in charge.
+fn is_with_a_person(status: Status) -> bool {
+    status.is_taken() || status == Status::CancelRequested
 }
 
 /// Whether a fault is that of a disk whose machine has just failed.

@@ -329,6 +329,7 @@ impl Played {
             handover_id: order.to_be_bytes().to_vec(),
             repeat: false,
             receipt: Some(receipt),
+            attempt: header.attempt,
         }
     }
 
