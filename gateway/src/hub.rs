@@ -145,8 +145,14 @@ pub enum Unavailable {
 }
 
 enum Job {
-    Ask { request: Box<Request>, reply: oneshot::Sender<Answer>, room: Room },
+    Ask {
+        request: Box<Request>,
+        reply: oneshot::Sender<Answer>,
+        room: Room,
+    },
     Serve(Service),
+    /// Nothing behind it is done.
+    End,
 }
 
 /// What the writer's thread does beside deciding.
@@ -324,6 +330,12 @@ impl Hub {
         self.call(|reply| Service::Places { referral, reply }).await
     }
 
+    /// Ends the writer's thread when all that was asked before is done, whoever still holds a way to it.
+    pub async fn end(&self) {
+        // Gone already, if it is gone.
+        drop(self.jobs.send(Job::End).await);
+    }
+
     async fn call<T>(&self, service: impl FnOnce(oneshot::Sender<T>) -> Service) -> Result<T, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Serve(service(reply)))?;
@@ -355,6 +367,7 @@ struct Thread {
     due: Due,
     /// Whether the last step had many to answer.
     is_under_load: bool,
+    is_ending: bool,
 }
 
 /// When things between the steps were last done.
@@ -393,6 +406,7 @@ impl Thread {
             connections,
             metrics,
             is_under_load: false,
+            is_ending: false,
             due: Due {
                 publish: now,
                 tick: now,
@@ -403,7 +417,7 @@ impl Thread {
         }
     }
 
-    /// Works until nobody is left who could ask.
+    /// Works until it is told to end, or nobody is left who could ask.
     fn run(mut self, runtime: &Handle, mut receiver: mpsc::Receiver<Job>) -> Result<(), Fault> {
         self.look();
         let mut jobs = Vec::with_capacity(STEP_JOBS_MAX);
@@ -417,6 +431,9 @@ impl Thread {
                 gather(&mut receiver, &mut jobs);
             }
             self.work(&mut jobs)?;
+            if self.is_ending {
+                break;
+            }
             self.between_steps(got.is_none())?;
         }
         self.end();
@@ -441,6 +458,10 @@ impl Thread {
                 Job::Serve(service) => {
                     self.step(std::mem::take(&mut asked))?;
                     self.serve(service)?;
+                }
+                Job::End => {
+                    self.is_ending = true;
+                    break;
                 }
             }
         }

@@ -281,8 +281,8 @@ impl Serving {
             // It answers what it has taken, and ends by itself.
             drop(enrolling.await);
         }
-        // The last way to the writer goes, and with it the writer's reason to wait.
-        drop(gateway);
+        // Connections that did not end still hold ways to the writer.
+        gateway.hub.end().await;
         let ended = match ended {
             Some(ended) => ended,
             None => writer_ended.await,

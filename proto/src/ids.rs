@@ -9,6 +9,8 @@ use crate::{Malformed, wire};
 pub const AGENCY_ID_BYTES_MAX: u64 = 64;
 /// Longest code of a vocabulary, rule or clause, in bytes.
 pub const CODE_BYTES_MAX: u64 = 64;
+/// Most digits of a code: enough for a date, too few for a telephone or an identity card.
+pub const CODE_DIGITS_MAX: usize = 8;
 /// Longest staff pseudonym, in bytes.
 pub const PSEUDONYM_BYTES_MAX: u64 = 32;
 
@@ -95,10 +97,15 @@ text_id!(
 );
 
 text_id!(
-    /// A code of a vocabulary, a rule or a clause: lower-case letters, digits, `_` and `-`.
+    /// A code of a vocabulary, a rule or a clause: lower-case letters, digits, `_` and `-`, a letter
+    /// first. Codes are shown everywhere, so they have too few digits for anybody's number.
     Code,
     CODE_BYTES_MAX,
-    |text| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+    |text| {
+        text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().filter(u8::is_ascii_digit).count() <= CODE_DIGITS_MAX
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+    }
 );
 
 text_id!(
@@ -388,6 +395,16 @@ mod tests {
         assert_eq!(AgencyId::parse("", "from"), Err(Malformed::Missing { field: "from" }));
         let long = format!("ae.{}", "x".repeat(64));
         assert_eq!(AgencyId::parse(&long, "from"), Err(Malformed::TooLarge { field: "from", limit: 64 }));
+    }
+
+    #[test]
+    fn codes_have_no_room_for_a_number() {
+        for good in ["trafficking", "legal-1", "r_2", "since-20261122"] {
+            assert!(Code::parse(good, "rule").is_ok(), "{good}");
+        }
+        for bad in ["1", "-a", "_a", "A", "784-1987-1234567-1", "a971501234567", "a b", "\u{646}"] {
+            assert_eq!(Code::parse(bad, "rule"), Err(Malformed::Form { field: "rule" }), "{bad}");
+        }
     }
 
     #[test]

@@ -355,7 +355,7 @@ mod tests {
             class: PartClass::Attachment.number(),
             media_type: "application/pdf".into(),
             file_name: "a.pdf".into(),
-            content: vec![0; 11],
+            content_bytes: 11,
             ..api::Part::default()
         };
         assert_eq!(part_lines(&file, Language::English), ["  attachment: a.pdf, application/pdf, 11 bytes"]);
