@@ -334,8 +334,10 @@ impl Network {
     }
 
     fn agreement_payload(&self) -> Vec<u8> {
-        let directions = self.agencies.iter().flat_map(|from| {
-            let others = self.agencies.iter().filter(move |to| to.id != from.id);
+        // Of a large network, as many as one agreement may bind.
+        let parties = || self.agencies.iter().take(proto::agreement::PARTIES_MAX);
+        let directions = parties().flat_map(|from| {
+            let others = parties().filter(move |to| to.id != from.id);
             others.map(move |to| (from.id.to_string(), to.id.to_string()))
         });
         // Everybody to everybody in a small network, to the next few in a large one.
