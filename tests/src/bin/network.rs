@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match command.as_str() {
         "found" => make(folder),
         "push" if arguments.has("fill") => fill(folder),
-        "push" => return push(folder),
+        "push" => return push(folder, &PathBuf::from(arguments.text("until").unwrap())),
         "check" => check(folder, &told(&arguments)),
         other => panic!("no such command: {other}"),
     }
@@ -70,13 +70,16 @@ fn case() -> String {
 fn make(folder: &Path) {
     let mut stage = Stage::open(programs(), Some(folder.to_owned())).unwrap();
     found(&mut stage).unwrap();
-    let first = until("the first referral is taken", || stage.agent(FROM, &["send", &case()]).ok());
-    until("it arrives", || arrived(&stage).contains(name_in(&first)).then_some(()));
-    stage.end().unwrap();
+    // On so small a volume nothing would be taken at all.
     let config = stage.path("hub/gateway.toml");
     let text = fs::read_to_string(&config).unwrap();
     // Keys of the file itself stand before its tables.
     fs::write(&config, format!("reserve_mib = {RESERVE_MIB}\n{text}")).unwrap();
+    stage.kill_gateway().unwrap();
+    stage.start_gateway().unwrap();
+    let first = until("the first referral is taken", || stage.agent(FROM, &["send", &case()]).ok());
+    until("it arrives", || arrived(&stage).contains(name_in(&first)).then_some(()));
+    stage.end().unwrap();
 }
 
 fn started(folder: &Path) -> Stage {
@@ -106,10 +109,13 @@ fn send(stage: &Stage) -> bool {
     }
 }
 
-/// Sends until something fails; the gateway may be gone long before an agent notices.
-fn push(folder: &Path) -> ExitCode {
+/// Sends until something fails, or the file is there that tells of the cut. A gateway ends when a sync
+/// fails, but with nothing left to sync it may live on, and refuse; an agent with a disk of its own takes
+/// referrals as before. Then all of them end as a machine does.
+fn push(folder: &Path, cut: &Path) -> ExitCode {
     let mut stage = started(folder);
-    while send(&stage) && stage.is_gateway_running().unwrap() {}
+    while send(&stage) && stage.is_gateway_running().unwrap() && !cut.exists() {}
+    drop(stage);
     ExitCode::from(ENDED_BY_CUT)
 }
 
