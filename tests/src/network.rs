@@ -181,8 +181,8 @@ impl Network {
         for agency in self.agencies.clone() {
             requests.push(self.sealing_key(&agency));
         }
-        let signers: Vec<_> = self.agencies.iter().map(|agency| agency.key.clone()).collect();
-        let signers: Vec<_> = signers.iter().collect();
+        let parties = self.agencies.iter().take(proto::agreement::PARTIES_MAX);
+        let signers: Vec<_> = parties.map(|agency| &agency.key).collect();
         for some in signers.chunks(dsse::SIGNATURES_MAX) {
             let object = dsse::sign(PayloadType::Agreement, self.agreement_payload(), some);
             requests.push(self.request(Self::administrator(), object));
