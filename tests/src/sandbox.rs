@@ -153,6 +153,14 @@ impl Sandbox {
         process.wait().unwrap().success()
     }
 
+    /// Lets nobody join: for a gateway whose authority is elsewhere.
+    pub fn close_enrolment(&self) {
+        let config = self.folder.join("gateway.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        let kept: Vec<_> = text.lines().filter(|line| !line.starts_with("enrolment_listen")).collect();
+        fs::write(&config, kept.join("\n")).unwrap();
+    }
+
     /// Where the gateway logs.
     #[must_use]
     pub fn log(&self) -> PathBuf {

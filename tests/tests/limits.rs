@@ -522,11 +522,7 @@ async fn files_of_tls_have_so_many_bytes_and_lists_must_last() {
     authority.sign_crls(unix_now).unwrap();
     let short = authority.trust(unix_now).unwrap().crls_pem();
     fs::rename(sandbox.place().authority(), sandbox.folder.join("elsewhere")).unwrap();
-    // Nobody can join without the authority.
-    let config = sandbox.folder.join("gateway.toml");
-    let text = fs::read_to_string(&config).unwrap();
-    let kept: Vec<_> = text.lines().filter(|line| !line.starts_with("enrolment_listen")).collect();
-    fs::write(&config, kept.join("\n")).unwrap();
+    sandbox.close_enrolment();
     sandbox.start();
     assert!(is_ready(sandbox.metrics), "{}", get(sandbox.metrics, "/ready"));
     // Larger than is read: what was in use stays so.

@@ -96,7 +96,7 @@ fn a_name_in_a_refused_header_reaches_no_disk() {
     }
     let (from, to) = (network.at(1).clone(), network.at(3).clone());
     let (mut header, parts) = network.opening(&from.id, &to.id, BEGINNING, &mut Random::new(1));
-    header.category = proto::ids::Code::parse("maryam_971501234567", "category").unwrap();
+    header.category = proto::ids::Code::parse("maryam_al_mansoori", "category").unwrap();
     let push = network.push(&header, parts);
     let answers = writer.step(BEGINNING, vec![push], &mut || salts.salt()).unwrap();
     let Answer::Refused { receipt: Some(_), .. } = &answers[0] else { panic!("{answers:?}") };

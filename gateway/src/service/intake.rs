@@ -258,6 +258,10 @@ where
                 gateway.metrics.turned_away.inc();
                 return Ok(answers::too_much("TOO_MANY_CALLS").into_http());
             };
+            if request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity") {
+                // Here, since the transport would repeat what the caller wrote.
+                return Ok(Status::unimplemented("messages are not compressed here").into_http());
+            }
             let message_bytes_max =
                 if request.uri().path().starts_with(PUSHES) { PUSH_BYTES_MAX } else { CALL_BYTES_MAX };
             let request = request.map(|body| Body::new(Metered::new(body, &seat, message_bytes_max)));

@@ -7,8 +7,8 @@ use std::sync::{
 
 use certs::{Authority, Key, Lifetime, Plan, Reason, UnixTime, Which};
 use gateway::service::stubs::{
-    evidence_client::EvidenceClient, parts_client::PartsClient, push_client::PushClient,
-    receive_client::ReceiveClient, witness_client::WitnessClient,
+    parts_client::PartsClient, push_client::PushClient, receive_client::ReceiveClient,
+    witness_client::WitnessClient,
 };
 use proto::{evidence::Event, receipt::Receipt, refusal::Refusal, wire};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
@@ -282,9 +282,6 @@ async fn staff_are_no_agency() {
     let mut parts = PartsClient::new(channel.clone());
     refused.push(failure(parts.upload(tokio_stream::empty()).await));
     refused.push(failure(parts.download(wire::DownloadRequest::default()).await));
-    let mut evidence = EvidenceClient::new(channel.clone());
-    refused.push(failure(evidence.get_receipt(wire::GetReceiptRequest::default()).await));
-    refused.push(failure(evidence.get_timeline(wire::GetTimelineRequest::default()).await));
     let mut witness = WitnessClient::new(channel.clone());
     refused.push(failure(witness.report(wire::WitnessReport::default()).await));
     for (number, status) in refused.iter().enumerate() {

@@ -38,6 +38,7 @@ fn refusal_to_start(sandbox: &Sandbox) -> String {
 /// Moves the authority away, as where it is kept on another machine.
 fn without_authority(sandbox: &Sandbox) {
     fs::rename(sandbox.place().authority(), sandbox.folder.join("elsewhere")).unwrap();
+    sandbox.close_enrolment();
 }
 
 #[test]
