@@ -65,7 +65,7 @@ impl Sandbox {
     /// As [`Self::make`], with a directory that holds so many agreements and rules besides.
     #[must_use]
     pub fn make_with(folder: &Path, mut network: Network, agreements: usize, rules: u64) -> Self {
-        let (address, metrics, enrolment) = (free_address(), free_address(), free_address());
+        let [address, metrics, enrolment] = free_addresses();
         let place = Place::new(folder, None);
         let now = UnixTime::of(SystemTime::now()).unwrap();
         let plan = Plan::sandbox(NETWORK.parse().unwrap());
@@ -221,6 +221,13 @@ pub fn agency_identity(agency: &AgencyId) -> Identity {
 #[must_use]
 pub fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// Several of them, none twice.
+#[must_use]
+pub fn free_addresses<const COUNT: usize>() -> [SocketAddr; COUNT] {
+    let held = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap())
 }
 
 /// A program of this workspace, built with the tests.

@@ -15,7 +15,7 @@ use gateway::config::Config;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::sandbox::free_address;
+use crate::sandbox::free_addresses;
 
 /// How long a program may take to be ready, or something to happen.
 const TIME_MAX: Duration = Duration::from_secs(60);
@@ -96,7 +96,7 @@ impl Stage {
             }
             (None, None) => bail!("no folder"),
         };
-        let (address, metrics) = (free_address(), free_address());
+        let [address, metrics] = free_addresses();
         Ok(Self { programs, temporary, folder, gateway: None, agents: Vec::new(), address, metrics })
     }
 
