@@ -297,12 +297,13 @@ impl World {
     /// The clock jumps, and nobody says why. Nothing may be missed by it until two administrators say what
     /// time it is, or it is set right again.
     fn clock_steps(&mut self) -> Result<(), String> {
+        let lives = self.done.lives;
         self.tick()?;
         let before = self.wall;
         self.wall = self.wall.plus_ms(2 * CLOCK_STEP_MS_MAX + self.random.below(20 * DAY_MS));
         let size = self.writer().state().evidence().size();
-        let lives = self.done.lives;
         self.tick()?;
+        // A process that began between the two looks takes the step for an absence, as it must.
         if self.done.lives == lives && !self.disk_is_full {
             let state = self.writer().state();
             // One record says it; nothing else happened.
