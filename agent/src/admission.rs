@@ -149,7 +149,7 @@ impl Admission {
         let object = wire::SignedObject::try_from(&self.admit).ok();
         let change = object.and_then(|object| proto::directory::Change::parse(&object.payload).ok());
         let invited = change.as_ref().and_then(|change| change.body.invited());
-        invited.is_some_and(|(_, invited)| invited.invitation == *invitation)
+        invited.is_some_and(|(_, invited, _)| invited.invitation == *invitation)
     }
 
     fn of(

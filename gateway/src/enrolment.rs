@@ -244,23 +244,7 @@ fn used(object: &DirectoryObject) -> Option<(AgencyId, Invited, KeyId)> {
     let DirectoryObject::Change(change) = object else {
         return None;
     };
-    let (agency, invited) = change.body.invited()?;
-    let signing = match &change.body {
-        ChangeBody::AdmitAgency { signing_key, .. } => signing_key.id(),
-        ChangeBody::PublishKey { key, .. } => key.id(),
-        ChangeBody::Genesis { .. }
-        | ChangeBody::RevokeKey { .. }
-        | ChangeBody::Profile { .. }
-        | ChangeBody::Suspend { .. }
-        | ChangeBody::Resume { .. }
-        | ChangeBody::AddAdministrator(_)
-        | ChangeBody::RemoveAdministrator(_)
-        | ChangeBody::Calendar(_)
-        | ChangeBody::RestoreOverride
-        | ChangeBody::Invite(_)
-        | ChangeBody::RevokeInvitation(_)
-        | ChangeBody::ConfirmClock { .. } => return None,
-    };
+    let (agency, invited, signing) = change.body.invited()?;
     Some((agency.clone(), *invited, signing))
 }
 

@@ -374,8 +374,8 @@ fn only_by_invitation(
         DirectoryObject::Change(change) => change.body.invited(),
         DirectoryObject::Agreement(_) | DirectoryObject::Mechanism(_) => None,
     };
-    let is_it =
-        used.is_some_and(|(of, used)| of == agency && Digest::of(&used.invitation.to_bytes()) == *invitation);
+    let is_it = used
+        .is_some_and(|(of, used, _)| of == agency && Digest::of(&used.invitation.to_bytes()) == *invitation);
     if is_it { Ok(()) } else { Err(Refusal::RoleNotAllowed) }
 }
 

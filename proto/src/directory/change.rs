@@ -188,12 +188,14 @@ impl ChangeBody {
         }
     }
 
-    /// The invitation that this change uses, and the agency that it is for.
+    /// The invitation that this change uses, the agency that it is for, and the key that comes by it.
     #[must_use]
-    pub const fn invited(&self) -> Option<(&AgencyId, &Invited)> {
+    pub fn invited(&self) -> Option<(&AgencyId, &Invited, KeyId)> {
         match self {
-            Self::AdmitAgency { agency, invited: Some(invited), .. }
-            | Self::PublishKey { agency, invited: Some(invited), .. } => Some((agency, invited)),
+            Self::AdmitAgency { agency, invited: Some(invited), signing_key, .. } => {
+                Some((agency, invited, signing_key.id()))
+            }
+            Self::PublishKey { agency, invited: Some(invited), key } => Some((agency, invited, key.id())),
             Self::AdmitAgency { invited: None, .. }
             | Self::PublishKey { invited: None, .. }
             | Self::Genesis { .. }
