@@ -348,12 +348,26 @@ impl Directory {
         })
     }
 
-    /// Whether an agreement, or a later revision of it, is in force between two agencies.
+    /// Whether an agreement, or a later revision of it, is in force between two agencies, and its clause
+    /// still lets identity go from the first to the second. What was sent by no clause that is known goes
+    /// by the agreement itself, and by no revision.
     #[must_use]
-    pub fn is_continued(&self, digest: &Digest, between: (&AgencyId, &AgencyId), now: TimeMs) -> bool {
-        let in_force = |digest| self.agreement_in_force(digest, between, now).is_ok();
-        let mut later = self.agreements.keys().filter(|later| self.is_later_revision(later, digest));
-        in_force(digest) || later.any(in_force)
+    pub fn still_discloses(
+        &self,
+        (digest, clause): (&Digest, Option<&Code>),
+        between: (&AgencyId, &AgencyId),
+        now: TimeMs,
+    ) -> bool {
+        let in_force = |digest| self.agreement_in_force(digest, between, now).ok();
+        let Some(clause) = clause else {
+            return in_force(digest).is_some();
+        };
+        let discloses = |agreement: &Agreement| {
+            let clause = agreement.clause(clause).filter(|clause| (&clause.from, &clause.to) == between);
+            clause.is_some_and(|clause| clause.disclosure != Disclosure::Never)
+        };
+        let later = self.agreements.keys().filter(|later| self.is_later_revision(later, digest));
+        later.chain([digest]).filter_map(in_force).any(discloses)
     }
 
     /// Whether an agreement that every party has signed is a later revision of another.

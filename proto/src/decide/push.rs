@@ -415,11 +415,12 @@ fn discloses(state: &State, key: &ReferralKey, referral: &Referral) -> bool {
     clause.is_none_or(|clause| clause.disclosure != Disclosure::Never)
 }
 
-/// Whether an act releases what is parked: an acceptance, unless the agreement was stopped or has
-/// ended without a later revision. Then it waits for a disclosure by the sender, who is a person.
+/// Whether an act releases what is parked: an acceptance, unless the agreement was stopped, has ended
+/// without a later revision, or discloses no more. Then it waits for a disclosure by the sender, who is a
+/// person.
 fn releases(state: &State, header: &Header, referral: &Referral) -> bool {
-    let between = (&header.to, &header.from);
-    header.act == Act::Accept && state.directory().is_continued(&referral.agreement, between, state.now())
+    let (between, under) = ((&header.to, &header.from), (&referral.agreement, referral.clause.as_ref()));
+    header.act == Act::Accept && state.directory().still_discloses(under, between, state.now())
 }
 
 fn released(push: &Push, parked: &Parked) -> Effect {

@@ -338,6 +338,29 @@ fn an_answer_is_possible_under_an_agreement_that_has_ended_or_was_renewed() {
     net.writer.check();
 }
 
+/// What was parked under an agreement that let it go stays parked under one that does not.
+#[test]
+fn an_acceptance_releases_nothing_when_the_renewed_agreement_discloses_no_more() {
+    type Change = fn(&mut wire::Agreement);
+    let table: [(Change, bool); 3] = [
+        (|_| {}, true),
+        (|text| text.clauses.iter_mut().for_each(|clause| clause.disclosure = 1), false),
+        (|text| text.clauses.iter_mut().for_each(|clause| clause.clause_id.push_str("-new")), false),
+    ];
+    for (place, (change, releases)) in table.into_iter().enumerate() {
+        let mut net = Network::new();
+        let opening = net.opens(DFWAC, AMAN);
+        let old = agreement(DFWAC, AMAN);
+        let mut renewed = wire::Agreement { revision: 2, supersedes: opening.agreement.to_vec(), ..old };
+        change(&mut renewed);
+        net.agree(&renewed);
+        net.does(&opening, AMAN, Act::Accept);
+        let last = net.writer.waiting(AMAN).last().map(|mail| mail.release);
+        assert_eq!(last == Some(Release::OnAcceptance), releases, "row {place}");
+        net.writer.check();
+    }
+}
+
 #[test]
 fn pauses_return_to_where_work_stopped() {
     let mut net = Network::new();
