@@ -220,13 +220,14 @@ pub fn agency_identity(agency: &AgencyId) -> Identity {
 /// An address of this machine that nobody listens on.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    let [address] = free_addresses();
+    address
 }
 
 /// Several of them, none twice.
 #[must_use]
 pub fn free_addresses<const COUNT: usize>() -> [SocketAddr; COUNT] {
-    let held = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let held = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     held.map(|listener| listener.local_addr().unwrap())
 }
 

@@ -1,3 +1,6 @@
+//! The index against its journal: what it finds, what it holds in memory, and damage, crashes and full
+//! disks that it comes back from.
+
 use journal::{Closed, Config, Crash, FileJournal, Journal as _, LogId, MemoryDisk, SegmentBytes};
 use proto::{
     batch::{Batch, Entry, LoggedCheckpoint},

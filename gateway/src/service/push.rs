@@ -152,14 +152,11 @@ impl Reading {
             };
             let mut arrived = vec![first];
             let mut ended = None;
-            while arrived.len() < VERIFIED_TOGETHER_MAX {
+            while arrived.len() < VERIFIED_TOGETHER_MAX && ended.is_none() {
                 match self.next_that_is_here() {
                     Some(Ok(next)) => arrived.push(next),
                     Some(Err(status)) => ended = Some(status),
                     None => break,
-                }
-                if ended.is_some() {
-                    break;
                 }
             }
             if verified.send(Ok(self.verify(&caller, arrived))).await.is_err() {

@@ -60,6 +60,10 @@ use trials::{
 
 /// How many receipts a recipient has under way.
 const RECEIPTS_UNDER_WAY_MAX: usize = 2;
+/// How many are signed before the clock runs, for each second: more than are answered.
+const PRESIGNED_PER_SECOND: usize = 24_000;
+/// And of large ones, how many bytes of them in all.
+const PRESIGNED_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
 /// How long nothing is counted at the beginning.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -259,7 +263,8 @@ fn presigned(plan: &Plan, mut maker: Maker, share: usize) -> std::sync::mpsc::Re
     let ahead = if plan.sign { share } else { 60_000 };
     let (sender, receiver) = std::sync::mpsc::sync_channel(ahead);
     let seconds = usize::try_from(plan.seconds).unwrap() + 2;
-    let wanted = if plan.sign { usize::MAX } else { 24_000 * seconds / plan.streams };
+    let most = PRESIGNED_BYTES_MAX / plan.bytes / seconds;
+    let wanted = if plan.sign { usize::MAX } else { PRESIGNED_PER_SECOND.min(most) * seconds / plan.streams };
     let mut made = VecDeque::new();
     if !plan.sign {
         made.extend((0..wanted).map(|_| maker.make()));

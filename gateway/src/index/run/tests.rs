@@ -1,3 +1,5 @@
+//! Runs on disk: what they answer, merged, cut short, damaged, and after a crash; their golden files.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use journal::{Crash, MemoryDisk};
