@@ -69,7 +69,8 @@ struct InitArguments {
     /// The network's id: dotted lower-case labels. It can never be changed.
     #[arg(long)]
     network: String,
-    /// A name or address by which agents will call the gateway; may be given several times.
+    /// A name by which agents will call the gateway; may be given several times. An address is possible,
+    /// but clients on gRPC's C core (Python, C++) refuse it.
     #[arg(long = "host", required = true)]
     hosts: Vec<String>,
     /// Where to listen.

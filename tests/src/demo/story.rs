@@ -122,7 +122,7 @@ pub fn found(stage: &mut Stage) -> Result<()> {
     let hub = hub.to_string_lossy().into_owned();
     let (listen, metrics) = (stage.address.to_string(), stage.metrics.to_string());
     let enrolment = free_address().to_string();
-    let init = ["init", &hub, "--network", "referral.example", "--host", "127.0.0.1", "--listen", &listen];
+    let init = ["init", &hub, "--network", "referral.example", "--host", "localhost", "--listen", &listen];
     let rest = [
         "--metrics",
         &metrics,
