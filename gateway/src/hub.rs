@@ -533,8 +533,8 @@ impl Thread {
             self.desk.hand_out_to_all(self.writer.state().mailboxes());
         }
         if self.writer.is_snapshot_due() {
-            let (mark, bytes) = self.writer.snapshot();
-            self.scribe.snapshot(mark, bytes);
+            let (mark, pieces) = self.writer.snapshot();
+            self.scribe.snapshot(mark, pieces);
         }
         self.look();
         Ok(())
@@ -607,8 +607,8 @@ impl Thread {
     fn end(mut self) {
         self.follow_up();
         self.publish();
-        let (mark, bytes) = self.writer.snapshot();
-        self.scribe.snapshot(mark, bytes);
+        let (mark, pieces) = self.writer.snapshot();
+        self.scribe.snapshot(mark, pieces);
         self.scribe.end();
     }
 }

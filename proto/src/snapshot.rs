@@ -3,6 +3,8 @@
 
 mod directory;
 
+use std::mem;
+
 use prost::{Message as _, encoding::message};
 
 use crate::{
@@ -27,6 +29,9 @@ use crate::{
 /// The snapshot's version that this release reads and writes.
 pub const SNAPSHOT_VERSION: u32 = 1;
 
+/// How long a piece of the bytes is, about: what grows in one piece is in memory twice while it moves.
+const PIECE_BYTES: usize = 1024 * 1024;
+
 /// `Snapshot.referrals`.
 const REFERRALS_TAG: u32 = 8;
 /// `Snapshot.mail`.
@@ -49,17 +54,18 @@ impl Snapshot {
     /// The bytes on disk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        Self::encode_of(&self.state, self.next_batch, self.evidence.as_ref(), self.directory.as_ref())
+        let (evidence, directory) = (self.evidence.as_ref(), self.directory.as_ref());
+        Self::encode_of(&self.state, self.next_batch, evidence, directory).concat()
     }
 
-    /// The bytes on disk of what somebody else holds.
+    /// The bytes on disk of what somebody else holds, in pieces that follow each other.
     #[must_use]
     pub fn encode_of(
         state: &State,
         next_batch: u64,
         evidence: Option<&LoggedCheckpoint>,
         directory: Option<&LoggedCheckpoint>,
-    ) -> Vec<u8> {
+    ) -> Vec<Vec<u8>> {
         let link = |(party, head): (&AgencyId, &Head)| {
             PartyLink { party: party.clone(), count: head.count, previous: Some(head.last) }.to_wire()
         };
@@ -82,16 +88,16 @@ impl Snapshot {
             clock: clock_to_wire(&state.clock),
             ..wire::Snapshot::default()
         };
-        // One message in pieces: open work can be large, and is never in memory a second time.
-        let mut bytes = before.encode_to_vec();
+        // Field by field: open work can be large, and is never in memory a second time.
+        let mut pieces = Pieces { full: Vec::new(), last: before.encode_to_vec() };
         for (key, referral) in &state.referrals {
-            message::encode(REFERRALS_TAG, &referral_to_wire(key, referral), &mut bytes);
+            message::encode(REFERRALS_TAG, &referral_to_wire(key, referral), pieces.next());
         }
         for (mailbox, mail) in state.mailboxes.all() {
-            message::encode(MAIL_TAG, &mail_to_wire(mailbox, mail), &mut bytes);
+            message::encode(MAIL_TAG, &mail_to_wire(mailbox, mail), pieces.next());
         }
-        bytes.extend(behind.encode_to_vec());
-        bytes
+        pieces.full.extend([pieces.last, behind.encode_to_vec()]);
+        pieces.full
     }
 
     /// Reads the bytes on disk.
@@ -145,6 +151,23 @@ impl Snapshot {
             evidence: wire.last_evidence.as_ref().map(LoggedCheckpoint::parse).transpose()?,
             directory: wire.last_directory.as_ref().map(LoggedCheckpoint::parse).transpose()?,
         })
+    }
+}
+
+struct Pieces {
+    full: Vec<Vec<u8>>,
+    last: Vec<u8>,
+}
+
+impl Pieces {
+    /// Where the next field goes.
+    fn next(&mut self) -> &mut Vec<u8> {
+        if self.last.len() >= PIECE_BYTES {
+            // The last field of a piece goes beyond its end.
+            let next = Vec::with_capacity(PIECE_BYTES.saturating_add(PIECE_BYTES / 16));
+            self.full.push(mem::replace(&mut self.last, next));
+        }
+        &mut self.last
     }
 }
 

@@ -125,8 +125,8 @@ pub fn make(folder: &Path) {
             fs::write(folder.join("receipts").join(name), receipt.to_file()).unwrap();
         }
         if place == 14 {
-            let (mark, bytes) = writer.snapshot();
-            writer.journal().snapshots().write(mark, &bytes).unwrap();
+            let (mark, pieces) = writer.snapshot();
+            writer.journal().snapshots().write(mark, &pieces).unwrap();
         }
     }
     writer.follow_up(u64::MAX).unwrap();

@@ -69,13 +69,13 @@ impl Snapshots {
         Self { volume, log_id }
     }
 
-    /// Writes a snapshot durably, then removes all but the newest [`KEPT`]. `mark` must be
-    /// durable already.
+    /// Writes a snapshot durably, given in pieces, then removes all but the newest [`KEPT`]. `mark` must
+    /// be durable already.
     ///
     /// # Errors
     /// `TooLarge`, or the disk's fault. The older snapshots are still there then.
-    pub fn write(&self, mark: Mark, bytes: &[u8]) -> Result<(), Fault> {
-        let length = to_u64(bytes.len());
+    pub fn write<Piece: AsRef<[u8]>>(&self, mark: Mark, pieces: &[Piece]) -> Result<(), Fault> {
+        let length = pieces.iter().map(|piece| to_u64(piece.as_ref().len())).sum();
         if length > SNAPSHOT_BYTES_MAX {
             return Err(Fault::TooLarge { bytes: length, limit_bytes: SNAPSHOT_BYTES_MAX });
         }
@@ -84,9 +84,12 @@ impl Snapshots {
         put(&mut head, POSITION_AT, &mark.position.get().to_le_bytes());
         put(&mut head, BATCH_NO_AT, &mark.batch_no.get().to_le_bytes());
         put(&mut head, LENGTH_AT, &length.to_le_bytes());
-        let crc = crc32c::crc32c_append(self.crc(&head), bytes);
+        let append = |crc, piece: &Piece| crc32c::crc32c_append(crc, piece.as_ref());
+        let crc = pieces.iter().fold(self.crc(&head), append);
         put(&mut head, CRC_AT, &crc.to_le_bytes());
-        self.volume.replace(&file_name(mark.position), &[&head, bytes])?;
+        let pieces = pieces.iter().map(AsRef::as_ref);
+        self.volume
+            .replace(&file_name(mark.position), &[&head[..]].into_iter().chain(pieces).collect::<Vec<_>>())?;
         self.remove_old()
     }
 
@@ -199,7 +202,7 @@ mod tests {
         let disk = MemoryDisk::new();
         assert_eq!(newest(&disk), (None, vec![]));
         for batch_no in 1..=3 {
-            snapshots(&disk).write(mark(batch_no), b"state").unwrap();
+            snapshots(&disk).write(mark(batch_no), &[b"state"]).unwrap();
         }
         assert_eq!(disk.names().len(), KEPT);
         assert_eq!(newest(&disk), (Some(3), vec![]));
@@ -207,7 +210,7 @@ mod tests {
         assert_eq!(before.snapshot.unwrap().bytes(), b"state");
         disk.flip_bit(&file_name(mark(3).position), 300);
         assert_eq!(newest(&disk), (Some(2), vec![mark(3).position]));
-        snapshots(&disk).write(mark(4), b"state").unwrap();
+        snapshots(&disk).write(mark(4), &[b"state"]).unwrap();
         disk.set_file(&file_name(mark(4).position), b"");
         disk.set_file(&file_name(mark(2).position), b"RFJSNP\0\x01");
         assert_eq!(newest(&disk), (None, vec![mark(4).position, mark(2).position]));
@@ -216,7 +219,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_damage() {
         let disk = MemoryDisk::new();
-        snapshots(&disk).write(mark(1), b"state").unwrap();
+        snapshots(&disk).write(mark(1), &[b"state"]).unwrap();
         let whole = disk.file(&file_name(mark(1).position)).unwrap();
         for bit in 0..to_u64(whole.len()) * 8 {
             disk.set_file(&file_name(mark(1).position), &whole);
@@ -230,10 +233,10 @@ mod tests {
         for steps in 0..10 {
             for crash in [Crash::Kill, Crash::LoseUnsynced] {
                 let disk = MemoryDisk::new();
-                snapshots(&disk).write(mark(1), b"one").unwrap();
-                snapshots(&disk).write(mark(2), b"two").unwrap();
+                snapshots(&disk).write(mark(1), &[b"one"]).unwrap();
+                snapshots(&disk).write(mark(2), &[b"two"]).unwrap();
                 disk.crash_after(steps, crash);
-                let written = snapshots(&disk).write(mark(3), b"three");
+                let written = snapshots(&disk).write(mark(3), &[&b"th"[..], b"ree"]);
                 disk.crash(crash);
                 let found = newest(&disk);
                 assert!(found == (Some(3), vec![]) || found == (Some(2), vec![]), "{steps}");

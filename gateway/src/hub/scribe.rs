@@ -13,7 +13,7 @@ const WAITING_MAX: usize = 4;
 
 enum Page {
     Anchor(Mark, Vec<u8>),
-    Snapshot(Mark, Vec<u8>),
+    Snapshot(Mark, Vec<Vec<u8>>),
 }
 
 pub(super) struct Scribe {
@@ -31,8 +31,8 @@ impl Scribe {
         self.put(Page::Anchor(mark, note));
     }
 
-    pub(super) fn snapshot(&self, mark: Mark, bytes: Vec<u8>) {
-        self.put(Page::Snapshot(mark, bytes));
+    pub(super) fn snapshot(&self, mark: Mark, pieces: Vec<Vec<u8>>) {
+        self.put(Page::Snapshot(mark, pieces));
     }
 
     fn put(&self, page: Page) {
@@ -58,7 +58,7 @@ fn write(pages: &Receiver<Page>, anchor: &AnchorFile, snapshots: &Snapshots) {
     for page in pages {
         let written = match page {
             Page::Anchor(mark, note) => anchor.write(mark, &note),
-            Page::Snapshot(mark, bytes) => snapshots.write(mark, &bytes),
+            Page::Snapshot(mark, pieces) => snapshots.write(mark, &pieces),
         };
         if let Err(fault) = written {
             tracing::warn!(%fault, "anchor or snapshot could not be written");

@@ -282,8 +282,8 @@ impl Driver {
     }
 
     fn snapshot(&mut self) {
-        let (mark, bytes) = self.writer.snapshot();
-        let done = self.snapshots.write(mark, &bytes).map_err(Fault::from);
+        let (mark, pieces) = self.writer.snapshot();
+        let done = self.snapshots.write(mark, &pieces).map_err(Fault::from);
         self.tolerate("snapshot", done);
     }
 }

@@ -157,8 +157,8 @@ fn snapshot(writer: &mut Real) {
     if let Some((mark, _)) = writer.publish_checkpoints().unwrap() {
         writer.journal().anchor().write(mark, b"").unwrap();
     }
-    let (mark, bytes) = writer.snapshot();
-    writer.journal().snapshots().write(mark, &bytes).unwrap();
+    let (mark, pieces) = writer.snapshot();
+    writer.journal().snapshots().write(mark, &pieces).unwrap();
 }
 
 /// Bytes on disk below a directory.

@@ -602,9 +602,9 @@ impl World {
             .into_iter()
             .filter_map(|name| Some((name.clone(), self.disk.file(&name)?)))
             .collect();
-        let (mark, bytes) = self.writer().snapshot();
+        let (mark, pieces) = self.writer().snapshot();
         let snapshots = self.writer.as_ref().unwrap().journal().snapshots();
-        if snapshots.write(mark, &bytes).is_err() {
+        if snapshots.write(mark, &pieces).is_err() {
             return self.ended();
         }
         Ok(())
