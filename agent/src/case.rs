@@ -4,6 +4,7 @@
 
 use proto::{
     digest::Digest,
+    evidence::{Event, Happening},
     header::Header,
     ids::{
         AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, ReasonClass, ReferralKey, TimeMs, Urgency,
@@ -11,7 +12,7 @@ use proto::{
     lifecycle::{Act, Next, Status, Who, legal_acts, transition},
 };
 
-use crate::store::Place;
+use crate::{store::Place, told::Told};
 
 /// What a referral is about, as its last submission says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,12 +116,26 @@ pub struct Step {
     pub urgency: Urgency,
     pub created_at: TimeMs,
     pub expires_at: TimeMs,
+    /// The agreement under which it goes and is answered.
+    pub agreement: Digest,
     /// Where its record and body are.
     pub place: Place,
     /// What has become of it.
     pub standing: Standing,
     /// The parts that this side holds.
     pub parts: Vec<(u32, PartClass)>,
+}
+
+impl Step {
+    /// Where the gateway took it, or brought it here for the first time.
+    #[must_use]
+    pub fn logged(&self) -> Option<Logged> {
+        match &self.standing {
+            Standing::Taken { logged, .. } => Some(*logged),
+            Standing::Arrived(deliveries) => deliveries.first().map(|delivery| delivery.logged),
+            Standing::Queued | Standing::Refused { .. } | Standing::Withdrawn => None,
+        }
+    }
 }
 
 /// A referral.
@@ -132,6 +147,8 @@ pub struct Case {
     pub need: Need,
     /// Its envelopes, in the order in which this side wrote them down.
     pub steps: Vec<Step>,
+    /// What the gateway did by itself, in its order.
+    pub told: Vec<Told>,
     view: View,
 }
 
@@ -142,6 +159,7 @@ struct View {
     resumes_to: Option<Status>,
     attempt: u32,
     asked: AgencyId,
+    agreement: Digest,
 }
 
 /// Something that moves the status.
@@ -149,6 +167,7 @@ struct View {
 enum Move<'a> {
     Envelope(&'a Step),
     HandedOver(&'a Step),
+    Told(&'a Happening),
 }
 
 impl Case {
@@ -160,8 +179,10 @@ impl Case {
             resumes_to: None,
             attempt: header.attempt,
             asked: asked(header).clone(),
+            agreement: header.agreement,
         };
-        Self { referral: header.referral.clone(), need: Need::of(header), steps: Vec::new(), view }
+        let (steps, told) = (Vec::new(), Vec::new());
+        Self { referral: header.referral.clone(), need: Need::of(header), steps, told, view }
     }
 
     /// Where it stands, as far as the gateway has confirmed it.
@@ -180,6 +201,12 @@ impl Case {
     #[must_use]
     pub const fn asked(&self) -> &AgencyId {
         &self.view.asked
+    }
+
+    /// The agreement under which the present attempt goes.
+    #[must_use]
+    pub const fn agreement(&self) -> &Digest {
+        &self.view.agreement
     }
 
     /// What an agency is in it.
@@ -227,6 +254,19 @@ impl Case {
         self.steps.iter().rev().find(of_attempt)
     }
 
+    /// What the gateway did by itself and people should know, when nothing has happened since.
+    #[must_use]
+    pub fn last_word(&self) -> Option<&Told> {
+        let calls = |told: &&Told| {
+            matches!(told.what.event, Event::ClockMissed | Event::Escalated | Event::EscalationStopped)
+                || matches!(told.what.event, Event::Expired | Event::AcceptanceRejectionExpiry)
+                || matches!(told.what.event, Event::Recalled | Event::ContentHandoverFailure)
+        };
+        let last = self.told.iter().filter(calls).max_by_key(|told| told.logged)?;
+        let acts = self.steps.iter().filter_map(Step::logged).max();
+        Some(last).filter(|told| acts.is_none_or(|acts| acts < told.logged))
+    }
+
     /// Whether something of it waits to be pushed or answered.
     #[must_use]
     pub fn waits(&self) -> bool {
@@ -252,9 +292,16 @@ impl Case {
         self.refresh();
     }
 
+    /// Takes what the gateway did by itself.
+    pub(crate) fn tell(&mut self, told: Told) {
+        self.told.push(told);
+        self.refresh();
+    }
+
     /// Works out what follows from the steps, after one of them has changed.
     pub(crate) fn refresh(&mut self) {
-        let mut moves: Vec<(Logged, Move<'_>)> = self.steps.iter().flat_map(moves).collect();
+        let told = self.told.iter().map(|told| (told.logged, Move::Told(&told.what)));
+        let mut moves: Vec<(Logged, Move<'_>)> = self.steps.iter().flat_map(moves).chain(told).collect();
         moves.sort_by_key(|(logged, _)| *logged);
         // Before anything is taken, what waits tells whom it is about.
         let first = self.steps.iter().find(|step| step.act == Act::Submit);
@@ -263,6 +310,7 @@ impl Case {
             resumes_to: None,
             attempt: first.map_or(self.view.attempt, |step| step.attempt),
             asked: first.map_or_else(|| self.view.asked.clone(), |step| step.to.clone()),
+            agreement: first.map_or(self.view.agreement, |step| step.agreement),
         };
         for (_, next) in moves {
             view.take(next, &self.referral.opened_by, self.need.kind);
@@ -310,7 +358,20 @@ impl View {
                     resumes_to: None,
                     attempt: step.attempt,
                     asked: step.to.clone(),
+                    agreement: step.agreement,
                 };
+            }
+            // Whoever was asked next by the gateway gets a copy of the submission, of a later attempt.
+            Move::Told(what) if what.event == Event::Escalated => {
+                if let (Some(asked), Some(agreement)) = (what.recipient.clone(), what.agreement) {
+                    let (status, resumes_to, attempt) = (Status::Submitted, None, what.attempt);
+                    *self = Self { status, resumes_to, attempt, asked, agreement };
+                }
+            }
+            Move::Told(what) => {
+                if let Some(status) = what.status.filter(|_| what.attempt == self.attempt) {
+                    self.go(Next::Go(status));
+                }
             }
             Move::Envelope(step) if step.attempt == self.attempt => {
                 let who = if step.from == *opened_by { Who::Referrer } else { Who::Recipient };
@@ -410,6 +471,7 @@ pub(crate) mod tests {
             urgency: header.urgency,
             created_at: header.created_at,
             expires_at: header.expires_at,
+            agreement: header.agreement,
             place: Place::default(),
             standing,
             parts: Vec::new(),

@@ -11,6 +11,7 @@ mod telling;
 use std::path::PathBuf;
 
 use proto::{
+    header::FALLBACKS_MAX,
     ids::{AgencyId, Code, Jurisdiction, Kind, TimeMs, Urgency},
     payload::{
         Home, List,
@@ -33,6 +34,7 @@ pub const ATTACHMENTS_MAX: usize = 32;
 
 const TOP: List = &[
     "to",
+    "fallbacks",
     "kind",
     "category",
     "service",
@@ -101,6 +103,7 @@ impl std::fmt::Debug for Content {
 #[allow(missing_docs, reason = "each field is described in the agent's README, once")]
 pub struct Document {
     pub to: AgencyId,
+    pub fallbacks: Vec<AgencyId>,
     pub kind: Kind,
     pub category: Code,
     pub service: Code,
@@ -157,6 +160,8 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
         kind::check_summary(shape, &summary, &mut flaws);
     }
     let identity_allowed = rests && consent::check(&consent, head.to.as_ref(), now, &mut flaws);
+    let fallbacks = fallbacks(&top, &head, &mut flaws);
+    consent::check_fallbacks(&consent, &fallbacks, &mut flaws);
     let household = identity.as_ref().map(telling::household).unwrap_or_default();
     if identity.is_some() {
         consent::check_identity(&consent, identity_allowed, &mut flaws);
@@ -168,6 +173,7 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
     match head.whole() {
         Some(head) if flaws.is_empty() => Ok(Document {
             to: head.to,
+            fallbacks,
             kind: head.kind,
             category: head.category,
             service: head.service,
@@ -285,6 +291,37 @@ impl Head {
             expires_days: self.expires_days?,
         })
     }
+}
+
+/// Who is asked next, in this order, when nobody answers: at the places where they stand.
+fn fallbacks(top: &Map<String, Value>, head: &Head, flaws: &mut Vec<Flaw>) -> Vec<AgencyId> {
+    let Some(listed) = top.get("fallbacks") else {
+        return Vec::new();
+    };
+    let mut flaw = |pointer: &str, what| flaws.push(Flaw::new(pointer, what));
+    let Value::Array(listed) = listed else {
+        flaw("/fallbacks", What::Form { expected: "a list of agencies" });
+        return Vec::new();
+    };
+    if head.kind.is_some_and(|kind| !kind.expects_answer()) {
+        flaw("/fallbacks", What::NotOfKind);
+    }
+    if listed.len() > FALLBACKS_MAX {
+        flaw("/fallbacks", What::TooMany { limit: FALLBACKS_MAX });
+    }
+    let mut fallbacks: Vec<AgencyId> = Vec::new();
+    for (place, one) in listed.iter().enumerate() {
+        let agency = one.as_str().and_then(|text| AgencyId::parse(text, "fallbacks").ok());
+        let is_new = |agency: &AgencyId| !fallbacks.contains(agency) && head.to.as_ref() != Some(agency);
+        match agency.filter(is_new) {
+            Some(agency) => fallbacks.push(agency),
+            None => flaw(
+                &format!("/fallbacks/{place}"),
+                What::Form { expected: "the id of another agency than those before it" },
+            ),
+        }
+    }
+    fallbacks
 }
 
 fn parsed<T>(

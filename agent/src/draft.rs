@@ -2,6 +2,7 @@
 //! signed. Not here: reading documents (`document`), and what happens to an envelope then (`office`).
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read as _, Seek as _},
 };
@@ -36,11 +37,11 @@ pub const IDENTITY_TYPE: &str = "application/vnd.referral.identity.v1+json";
 pub const DETAIL_TYPE: &str = "application/vnd.referral.detail.v1+json";
 
 /// Why there is no envelope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotDrafted {
-    /// The recipient has no sealing key in force.
-    #[error("the recipient has no sealing key in force; telephone it")]
-    NoKey,
+    /// Somebody for whom parts are sealed has no key.
+    #[error("{0} has no sealing key in force; telephone it")]
+    NoKey(AgencyId),
     /// The texts do not fit.
     #[error("the texts are larger than {INLINE_BYTES_MAX} bytes sealed; send what is long as a file")]
     TooLarge,
@@ -50,8 +51,8 @@ pub enum NotDrafted {
     /// The spool.
     #[error(transparent)]
     Spool(#[from] SpoolFault),
-    /// The recipient has other keys than when the parts were sealed.
-    #[error("the recipient's keys have changed just now; send it again")]
+    /// Somebody has other keys than when the parts were sealed.
+    #[error("a recipient's keys have changed just now; send it again")]
     KeysChanged,
     /// A part could not be sealed.
     #[error("a part could not be sealed: {0}")]
@@ -64,6 +65,8 @@ pub enum NotDrafted {
 /// A part before it is sealed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlainPart {
+    /// The fallback that it is sealed for in advance; none for the header's recipient.
+    pub fallback: Option<AgencyId>,
     /// What it holds.
     pub class: PartClass,
     /// When its recipient gets it.
@@ -117,20 +120,32 @@ impl Drafted {
     }
 }
 
-/// The parts of a referral. Identity, and files that may tell it, wait for the acceptance wherever an
-/// acceptance can come, unless the agreement wants them at once.
+/// The parts of a referral, for its recipient and once more for each fallback. Identity, and files that
+/// may tell it, wait for the acceptance wherever an acceptance can come, unless the agreement with the
+/// recipient wants them at once.
 #[must_use]
 pub fn parts_of(document: &Document, disclosure: Disclosure) -> Vec<PlainPart> {
     let waits = document.kind.expects_answer() && disclosure != Disclosure::AtOnce;
     let held = if waits { Release::OnAcceptance } else { Release::AtOnce };
+    let mut parts = parts_for(document, (Release::AtOnce, held));
+    for fallback in &document.fallbacks {
+        let ahead = parts_for(document, (Release::OnTurn, Release::OnAcceptance));
+        parts.extend(ahead.into_iter().map(|part| PlainPart { fallback: Some(fallback.clone()), ..part }));
+    }
+    parts
+}
+
+/// The parts that somebody gets: those that are not held, and those that are.
+fn parts_for(document: &Document, (first, held): (Release, Release)) -> Vec<PlainPart> {
     let summary = json!({"consent": document.consent, "summary": document.summary});
-    let mut parts = vec![json_part(PartClass::Summary, Release::AtOnce, &summary)];
+    let mut parts = vec![json_part(PartClass::Summary, first, &summary)];
     if let Some(identity) = &document.identity {
         parts.push(json_part(PartClass::Identity, held, &json!({"identity": identity})));
     }
     parts.extend(document.files.iter().map(|file| PlainPart {
+        fallback: None,
         class: PartClass::Attachment,
-        release: if file.contains_identity { held } else { Release::AtOnce },
+        release: if file.contains_identity { held } else { first },
         media_type: file.media_type.clone(),
         file_name: file.name.clone(),
         content: file.content.clone(),
@@ -153,6 +168,7 @@ pub fn json_part(class: PartClass, release: Release, content: &Value) -> PlainPa
         PartClass::Detail | PartClass::Attachment => DETAIL_TYPE,
     };
     PlainPart {
+        fallback: None,
         class,
         release,
         media_type: media_type.to_owned(),
@@ -161,9 +177,18 @@ pub fn json_part(class: PartClass, release: Release, content: &Value) -> PlainPa
     }
 }
 
-/// The keys that an agency's parts are sealed to: those in force, the newest first.
+/// What parts are sealed to, by the agency that gets them.
+pub type Keys = BTreeMap<AgencyId, Vec<(KeyId, Recipient)>>;
+
+/// The keys of all for whom an envelope can have parts.
 #[must_use]
-pub fn sealing_keys(directory: &Directory, agency: &AgencyId, now: TimeMs) -> Vec<(KeyId, Recipient)> {
+pub fn keys_of(directory: &Directory, header: &Header, now: TimeMs) -> Keys {
+    let all = [&header.to].into_iter().chain(&header.fallbacks);
+    all.map(|agency| (agency.clone(), sealing_keys(directory, agency, now))).collect()
+}
+
+/// The keys that an agency's parts are sealed to: those in force, the newest first.
+fn sealing_keys(directory: &Directory, agency: &AgencyId, now: TimeMs) -> Vec<(KeyId, Recipient)> {
     let keys = directory.agency(agency).map(|agency| agency.keys.as_slice()).unwrap_or_default();
     let in_force =
         keys.iter().rev().filter(|key| key.in_force(now) && key.key.purpose() == KeyPurpose::Sealing);
@@ -180,7 +205,7 @@ pub fn sealing_keys(directory: &Directory, agency: &AgencyId, now: TimeMs) -> Ve
 pub struct Plan {
     header: Header,
     parts: Vec<PlainPart>,
-    keys: Vec<(KeyId, Recipient)>,
+    keys: Keys,
 }
 
 impl Plan {
@@ -189,16 +214,10 @@ impl Plan {
     ///
     /// # Errors
     /// [`NotDrafted`].
-    pub fn new(
-        mut header: Header,
-        parts: Vec<PlainPart>,
-        keys: Vec<(KeyId, Recipient)>,
-    ) -> Result<Self, NotDrafted> {
-        if keys.is_empty() && !parts.is_empty() {
-            return Err(NotDrafted::NoKey);
-        }
+    pub fn new(mut header: Header, parts: Vec<PlainPart>, keys: Keys) -> Result<Self, NotDrafted> {
         let mut lengths = Vec::with_capacity(parts.len());
         for (part_id, part) in (1..).zip(&parts) {
+            let keys = keys_to(&keys, &header, part)?;
             // The length does not depend on which digest it is.
             let head = head(&header, part_id, part, Digest::default());
             let bytes = seal::sealed_bytes(head.bytes(), head.content_bytes, keys.len());
@@ -217,6 +236,7 @@ impl Plan {
                 }
                 None => Storage::Uploaded,
             };
+            let key_ids = keys_to(&keys, &header, part)?.iter().map(|(id, _)| *id).collect();
             header.parts.push(Part {
                 part_id,
                 class: part.class,
@@ -224,8 +244,8 @@ impl Plan {
                 length_bytes,
                 storage,
                 release: part.release,
-                recipient: None,
-                key_ids: keys.iter().map(|(id, _)| *id).collect(),
+                recipient: part.fallback.clone(),
+                key_ids,
             });
         }
         Ok(Self { header, parts, keys })
@@ -244,11 +264,12 @@ impl Plan {
     /// [`NotDrafted`].
     pub fn seal(self, spool: &Spool) -> Result<SealedParts, NotDrafted> {
         let Self { mut header, parts, keys } = self;
-        let recipients: Vec<Recipient> = keys.iter().map(|(_, recipient)| recipient.clone()).collect();
         let mut listed = std::mem::take(&mut header.parts);
         let (mut inline, mut plain) = (Vec::new(), Vec::with_capacity(parts.len()));
         let mut files = Vec::new();
         for (part, listed) in parts.into_iter().zip(&mut listed) {
+            let recipients = keys_to(&keys, &header, &part)?.iter().map(|(_, recipient)| recipient.clone());
+            let recipients: Vec<Recipient> = recipients.collect();
             let read = Hashed::open(&part.content)?;
             let head = head(&header, listed.part_id, &part, read.sha256);
             let mut kept = kept(listed.part_id, &part);
@@ -273,12 +294,14 @@ impl Plan {
             };
             let sealed = sealed.map_err(NotDrafted::NotSealed)?;
             (listed.sha256, listed.length_bytes) = (Digest(sealed.sha256), sealed.bytes);
-            plain.push(kept);
+            // What is sealed for a fallback is the same once more.
+            if part.fallback.is_none() {
+                plain.push(kept);
+            }
         }
         let sha256 = |id: u32| listed.iter().find(|part| part.part_id == id).map(|part| part.sha256);
         let files = files.into_iter().filter_map(|(id, file)| Some((sha256(id)?, file))).collect();
-        let key_ids = keys.into_iter().map(|(id, _)| id).collect();
-        Ok(SealedParts { header, listed, key_ids, inline, plain, files })
+        Ok(SealedParts { header, listed, keys, inline, plain, files })
     }
 }
 
@@ -286,7 +309,7 @@ impl Plan {
 pub struct SealedParts {
     header: Header,
     listed: Vec<Part>,
-    key_ids: Vec<KeyId>,
+    keys: Keys,
     inline: Vec<wire::InlinePart>,
     plain: Vec<records::Plain>,
     files: Vec<(Digest, Sealing)>,
@@ -300,13 +323,13 @@ impl std::fmt::Debug for SealedParts {
 
 impl SealedParts {
     /// The header that was planned, with its parts, as it follows now on what was written down while
-    /// they were sealed; `keys` are the recipient's now.
+    /// they were sealed; `keys` are the recipients' now.
     ///
     /// # Errors
     /// [`NotDrafted::KeysChanged`].
-    pub fn follow(&self, now: Header, keys: &[(KeyId, Recipient)]) -> Result<Header, NotDrafted> {
-        let same = keys.iter().map(|(id, _)| id).eq(&self.key_ids);
-        if !same && !self.listed.is_empty() {
+    pub fn follow(&self, now: Header, keys: &Keys) -> Result<Header, NotDrafted> {
+        let ids = |keys: &Keys| keys.values().flatten().map(|(id, _)| *id).collect::<Vec<_>>();
+        if ids(keys) != ids(&self.keys) && !self.listed.is_empty() {
             return Err(NotDrafted::KeysChanged);
         }
         let header = Header { agreement: self.header.agreement, reason: self.header.reason, ..now };
@@ -328,12 +351,28 @@ impl SealedParts {
     }
 }
 
+/// Who gets a part.
+fn recipient<'a>(header: &'a Header, part: &'a PlainPart) -> &'a AgencyId {
+    part.fallback.as_ref().unwrap_or(&header.to)
+}
+
+/// What a part is sealed to.
+fn keys_to<'a>(
+    keys: &'a Keys,
+    header: &Header,
+    part: &PlainPart,
+) -> Result<&'a [(KeyId, Recipient)], NotDrafted> {
+    let recipient = recipient(header, part);
+    let keys = keys.get(recipient).filter(|keys| !keys.is_empty());
+    keys.map(Vec::as_slice).ok_or_else(|| NotDrafted::NoKey(recipient.clone()))
+}
+
 fn head(header: &Header, part_id: u32, part: &PlainPart, sha256: Digest) -> SealHead {
     SealHead {
         version: HEAD_VERSION,
         envelope_id: header.envelope_id.as_bytes().to_vec(),
         from: header.from.to_string(),
-        recipients: vec![header.to.to_string()],
+        recipients: vec![recipient(header, part).to_string()],
         part_id,
         part_class: part.class.number().unsigned_abs(),
         content_bytes: part.content.bytes(),

@@ -28,6 +28,7 @@ pub mod signed_file;
 pub mod spool;
 pub mod state;
 pub mod store;
+pub mod told;
 pub mod words;
 
 /// The store's records (`agent/proto/agent/v1/store.proto`).

@@ -1,10 +1,11 @@
 //! The link to the gateway: one connection over mutual TLS, and what goes on over it: the outbox, the
-//! inbox, the directory and the witness. When any of it fails, all of it begins again, later and
+//! inbox, the directory, the witness and the agency's own records. When any of it fails, all of it begins again, later and
 //! later. Not here: what is written down (`office`).
 
 pub mod backoff;
 pub mod connection;
 pub(crate) mod directory;
+mod evidence;
 mod inbox;
 mod outbox;
 mod parts;
@@ -145,10 +146,12 @@ async fn work(office: &Arc<Office>, channel: Channel) -> Broken {
     tracing::info!("the link is up");
     let (outbox, inbox) = (outbox::run(office, &channel), inbox::run(office, &channel));
     let (directory, witness) = (directory::run(office, &channel), witness::run(office, &channel));
+    let evidence = evidence::run(office, &channel);
     tokio::select! {
         broken = outbox => broken,
         broken = inbox => broken,
         broken = directory => broken,
         broken = witness => broken,
+        broken = evidence => broken,
     }
 }

@@ -104,11 +104,12 @@ impl<'a> Came<'a> {
     /// [`NotDelivered`].
     pub fn check(
         header: &'a Header,
+        me: &AgencyId,
         parts: &'a [wire::InlinePart],
         turn: Turn,
         spool: &Spool,
     ) -> Result<Self, NotDelivered> {
-        let (came, apart) = Self::present(header, parts, turn, spool)?;
+        let (came, apart) = Self::present(header, me, parts, turn, spool)?;
         if apart.is_empty() { Ok(came) } else { Err(NotDelivered::Apart(apart)) }
     }
 
@@ -118,14 +119,16 @@ impl<'a> Came<'a> {
     /// [`NotDelivered`].
     pub fn present(
         header: &'a Header,
+        me: &AgencyId,
         parts: &'a [wire::InlinePart],
         turn: Turn,
         spool: &Spool,
     ) -> Result<(Self, Vec<Apart>), NotDelivered> {
+        let ours =
+            || header.parts.iter().filter(|part| *part.recipient.as_ref().unwrap_or(&header.to) == *me);
         let listed = |part: &wire::InlinePart| {
-            header.parts.iter().find(|listed| {
+            ours().find(|listed| {
                 listed.part_id == part.part_id
-                    && listed.recipient.is_none()
                     && u64::try_from(part.ciphertext.len()) == Ok(listed.length_bytes)
                     && Digest::of(&part.ciphertext) == listed.sha256
             })
@@ -133,10 +136,11 @@ impl<'a> Came<'a> {
         let came: Option<Vec<_>> =
             parts.iter().map(|part| Some((listed(part)?, part.ciphertext.as_ref()))).collect();
         let came = came.ok_or(NotDelivered::OtherPart)?;
-        let release = came.first().map_or_else(|| released(header, turn), |(part, _)| part.release);
+        let release =
+            came.first().map_or_else(|| released(ours, *me == header.to, turn), |(part, _)| part.release);
         let mut came = came.into_iter().peekable();
         let (mut all, mut apart) = (Vec::new(), Vec::new());
-        for due in header.parts.iter().filter(|part| part.release == release && part.recipient.is_none()) {
+        for due in ours().filter(|part| part.release == release) {
             match due.storage {
                 Storage::Inline => {
                     let (_, ciphertext) =
@@ -226,15 +230,21 @@ impl<'a> Came<'a> {
 }
 
 /// What a delivery that has no parts of its own brings: parts that were uploaded, or none.
-fn released(header: &Header, turn: Turn) -> Release {
+fn released<'a, Parts: Iterator<Item = &'a Part>>(
+    ours: impl Fn() -> Parts,
+    is_first_asked: bool,
+    turn: Turn,
+) -> Release {
     let is_apart = |release: Release| {
-        let mut parts = header.parts.iter().filter(|part| part.release == release).peekable();
+        let mut parts = ours().filter(|part| part.release == release).peekable();
         parts.peek().is_some() && parts.all(|part| part.storage == Storage::Uploaded)
     };
     if turn == Turn::Later && is_apart(Release::OnAcceptance) {
         Release::OnAcceptance
-    } else {
+    } else if is_first_asked {
         Release::AtOnce
+    } else {
+        Release::OnTurn
     }
 }
 
@@ -356,9 +366,10 @@ mod tests {
         keys: &[(KeyId, Recipient)],
         spool: &Spool,
     ) -> Result<Drafted, NotDrafted> {
-        let plan = Plan::new(header.clone(), parts, keys.to_vec())?;
+        let keys = draft::Keys::from([(header.to.clone(), keys.to_vec())]);
+        let plan = Plan::new(header.clone(), parts, keys.clone())?;
         let sealed = plan.seal(spool)?;
-        let header = sealed.follow(header, keys)?;
+        let header = sealed.follow(header, &keys)?;
         sealed.sign(header, &SigningKey::from_seed(&[1; 32]))
     }
 
@@ -393,7 +404,7 @@ mod tests {
             (Release::OnAcceptance, vec![PartClass::Identity, PartClass::Attachment]),
         ] {
             let inline = of(&drafted, release);
-            let came = || Came::check(&drafted.header, &inline, Turn::First, &spool).unwrap();
+            let came = || Came::check(&drafted.header, &me(), &inline, Turn::First, &spool).unwrap();
             assert_eq!(came().names().iter().map(|(_, class)| *class).collect::<Vec<_>>(), classes);
             assert_eq!(
                 came().try_open(&drafted.header, &me(), &[key(3), key(7)]),
@@ -418,7 +429,8 @@ mod tests {
         let inline = of(&drafted, Release::AtOnce);
         let (_place, spool) = spool();
         let result = |header: &Header, me: &AgencyId, key: SealingKey| {
-            Came::check(header, &inline, Turn::First, &spool).unwrap().try_open(header, me, &[key])
+            let came = Came::check(header, &header.to, &inline, Turn::First, &spool).unwrap();
+            came.try_open(header, me, &[key])
         };
         assert_eq!(result(&drafted.header, &me(), key(8)), Ok(HandoverResult::CannotOpen));
         let other = AgencyId::parse("jo.mosd", "me").unwrap();
@@ -432,7 +444,7 @@ mod tests {
         let drafted = drafted(parts(Disclosure::OnAcceptance), &key(7));
         let (_place, spool) = spool();
         let check = |parts: &[wire::InlinePart]| {
-            Came::check(&drafted.header, parts, Turn::First, &spool).map(|came| came.names().len())
+            Came::check(&drafted.header, &me(), parts, Turn::First, &spool).map(|came| came.names().len())
         };
         let good = of(&drafted, Release::AtOnce);
         assert_eq!(check(&good), Ok(2));
@@ -448,6 +460,7 @@ mod tests {
 
     fn file(bytes: usize, release: Release) -> PlainPart {
         PlainPart {
+            fallback: None,
             class: PartClass::Attachment,
             release,
             media_type: "application/pdf".into(),
@@ -471,7 +484,7 @@ mod tests {
         assert!(drafted.plain[1].content.is_empty() && drafted.plain[1].uploaded_bytes == 1_500_000);
         let inline = of(&drafted, Release::AtOnce);
         let first = |parts: &[wire::InlinePart], turn: Turn| {
-            Came::check(&drafted.header, parts, turn, &spool).map(|came| came.names())
+            Came::check(&drafted.header, &me(), parts, turn, &spool).map(|came| came.names())
         };
         let apart = |part: &Part| Apart {
             part_id: part.part_id,
@@ -496,7 +509,7 @@ mod tests {
         for (parts, turn, part_id, bytes) in
             [(inline.as_slice(), Turn::First, 2, 1_500_000), (&[], Turn::Later, 3, 1_400_000)]
         {
-            let came = || Came::check(&drafted.header, parts, turn, &spool).unwrap();
+            let came = || Came::check(&drafted.header, &me(), parts, turn, &spool).unwrap();
             let result = came().try_open(&drafted.header, &me(), std::slice::from_ref(&key));
             assert_eq!(result, Ok(HandoverResult::Received));
             let opened = came().open(&drafted.header, &me(), std::slice::from_ref(&key));
@@ -526,7 +539,7 @@ mod tests {
         assert_eq!(uploaded(vec![part(600_000), part(600_000), part(1)], &keys), Ok(1));
         let text = PlainPart { class: PartClass::Detail, ..part(1_100_000) };
         assert_eq!(uploaded(vec![text], &keys), Err(NotDrafted::TooLarge));
-        assert_eq!(uploaded(vec![part(1)], &[]), Err(NotDrafted::NoKey));
+        assert_eq!(uploaded(vec![part(1)], &[]), Err(NotDrafted::NoKey(me())));
         assert_eq!(uploaded(Vec::new(), &[]), Ok(0));
         let gone = Content::Apart { path: "/nowhere/at-all".into(), bytes: 3 };
         let gone = PlainPart { content: gone, ..part(1) };

@@ -20,10 +20,15 @@ use crate::{
     records::{self, record},
     spool::Listed,
     store::{Fold, Place},
+    told::{self, Position, Told},
 };
 
 /// Most alarms that are shown; the first ones stay.
 pub const ALARMS_MAX: usize = 100;
+
+/// Of so many referrals at the most it is remembered what was told before anything of them came; the
+/// oldest go.
+pub const TOLD_EARLY_MAX: usize = 1000;
 
 /// What the records make.
 #[derive(Debug)]
@@ -41,6 +46,9 @@ pub struct State {
     alarms: Vec<Alarm>,
     going: BTreeMap<Digest, Vec<Listed>>,
     arrived_apart: BTreeSet<Digest>,
+    followed: Position,
+    /// What was told of referrals before anything of them came.
+    told_early: BTreeMap<ReferralKey, Vec<Told>>,
 }
 
 /// Something that must not happen, and did.
@@ -86,6 +94,8 @@ impl State {
             alarms: Vec::new(),
             going: BTreeMap::new(),
             arrived_apart: BTreeSet::new(),
+            followed: Position::default(),
+            told_early: BTreeMap::new(),
         }
     }
 
@@ -161,6 +171,12 @@ impl State {
         self.directory.as_ref()
     }
 
+    /// How far the agency's own records were followed.
+    #[must_use]
+    pub const fn followed(&self) -> &Position {
+        &self.followed
+    }
+
     /// What must not happen, and did.
     #[must_use]
     pub fn alarms(&self) -> &[Alarm] {
@@ -190,7 +206,28 @@ impl State {
                 self.alarm(at_ms, alarm);
                 Some(())
             }
+            record::Record::Followed(followed) => self.follow(followed),
         }
+    }
+
+    fn follow(&mut self, followed: &records::Followed) -> Option<()> {
+        self.followed = Position {
+            count: followed.count,
+            commitment: followed.commitment.clone(),
+            batch: followed.batch,
+        };
+        for salted in &followed.told {
+            let told = told::told(salted)?;
+            let referral = told.what.referral.clone()?;
+            match self.cases.get_mut(&referral) {
+                Some(case) => case.tell(told),
+                None => self.told_early.entry(referral).or_default().push(told),
+            }
+        }
+        while self.told_early.len() > TOLD_EARLY_MAX {
+            self.told_early.pop_first();
+        }
+        Some(())
     }
 
     fn queued(&mut self, place: Place, queued: &records::Queued) -> Option<()> {
@@ -239,13 +276,21 @@ impl State {
             handed_over: None,
         };
         self.handovers.insert(arrived.handover_id.clone(), digest);
+        let receipt = arrived.receipt.clone().and_then(|receipt| Receipt::parse(receipt).ok());
         let came = |part_id: u32| arrived.parts.iter().any(|part| part.part_id == part_id);
         let apart = uploaded(&header).filter(|(part_id, _)| came(*part_id));
         self.arrived_apart.extend(apart.map(|(_, listed)| listed.sha256));
         let known = self.envelopes.get(&digest).and_then(|referral| self.cases.get_mut(referral));
         let Some(case) = known else {
             let standing = Standing::Arrived(vec![delivery]);
-            self.add(&header, step(&header, digest, place, standing, &arrived.parts));
+            let mut step = step(&header, digest, place, standing, &arrived.parts);
+            // What came in a later attempt than its own was sealed in advance, for this agency in its turn.
+            if arrived.attempt > header.attempt {
+                let agreement = receipt.and_then(|receipt| receipt.record().what.agreement);
+                step.agreement = agreement.unwrap_or(step.agreement);
+                (step.to, step.attempt) = (self.me.clone(), arrived.attempt);
+            }
+            self.add(&header, step);
             return Some(());
         };
         let step = case.step_mut(&digest)?;
@@ -312,6 +357,9 @@ impl State {
     fn add(&mut self, header: &Header, step: Step) {
         self.envelopes.insert(step.digest, header.referral.clone());
         let case = self.cases.entry(header.referral.clone()).or_insert_with(|| Case::new(header));
+        for told in self.told_early.remove(&header.referral).unwrap_or_default() {
+            case.tell(told);
+        }
         case.add(header, step);
     }
 }
@@ -345,6 +393,7 @@ fn step(
         urgency: header.urgency,
         created_at: header.created_at,
         expires_at: header.expires_at,
+        agreement: header.agreement,
         place,
         standing,
         parts: named(parts).collect(),

@@ -3,6 +3,7 @@
 //! (`document`), which bring their own.
 
 use proto::{
+    clocks::ClockKind,
     count::{self, Adjective, Noun, Place},
     evidence::Event,
     ids::{ReasonClass, Urgency},
@@ -188,6 +189,20 @@ pub const fn reason(reason: ReasonClass, language: Language) -> &'static str {
     language.pick(english, arabic)
 }
 
+/// What was to come in a time limit.
+#[must_use]
+pub const fn clock(clock: ClockKind, language: Language) -> &'static str {
+    let (english, arabic) = match clock {
+        ClockKind::Delivered => ("delivery", "التسليم"),
+        ClockKind::Seen => ("a person's look", "الاطلاع"),
+        ClockKind::Answered => ("an answer", "الرد"),
+        ClockKind::Escalation => ("asking the next agency", "الإحالة إلى الجهة التالية"),
+        ClockKind::Disclosure => ("the identity", "البيانات التعريفية"),
+        ClockKind::Transit => ("arrival", "الوصول"),
+    };
+    language.pick(english, arabic)
+}
+
 /// What happened, for a timeline.
 #[must_use]
 pub const fn event(event: Event, language: Language) -> &'static str {
@@ -256,6 +271,7 @@ mod tests {
         Act::ALL.iter().for_each(|one| both(&|language| act(*one, language)));
         ReasonClass::ALL.iter().for_each(|one| both(&|language| reason(*one, language)));
         Event::ALL.iter().for_each(|one| both(&|language| event(*one, language)));
+        ClockKind::ALL.iter().for_each(|one| both(&|language| clock(*one, language)));
         let mut verbs: Vec<_> = Act::ALL.iter().map(|act| verb(*act)).collect();
         verbs.sort_unstable();
         verbs.dedup();

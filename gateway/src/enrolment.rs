@@ -18,7 +18,7 @@ use proto::{
     caller::Caller,
     command::{Command, DirectoryCommand},
     digest::Digest,
-    directory::{ChangeBody, Directory, DirectoryObject, invitation::Invited},
+    directory::{Directory, DirectoryObject, invitation::Invited},
     ids::{AgencyId, TimeMs},
     key::KeyId,
     refusal::Refusal,

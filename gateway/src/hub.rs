@@ -41,7 +41,7 @@ use crate::{
     clock,
     fault::Fault,
     history::History,
-    index::sled_rows::SledRows,
+    index::{PartyBatch, sled_rows::SledRows},
     metrics::Metrics,
     peer::connections::Connections,
     tiles::behind::Behind,
@@ -164,6 +164,7 @@ enum Service {
     Find { agency: AgencyId, envelope: Digest, reply: oneshot::Sender<Vec<Mail>> },
     Derive { at: Locator, reply: oneshot::Sender<Option<Vec<Receipt>>> },
     Places { referral: ReferralKey, reply: oneshot::Sender<Option<Vec<Locator>>> },
+    Batches { party: AgencyId, from: u64, most: usize, reply: oneshot::Sender<Option<Vec<PartyBatch>>> },
 }
 
 impl Hub {
@@ -328,6 +329,20 @@ impl Hub {
     /// [`Unavailable`].
     pub async fn places(&self, referral: ReferralKey) -> Result<Option<Vec<Locator>>, Unavailable> {
         self.call(|reply| Service::Places { referral, reply }).await
+    }
+
+    /// The batches from one on in which a party has records, so many at the most; none while the index
+    /// is being built.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn batches(
+        &self,
+        party: AgencyId,
+        from: u64,
+        most: usize,
+    ) -> Result<Option<Vec<PartyBatch>>, Unavailable> {
+        self.call(|reply| Service::Batches { party, from, most, reply }).await
     }
 
     /// Ends the writer's thread when all that was asked before is done, whoever still holds a way to it.
@@ -504,6 +519,9 @@ impl Thread {
             }
             Service::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
             Service::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
+            Service::Batches { party, from, most, reply } => {
+                drop(reply.send(self.writer.batches_of(&party, from, most)));
+            }
         }
         Ok(())
     }

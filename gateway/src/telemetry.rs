@@ -195,6 +195,7 @@ fn method(path: &str) -> &'static str {
         "Directory/GetAgreement",
         "Evidence/GetReceipt",
         "Evidence/GetTimeline",
+        "Evidence/Follow",
         "Enrolment/Enrol",
     ];
     let path = path.strip_prefix("/referral.v1.").unwrap_or_default();

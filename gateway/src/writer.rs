@@ -18,7 +18,7 @@ use proto::{
     dsse::Signed,
     evidence::Salt,
     fact::{Effect, Fact},
-    ids::{Locator, ReferralKey, TimeMs},
+    ids::{AgencyId, Locator, ReferralKey, TimeMs},
     log::{
         checkpoint::{Checkpoint, Origin},
         merkle::{Frontier, Growth},
@@ -38,7 +38,7 @@ pub use replay::{SNAPSHOT_BYTES, SNAPSHOT_RECORDS};
 use crate::{
     fault::Fault,
     history::{History, Log, leaves},
-    index::{Index, rows::Rows},
+    index::{Index, PartyBatch, rows::Rows},
     tiles::{Tiles, files::Files},
 };
 
@@ -598,6 +598,12 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
     /// Where a referral's records stand, in order. Nothing while the index is not complete.
     pub fn places(&mut self, referral: &ReferralKey) -> Option<Vec<Locator>> {
         self.index.referral(referral, &self.history)
+    }
+
+    /// The batches from one on in which a party has records, so many at the most. Nothing while the
+    /// index is not complete.
+    pub fn batches_of(&mut self, party: &AgencyId, from: u64, most: usize) -> Option<Vec<PartyBatch>> {
+        self.index.party(party, from, most, &self.history)
     }
 
     /// Whether ordinary work would be taken now.

@@ -20,11 +20,13 @@ use std::{
 use certs::{Authority, GatewayNames, Identity, Plan, Role, UnixTime};
 use gateway::{
     admin::client,
+    fault::Fault,
+    hub::RealWriter,
     network::NetworkFile,
     place::{Place, write_private},
     writer::answer::Answer,
 };
-use journal::{LogId, SegmentBytes};
+use journal::{LogId, OpenError, SegmentBytes};
 use proto::ids::AgencyId;
 use tonic::transport::Channel;
 
@@ -244,12 +246,23 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// Another thread of the test may be starting a program, which until it has begun holds a copy of every
+/// lock of this process.
+fn opened(place: &Place, network: &Network) -> RealWriter {
+    loop {
+        match place.open(journal::Config::inline(), network.keys.clone()) {
+            Err(Fault::Open(OpenError::Locked)) => std::thread::yield_now(),
+            opened => return opened.unwrap().0,
+        }
+    }
+}
+
 /// The first entries, through the writer, as `gateway init` and administrators would have made them.
 fn found(place: &Place, network: &mut Network, agreements: usize, rules: u64) {
     let segment_bytes = SegmentBytes::new(8 * 1024 * 1024).unwrap();
     place.create(&LogId::new([7; 16]), segment_bytes).unwrap();
     fs::set_permissions(place.journal(), fs::Permissions::from_mode(0o700)).unwrap();
-    let (mut writer, _) = place.open(journal::Config::inline(), network.keys.clone()).unwrap();
+    let mut writer = opened(place, network);
     let mut random = Random::new(1);
     let mut founding = network.founding();
     if agreements > 0 {

@@ -54,6 +54,16 @@ pub(super) fn check(
     is("identity_allowed", true)
 }
 
+/// Checks that she agreed to each fallback by its name: nobody is asked after them.
+pub(super) fn check_fallbacks(consent: &Map<String, Value>, fallbacks: &[AgencyId], flaws: &mut Vec<Flaw>) {
+    let named = consent.get("agencies").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for (place, fallback) in fallbacks.iter().enumerate() {
+        if !named.iter().any(|agency| agency.as_str() == Some(fallback.as_str())) {
+            flaws.push(Flaw::new(&format!("/fallbacks/{place}"), What::NotConsentedTo));
+        }
+    }
+}
+
 /// What is wrong with a field that a basis needs.
 fn needed(field: &'static str, holding: Holding, consent: &Map<String, Value>) -> Option<What> {
     let suspects = field == "guardian_suspected";

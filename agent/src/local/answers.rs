@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use proto::{
+    evidence::Happening,
     ids::{AgencyId, ReferralKey},
     lifecycle::{Act, Status},
     receipt::Receipt,
@@ -12,7 +13,7 @@ use proto::{
 
 use crate::{
     api,
-    case::{Case, Standing, Step},
+    case::{Case, Logged, Standing, Step},
     document,
     office::{LinkState, Office, outbound::kind_word, show::ShownPart},
     opening::Kept,
@@ -65,6 +66,7 @@ pub(super) fn summary(case: &Case, me: &AgencyId) -> api::CaseSummary {
         changed_at_ms: changed,
         legal_acts: case.legal_acts(me).into_iter().map(Act::number).collect(),
         not_opened,
+        told: case.last_word().map(|told| entry(told.logged, &told.what)),
     }
 }
 
@@ -78,7 +80,8 @@ pub(super) fn show(office: &Office, referral: &ReferralKey) -> Result<api::ShowC
     };
     let steps = case.steps.iter().map(|step| self::step(office, step)).collect::<Result<_, _>>()?;
     let parts = office.parts(&case)?.into_iter().map(part).collect();
-    Ok(api::ShowCaseAnswer { summary: Some(summary(&case, &office.me)), steps, parts })
+    let told = case.told.iter().map(|told| entry(told.logged, &told.what)).collect();
+    Ok(api::ShowCaseAnswer { summary: Some(summary(&case, &office.me)), steps, parts, told })
 }
 
 fn step(office: &Office, step: &Step) -> Result<api::Step, StoreFault> {
@@ -134,11 +137,14 @@ fn part(shown: ShownPart) -> api::Part {
 
 pub(super) fn timeline_entry(receipt: &Receipt) -> api::TimelineEntry {
     let record = receipt.record();
-    let what = &record.what;
+    entry(Logged { index: record.place.index, at: record.place.time }, &record.what)
+}
+
+fn entry(logged: Logged, what: &Happening) -> api::TimelineEntry {
     let text = |agency: &Option<AgencyId>| agency.as_ref().map_or_else(String::new, ToString::to_string);
     api::TimelineEntry {
-        index: record.place.index,
-        time_ms: record.place.time.0,
+        index: logged.index,
+        time_ms: logged.at.0,
         event: what.event.number(),
         sender: text(&what.sender),
         recipient: text(&what.recipient),
@@ -147,6 +153,8 @@ pub(super) fn timeline_entry(receipt: &Receipt) -> api::TimelineEntry {
         reason: what.reason.map_or(0, proto::ids::ReasonClass::number),
         status: what.status.map_or(0, Status::number),
         refusal: what.refusal.map_or(0, |(refusal, _)| refusal.number()),
+        clock: i32::try_from(what.clock).unwrap_or(0),
+        due_at_ms: what.due_at.0,
     }
 }
 

@@ -8,6 +8,7 @@ use proto::{
     directory::PublicKeyOf,
     dsse::{self, PayloadType, Signed, Unverified},
     header::Header,
+    lifecycle::Act,
     refusal::Refusal,
     wire,
 };
@@ -82,10 +83,10 @@ impl Office {
             return Err(proto::Malformed::Length { field: "handover_id" }.into());
         }
         let envelope = delivered.envelope.as_ref().ok_or(proto::Malformed::Missing { field: "envelope" })?;
-        let (signed, header) = self.verify(envelope)?;
+        let (signed, header) = self.verify(envelope, delivered.attempt)?;
         let digest = signed.digest();
         let turn = self.store.read(|state| turn(state, &digest, &delivered.handover_id));
-        let came = Came::check(&header, &envelope.parts, turn, &self.spool)?;
+        let came = Came::check(&header, &self.me, &envelope.parts, turn, &self.spool)?;
         if let Some(receipt) = &delivered.receipt {
             proof::verify(receipt.clone(), &self.policy, About::Came(&signed.digest()))?;
         }
@@ -116,6 +117,7 @@ impl Office {
                 part_digests,
                 parts: names.into_iter().map(name).collect(),
                 order: order(delivered),
+                attempt: delivered.attempt,
             }
         };
         let entry =
@@ -123,8 +125,8 @@ impl Office {
         Ok(Taken { entry, handover })
     }
 
-    /// The signature is the sender's own, by the directory.
-    fn verify(&self, envelope: &wire::Envelope) -> Result<(Signed, Header), NotTaken> {
+    /// The signature is the sender's own, by the directory; and it is for this agency in this attempt.
+    fn verify(&self, envelope: &wire::Envelope, attempt: u32) -> Result<(Signed, Header), NotTaken> {
         let object = envelope.signed.clone().ok_or(proto::Malformed::Missing { field: "signed" })?;
         let unverified = Unverified::parse(object)?;
         if unverified.payload_type() != PayloadType::Envelope || unverified.signers().len() != 1 {
@@ -144,12 +146,19 @@ impl Office {
                     PublicKeyOf::Sealing(_) | PublicKeyOf::Witness(_) => None,
                 }
             });
-            let ours = header.to == self.me && header.from != self.me;
+            let ours = self.is_for_us(&header, attempt);
             match signed {
                 Ok(signed) if ours => Ok((signed, header)),
                 Ok(_) | Err(_) => Err(NotTaken::NotForUs),
             }
         })
+    }
+
+    /// In the header's own attempt it is for whom it names; in a later one for the fallbacks that it names.
+    fn is_for_us(&self, header: &Header, attempt: u32) -> bool {
+        let on_turn = attempt > header.attempt && header.act == Act::Submit;
+        let is_named = if on_turn { header.fallbacks.contains(&self.me) } else { header.to == self.me };
+        is_named && header.from != self.me
     }
 
     /// Writes down what came together, then signs one receipt for all of it. Nothing is signed that

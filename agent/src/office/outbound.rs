@@ -105,8 +105,9 @@ impl Office {
         let drafted = self.store.read(|state| {
             may_seal(state)?;
             let directory = state.replica().directory();
-            let keys = draft::sealing_keys(directory, &document.to, now);
-            let mut header = sealed.follow(opening(state)?, &keys)?;
+            let opening = opening(state)?;
+            let keys = draft::keys_of(directory, &opening, now);
+            let mut header = sealed.follow(opening, &keys)?;
             match directory.route(&header, now) {
                 Ok((agreement, _)) => header.agreement = agreement,
                 Err(none) if !request.unchecked => return Err(none.refusal.into()),
@@ -155,7 +156,7 @@ impl Office {
             may_seal(state)?;
             let directory = state.replica().directory();
             let header = acting(state)?;
-            let keys = draft::sealing_keys(directory, &header.to, now);
+            let keys = draft::keys_of(directory, &header, now);
             let header = sealed.follow(header, &keys)?;
             check_act(state, &header, request.unchecked)?;
             Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
@@ -314,17 +315,21 @@ fn plan_referral(
         Err(none) => return Err(none.refusal.into()),
     };
     let parts = draft::parts_of(document, disclosure);
-    let keys = draft::sealing_keys(directory, &header.to, now);
+    let keys = draft::keys_of(directory, &header, now);
     let plan = Plan::new(header, parts, keys)?;
-    match directory.route(plan.header(), now) {
-        Err(none) if !unchecked => Err(none.refusal.into()),
-        Ok(_) | Err(_) => Ok(plan),
+    let header = plan.header();
+    let agreed = |fallback| directory.may_fall_back(header, fallback, now);
+    match directory.route(header, now) {
+        _ if unchecked => Ok(plan),
+        Err(none) => Err(none.refusal.into()),
+        Ok(_) if !header.fallbacks.iter().all(agreed) => Err(Refusal::FallbackNotAgreed.into()),
+        Ok(_) => Ok(plan),
     }
 }
 
 fn plan_act(state: &State, header: Header, parts: Vec<PlainPart>, unchecked: bool) -> Result<Plan, NotSent> {
     may_seal(state)?;
-    let keys = draft::sealing_keys(state.replica().directory(), &header.to, header.created_at);
+    let keys = draft::keys_of(state.replica().directory(), &header, header.created_at);
     let plan = Plan::new(header, parts, keys)?;
     check_act(state, plan.header(), unchecked)?;
     Ok(plan)
@@ -389,6 +394,7 @@ fn opening(
     let first = ReferralKey { id, opened_by: me.clone() };
     let expires_at = now.plus_ms(document.expires_days * DAY_MS);
     let opening = header(state, (id, first, now), &need, (document.to.clone(), expires_at));
+    let opening = Header { fallbacks: document.fallbacks.clone(), ..opening };
     let Some(referral) = again else {
         return Ok(opening);
     };
@@ -414,6 +420,7 @@ fn acting(state: &State, case: &Case, act: Act, (id, now): (EnvelopeId, TimeMs))
     Header {
         act,
         attempt: case.attempt(),
+        agreement: *case.agreement(),
         sequence: last.map_or(1, |step| step.sequence + 1),
         previous: last.map(|step| step.digest),
         in_reply_to: case.last_of(case.other(me)).map(|step| step.digest),
@@ -503,6 +510,7 @@ fn act_parts(request: &ActRequest, fields: Map<String, Value>, identity: Option<
         });
     }
     parts.extend(request.files.iter().map(|file| PlainPart {
+        fallback: None,
         class: PartClass::Attachment,
         release: Release::AtOnce,
         media_type: if file.media_type.is_empty() {

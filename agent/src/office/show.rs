@@ -123,7 +123,7 @@ impl Office {
         let Some((header, envelope)) = self.delivered(place)? else {
             return Ok(Vec::new());
         };
-        let Ok((came, gone)) = Came::present(&header, &envelope.parts, turn, &self.spool) else {
+        let Ok((came, gone)) = Came::present(&header, &self.me, &envelope.parts, turn, &self.spool) else {
             return Err(StoreFault::LaterVersion);
         };
         let lost = lost(step, &header, &gone);
@@ -177,7 +177,7 @@ impl Office {
             let Some((header, parts)) = self.delivered(delivery.place)? else {
                 continue;
             };
-            let Ok((came, _)) = Came::present(&header, &parts.parts, turn, &self.spool) else {
+            let Ok((came, _)) = Came::present(&header, &self.me, &parts.parts, turn, &self.spool) else {
                 continue;
             };
             if came.open_one(part_id, &header, (&self.me, &self.keys.sealing), out)?.is_some() {
@@ -265,6 +265,7 @@ fn receipt_of(record: records::Record) -> Option<wire::Receipt> {
         | record::Record::Leaf(_)
         | record::Record::Text(_)
         | record::Record::Seen(_)
-        | record::Record::Alarm(_) => None,
+        | record::Record::Alarm(_)
+        | record::Record::Followed(_) => None,
     }
 }

@@ -53,6 +53,7 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
         .chain(show::safe_contact_lines(&shown.parts, language))
         .chain(shown.steps.iter().map(|step| show::step_line(step, language)))
         .chain(refusals)
+        .chain(shown.told.iter().map(|entry| show::entry_line(entry, language)))
         .chain(shown.parts.iter().flat_map(|part| show::part_lines(part, language)))
         .chain([possible]);
     screen.show(lines, || {
@@ -73,6 +74,7 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
             "case": show::case_json(&summary),
             "steps": shown.steps.iter().map(step).collect::<Vec<_>>(),
             "parts": shown.parts.iter().map(show::part_json).collect::<Vec<_>>(),
+            "told": shown.told.iter().map(show::entry_json).collect::<Vec<_>>(),
         })
     });
     Ok(Outcome::Done)

@@ -8,6 +8,7 @@ use agent::{
     words::{self, Language},
 };
 use proto::{
+    clocks::ClockKind,
     count::{Adjective, Noun},
     evidence::Event,
     ids::{PartClass, ReasonClass, Urgency},
@@ -88,6 +89,8 @@ pub(crate) fn case_line(case: &api::CaseSummary, language: Language) -> String {
     let direction = if case.incoming { "<-" } else { "->" };
     let waiting = words::counted_that(Noun::Envelope, case.waiting.into(), Adjective::Waiting, language);
     let waiting = if case.waiting > 0 { format!("  [{waiting}]") } else { String::new() };
+    let told =
+        case.told.as_ref().map_or_else(String::new, |told| format!("  [{}]", event_words(told, language)));
     let unopened = language.pick("  [a part cannot be opened]", "  [تعذّر فتح أحد الأجزاء]");
     let unopened = if case.not_opened { unopened } else { "" };
     // What is no referral says so.
@@ -95,7 +98,7 @@ pub(crate) fn case_line(case: &api::CaseSummary, language: Language) -> String {
     let kind = if is_referral { String::new() } else { format!("  {}", words::kind(&case.kind, language)) };
     let isolated = |text: &str| language.isolated(text);
     format!(
-        "{}  {}  {}{kind}  {urgency}  {}  {status}{waiting}{unopened}",
+        "{}  {}  {}{kind}  {urgency}  {}  {status}{told}{waiting}{unopened}",
         isolated(short(&case.referral)),
         isolated(&format!("{direction} {}", case.other)),
         isolated(&moment(case.changed_at_ms)),
@@ -121,6 +124,7 @@ pub(crate) fn case_json(case: &api::CaseSummary) -> Value {
         "changed_at_ms": case.changed_at_ms,
         "legal_acts": case.legal_acts.iter().filter_map(|act| act_of(*act)).map(words::verb).collect::<Vec<_>>(),
         "not_opened": case.not_opened,
+        "told": case.told.as_ref().map(entry_json),
     })
 }
 
@@ -255,9 +259,20 @@ fn content_json(part: &api::Part) -> Option<Value> {
     if is_json { serde_json::from_slice(&part.content).ok() } else { None }
 }
 
+/// What happened, and which time limit it is about.
+fn event_words(entry: &api::TimelineEntry, language: Language) -> String {
+    let event = Event::parse(entry.event, "event").map_or("?", |event| words::event(event, language));
+    match ClockKind::parse(entry.clock, "clock") {
+        Ok(clock) if entry.event == Event::ClockMissed.number() => {
+            format!("{event}: {}", words::clock(clock, language))
+        }
+        Ok(_) | Err(_) => event.to_owned(),
+    }
+}
+
 /// An entry of a timeline in one line.
 pub(crate) fn entry_line(entry: &api::TimelineEntry, language: Language) -> String {
-    let event = Event::parse(entry.event, "event").map_or("?", |event| words::event(event, language));
+    let event = event_words(entry, language);
     let act = act_of(entry.act).map_or_else(String::new, |act| format!(" [{}]", words::act(act, language)));
     let status = status_of(entry.status)
         .map_or_else(String::new, |status| format!(" => {}", words::status(status, language)));
@@ -284,6 +299,8 @@ pub(crate) fn entry_json(entry: &api::TimelineEntry) -> Value {
         "act": act_of(entry.act).map(words::verb),
         "status": status_of(entry.status).map(|status| code(&format!("{status:?}"))),
         "refusal": Refusal::from_number(entry.refusal).map(Refusal::name),
+        "clock": ClockKind::parse(entry.clock, "clock").map(|clock| code(&format!("{clock:?}"))).ok(),
+        "due_at_ms": Some(entry.due_at_ms).filter(|due| *due > 0),
     })
 }
 

@@ -2,7 +2,11 @@
 //! administrators. Nothing is shown before the record of the query is synced. Not here: who may ask
 //! (`proto::decide`), and ciphertext, which nobody sees here.
 
+mod follow;
+
 use std::sync::Arc;
+
+use follow::Following;
 
 use futures::{StreamExt as _, stream};
 use prost::Message as _;
@@ -20,7 +24,7 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Answers, Gateway, answers, caller, record, stubs::evidence_server::Evidence};
+use super::{Answers, Gateway, agency, answers, caller, record, stubs::evidence_server::Evidence};
 use crate::{
     history::Log,
     hub::Unavailable,
@@ -89,6 +93,19 @@ impl Evidence for EvidenceService {
             stream::iter(bundles)
         });
         Ok(Response::new(Box::pin(bundles)))
+    }
+
+    type FollowStream = Answers<wire::FollowAnswer>;
+
+    async fn follow(
+        &self,
+        request: Request<wire::FollowRequest>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
+        let asker = Asker::of(caller(&request)?)?;
+        let agency = agency(&request)?;
+        self.0.leave_evidence(&asker, Query { referral: None, index: None }).await?;
+        let following = Following::new(Arc::clone(&self.0), agency, &request.into_inner());
+        Ok(Response::new(Box::pin(following.answers())))
     }
 }
 

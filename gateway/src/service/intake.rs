@@ -34,6 +34,8 @@ pub const UPLOADS_MAX: usize = 16;
 pub const DOWNLOADS_MAX: usize = 16;
 /// Most timelines of one caller at the same time.
 pub const TIMELINES_MAX: usize = 4;
+/// Most followers of their own evidence of one caller at the same time.
+pub const FOLLOWERS_MAX: usize = 4;
 /// Most readers of the directory log of one caller at the same time.
 pub const READERS_MAX: usize = 8;
 /// Most calls of one caller at the same time, of all methods that have no limit of their own.
@@ -50,13 +52,14 @@ pub const UNDER_WAY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const PUSH_BYTES_MIN: usize = 8 * 1024;
 
 /// The methods that have a limit of their own. What is not among them has [`CALLS_MAX`].
-const METHODS: [(&str, usize); 7] = [
+const METHODS: [(&str, usize); 8] = [
     ("/referral.v1.Push/PushStream", PUSH_STREAMS_MAX),
     ("/referral.v1.Receive/Deliver", DELIVERY_STREAMS_MAX),
     ("/referral.v1.Receive/Fetch", FETCHES_MAX),
     ("/referral.v1.Parts/Upload", UPLOADS_MAX),
     ("/referral.v1.Parts/Download", DOWNLOADS_MAX),
     ("/referral.v1.Evidence/GetTimeline", TIMELINES_MAX),
+    ("/referral.v1.Evidence/Follow", FOLLOWERS_MAX),
     ("/referral.v1.Directory/GetRecords", READERS_MAX),
 ];
 const PUSHES: &str = "/referral.v1.Push/";

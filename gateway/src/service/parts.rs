@@ -178,17 +178,22 @@ impl Gateway {
     ) -> Result<(AgencyId, Part), Status> {
         let unknown = || answers::unrecorded(Refusal::SubjectUnknown, "envelope");
         let envelope = Digest::parse(&request.envelope, "envelope").map_err(answers::malformed)?;
-        let mail = self.hub.find(agency, envelope).await.map_err(answers::unavailable_status)?;
+        let mail = self.hub.find(agency.clone(), envelope).await.map_err(answers::unavailable_status)?;
         for mail in mail {
             let header = self.mail.header(&mail).map_err(|fault| answers::internal(&fault))?;
-            let parts = header.into_iter().flat_map(|header| header.parts);
-            let mut fitting = parts.filter(|part| {
+            let Some(header) = header else {
+                continue;
+            };
+            // What is sealed for a fallback names it; all else is the first recipient's.
+            let is_theirs = |part: &Part| *part.recipient.as_ref().unwrap_or(&header.to) == agency;
+            let fitting = header.parts.iter().find(|part| {
                 part.part_id == request.part_id
                     && part.storage == Storage::Uploaded
                     && part.release == mail.release
+                    && is_theirs(part)
             });
-            if let Some(part) = fitting.next() {
-                return Ok((mail.from, part));
+            if let Some(part) = fitting {
+                return Ok((mail.from, part.clone()));
             }
         }
         Err(unknown())
