@@ -358,7 +358,8 @@ impl View {
                     resumes_to: None,
                     attempt: step.attempt,
                     asked: step.to.clone(),
-                    agreement: step.agreement,
+                    // Of what came on its turn the gateway's own record says it better.
+                    agreement: if step.attempt == self.attempt { self.agreement } else { step.agreement },
                 };
             }
             // Whoever was asked next by the gateway gets a copy of the submission, of a later attempt.

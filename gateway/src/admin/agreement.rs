@@ -1,7 +1,7 @@
 //! An agreement as a readable file (TOML), made into the object that its parties sign. Not here: what
 //! it allows (`proto::agreement`).
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use prost::Message as _;
@@ -54,6 +54,37 @@ struct ClauseFile {
     by_name_only: bool,
     #[serde(default)]
     sender_keeps_identity: bool,
+    #[serde(default)]
+    clocks: Option<ClocksFile>,
+    #[serde(default)]
+    limits: Option<LimitsFile>,
+}
+
+/// Time limits that are stricter than the network's own: `30s`, `15m`, `4h`, `2d`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClocksFile {
+    /// Of the directory; left out, limits are counted around the clock.
+    #[serde(default)]
+    calendar: String,
+    #[serde(default)]
+    emergency: BTreeMap<String, String>,
+    #[serde(default)]
+    urgent: BTreeMap<String, String>,
+    #[serde(default)]
+    normal: BTreeMap<String, String>,
+}
+
+/// Sizes that are smaller than the network's own; 0 or left out for those.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsFile {
+    #[serde(default)]
+    attachment_bytes_max: u64,
+    #[serde(default)]
+    attachments_max: u32,
+    #[serde(default)]
+    envelope_bytes_max: u64,
 }
 
 /// Reads an agreement's file and makes the object of it, which nobody has signed yet.
@@ -81,8 +112,7 @@ impl AgreementFile {
             title_en: self.title_en.clone(),
             title_ar: self.title_ar.clone(),
             parties,
-            paper_sha256: super::digest(&self.paper_sha256)
-                .map_or_else(Vec::new, proto::digest::Digest::to_vec),
+            paper_sha256: self.paper()?,
             legal_basis: self.legal_basis.clone(),
             hosting_country: self.hosting_country.clone(),
             clauses: self.clauses.iter().map(ClauseFile::to_wire).collect::<Result<_>>()?,
@@ -91,6 +121,48 @@ impl AgreementFile {
             retention_days: self.retention_days,
         })
     }
+}
+
+impl AgreementFile {
+    fn paper(&self) -> Result<Vec<u8>> {
+        if self.paper_sha256.is_empty() {
+            return Ok(Vec::new());
+        }
+        let digest = super::digest(&self.paper_sha256);
+        Ok(digest.context("paper_sha256: 64 hexadecimal digits, as sha256sum prints them")?.to_vec())
+    }
+}
+
+impl ClocksFile {
+    fn to_wire(&self) -> Result<wire::Clocks> {
+        use wire::Urgency as U;
+        let mut limits = Vec::new();
+        for (urgency, of) in
+            [(U::Emergency, &self.emergency), (U::Urgent, &self.urgent), (U::Normal, &self.normal)]
+        {
+            for (name, limit) in of {
+                let clock = number("CLOCK_KIND", name, wire::ClockKind::from_str_name)?;
+                let seconds = seconds(limit).with_context(|| format!("clocks: {name} = \"{limit}\""))?;
+                limits.push(wire::ClockLimit { urgency: urgency.into(), clock, seconds });
+            }
+        }
+        Ok(wire::Clocks { limits, calendar: self.calendar.clone() })
+    }
+}
+
+/// A time in seconds, minutes, hours or days.
+fn seconds(text: &str) -> Result<u64> {
+    let unit = text.chars().last().unwrap_or_default();
+    let count = text.strip_suffix(unit).and_then(|count| count.parse::<u64>().ok());
+    let one = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => bail!("a number and a unit: 30s, 15m, 4h or 2d"),
+    };
+    let seconds = count.filter(|count| *count > 0).and_then(|count| count.checked_mul(one));
+    seconds.context("a number and a unit: 30s, 15m, 4h or 2d")
 }
 
 impl PartyFile {
@@ -118,11 +190,18 @@ impl ClauseFile {
             urgencies: urgencies.collect::<Result<_>>()?,
             jurisdictions: self.jurisdictions.clone(),
             disclosure: number("DISCLOSURE", &self.disclosure, wire::Disclosure::from_str_name)?,
-            clocks: None,
-            limits: None,
+            clocks: self.clocks.as_ref().map(ClocksFile::to_wire).transpose()?,
+            limits: self.limits.as_ref().map(LimitsFile::to_wire),
             by_name_only: self.by_name_only,
             sender_keeps_identity: self.sender_keeps_identity,
         })
+    }
+}
+
+impl LimitsFile {
+    const fn to_wire(&self) -> wire::Limits {
+        let Self { attachment_bytes_max, attachments_max, envelope_bytes_max } = *self;
+        wire::Limits { attachment_bytes_max, attachments_max, envelope_bytes_max }
     }
 }
 
@@ -164,4 +243,21 @@ pub fn describe(agreement: &wire::Agreement) -> Vec<String> {
         )
     }));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number_and_a_unit() {
+        for (text, expected) in
+            [("30s", Some(30)), ("15m", Some(900)), ("4h", Some(14_400)), ("2d", Some(172_800))]
+        {
+            assert_eq!(seconds(text).ok(), expected, "{text}");
+        }
+        for bad in ["", "4", "h", "0h", "-1h", "1.5h", "4 h", "4w", "99999999999999999999d", "4س"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -46,12 +46,12 @@ impl Evidence for EvidenceService {
     ) -> Result<Response<wire::Receipt>, Status> {
         let asker = Asker::of(caller(&request)?)?;
         let index = request.into_inner().index;
-        let Some((at, referral)) = self.0.locate(index, &asker)? else {
+        let Some((at, referral)) = self.0.find(index, |what| asker.sees(what))? else {
             return Err(self.0.unknown(&asker).await);
         };
         self.0.leave_evidence(&asker, Query { referral, index: Some(index) }).await?;
-        let receipts = self.0.receipts(at).await?;
-        let receipt = receipts.iter().find(|receipt| receipt.record().place.index == index);
+        let mut receipts = self.0.receipts(at).await?.into_iter();
+        let receipt = receipts.find(|receipt| receipt.record().place.index == index);
         Ok(Response::new(receipt.ok_or_else(unknown)?.to_wire()))
     }
 
@@ -179,8 +179,12 @@ impl Gateway {
         }
     }
 
-    /// Where a record stands that somebody may see, and the referral that it is about.
-    fn locate(&self, index: u64, asker: &Asker) -> Result<Option<(Locator, Option<ReferralKey>)>, Status> {
+    /// Where a record stands that may be seen, and the referral that it is about.
+    fn find(
+        &self,
+        index: u64,
+        may_see: impl Fn(&Happening) -> bool,
+    ) -> Result<Option<(Locator, Option<ReferralKey>)>, Status> {
         let history = self.hub.history();
         if index >= self.hub.evidence_size() {
             return Ok(None);
@@ -190,9 +194,18 @@ impl Gateway {
         let batch = history.batch(number).map_err(|fault| answers::internal(&fault))?;
         Ok((0..).zip(&batch.entries).find_map(|(entry, of)| {
             let mut records = of.facts.iter().filter_map(Fact::record);
-            let record = records.find(|record| record.place.index == index && asker.sees(&record.what))?;
+            let record = records.find(|record| record.place.index == index && may_see(&record.what))?;
             Some((Locator { batch: number, entry }, record.what.referral.clone()))
         }))
+    }
+
+    /// The receipt of a record.
+    pub(super) async fn receipt(&self, index: u64) -> Result<Option<Receipt>, Status> {
+        let Some((at, _)) = self.find(index, |_| true)? else {
+            return Ok(None);
+        };
+        let mut receipts = self.receipts(at).await?.into_iter();
+        Ok(receipts.find(|receipt| receipt.record().place.index == index))
     }
 
     async fn receipts(&self, at: Locator) -> Result<Vec<Receipt>, Status> {

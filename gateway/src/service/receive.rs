@@ -3,7 +3,14 @@
 
 use std::sync::Arc;
 
-use proto::{Malformed, caller::Caller, command::Command, ids::AgencyId, refusal::Refusal, wire};
+use proto::{
+    Malformed,
+    caller::Caller,
+    command::Command,
+    ids::{AgencyId, Release},
+    refusal::Refusal,
+    wire,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -69,7 +76,7 @@ impl Receive for ReceiveService {
         let mut deliveries = Vec::with_capacity(handed.len());
         let mut bytes = 0_usize;
         for handed in handed {
-            let delivered = self.0.delivered(&agency, handed)?;
+            let delivered = self.0.delivered(&agency, handed).await?;
             bytes = bytes.saturating_add(prost::Message::encoded_len(&delivered));
             if bytes > FETCH_BYTES_MAX && !deliveries.is_empty() {
                 break;
@@ -141,7 +148,7 @@ impl Open<'_> {
 /// Sends what is handed out, until the stream ends.
 async fn deliver_all(gateway: Arc<Gateway>, agency: AgencyId, mut handed: mpsc::Receiver<Handed>, out: Out) {
     while let Some(handed) = handed.recv().await {
-        let delivered = gateway.delivered(&agency, handed).map(|delivered| wire::Delivery {
+        let delivered = gateway.delivered(&agency, handed).await.map(|delivered| wire::Delivery {
             delivery: Some(wire::delivery::Delivery::Delivered(delivered)),
         });
         gateway.metrics.deliveries.inc();
@@ -152,7 +159,12 @@ async fn deliver_all(gateway: Arc<Gateway>, agency: AgencyId, mut handed: mpsc::
 }
 
 impl Gateway {
-    fn delivered(&self, agency: &AgencyId, handed: Handed) -> Result<wire::Delivered, Status> {
+    async fn delivered(&self, agency: &AgencyId, handed: Handed) -> Result<wire::Delivered, Status> {
+        let receipt = match handed.receipt {
+            // Under which agreement a fallback answers stands in no header.
+            None if handed.mail.release == Release::OnTurn => self.receipt(handed.mail.order).await?,
+            receipt => receipt,
+        };
         let span = self.trails.deliver_span(&handed.mail.envelope);
         let _entered = span.enter();
         let envelope = self.mail.envelope(agency, &handed.mail).map_err(|fault| answers::internal(&fault))?;
@@ -160,7 +172,7 @@ impl Gateway {
             envelope,
             handover_id: handed.mail.order.to_be_bytes().to_vec(),
             repeat: handed.repeat,
-            receipt: handed.receipt.as_ref().map(proto::receipt::Receipt::to_wire),
+            receipt: receipt.as_ref().map(proto::receipt::Receipt::to_wire),
             attempt: handed.mail.attempt,
         })
     }

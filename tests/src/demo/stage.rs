@@ -236,15 +236,24 @@ impl Stage {
         running.map(|(_, child)| child.id()).context("the agent does not run")
     }
 
+    /// Ends an agency's agent at once.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill_agent(&mut self, agency: &str) -> Result<()> {
+        let place = self.agents.iter().position(|(running, _)| running == agency);
+        let (_, mut child) = self.agents.swap_remove(place.context("the agent does not run")?);
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
     /// Ends an agency's agent at once, and starts it again.
     ///
     /// # Errors
     /// When it does not run, or does not start.
     pub fn restart_agent(&mut self, agency: &str) -> Result<()> {
-        let place = self.agents.iter().position(|(running, _)| running == agency);
-        let (_, mut child) = self.agents.swap_remove(place.context("the agent does not run")?);
-        child.kill()?;
-        child.wait()?;
+        self.kill_agent(agency)?;
         self.start_agent(agency)
     }
 

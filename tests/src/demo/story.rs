@@ -258,20 +258,51 @@ fn refusal(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// 4. Silence.
-fn silence(stage: &Stage) -> Result<()> {
+/// 4. Silence, and whom she named for it.
+fn silence(stage: &mut Stage) -> Result<()> {
     chapter(4, "An agency that does not answer");
     let case = stage.path("to-silence.json");
     let mut document = document()?;
     document["to"] = SILENT.into();
-    document["consent"]["agencies"] = serde_json::json!([SILENT]);
-    document["jurisdiction"] = "AE".into();
+    document["fallbacks"] = serde_json::json!([AMAN]);
+    document["consent"]["agencies"] = serde_json::json!([SILENT, AMAN]);
+    document["urgency"] = "emergency".into();
     fs::write(&case, document.to_string())?;
     attach(&case)?;
+    println!(
+        "  She agreed to one agency, and to a second if the first is silent. Both get the case sealed for them\n  \
+         alone; the second only in its turn. (Their memorandum gives an emergency seconds, for this story.)"
+    );
     let sent = stage.agent(DFWAC, &["send", &case.to_string_lossy(), "--wait"])?;
     let referral = text(&sent, "referral")?;
     ensure!(status_is(stage, DFWAC, &referral, "submitted")?, "nobody can have fetched it");
+    ensure!(
+        !referrals(&stage.agent(AMAN, &["inbox", "--all"])?)?.contains(&referral),
+        "the second agency has it before its turn"
+    );
     println!("  Referral {} waits. Its sender sees: submitted, fetched by nobody.", short(&referral));
+    wait_for("the next agency to be asked", || {
+        Ok(stage.agent(DFWAC, &["show", &referral])?["case"]["attempt"] == 2)
+    })?;
+    let shown = stage.agent(DFWAC, &["show", &referral])?;
+    for entry in shown["told"].as_array().context("what the sender was told")? {
+        println!("    {}", line_of(entry));
+    }
+    ensure!(shown["case"]["other"] == AMAN, "another agency was asked");
+    stage.kill_agent(DFWAC)?;
+    println!("  The time limit ran out; the gateway asked {AMAN}. Dubai's agent is switched off now.");
+    arrives(stage, AMAN, &referral)?;
+    for act in ["see", "accept"] {
+        Stage::typed("agent", &[act, short(&referral)]);
+        stage.agent(AMAN, &[act, &referral])?;
+    }
+    wait_for("the identity", || {
+        Ok(stage.agent(AMAN, &["show", &referral])?.to_string().contains("ماريسول"))
+    })?;
+    println!("  Accepted, and the identity followed, though nobody in Dubai was there.");
+    stage.start_agent(DFWAC)?;
+    wait_for("the answer in Dubai", || status_is(stage, DFWAC, &referral, "accepted"))?;
+    println!("  Dubai's agent is back, and knows: accepted, by the second.");
     Ok(())
 }
 
