@@ -583,6 +583,64 @@ pub(crate) mod tests {
         }
     }
 
+    /// The gateway asks the second agency: seen by the sender, and by that agency.
+    #[test]
+    fn an_escalation_is_followed_from_both_sides() {
+        let (second, agreement) = (agency("jo.mosd"), Digest([9; 32]));
+        let told = |index, event, status, attempt| Told {
+            logged: logged(index),
+            what: Happening {
+                status: Some(status),
+                attempt,
+                recipient: Some(second.clone()),
+                agreement: Some(agreement),
+                ..Happening::new(event)
+            },
+        };
+        let accepts = Header { attempt: 2, ..header("jo.mosd", OPENER, Act::Accept, 1) };
+        let mut sender = case(vec![(submits(), taken(1)), (accepts, arrived(9, None))]);
+        assert_eq!((sender.status(), sender.attempt()), (Status::Submitted, 1), "nothing was told yet");
+        sender.tell(told(3, Event::AcceptanceRejectionExpiry, Status::Expired, 1));
+        assert_eq!(sender.status(), Status::Expired);
+        sender.tell(told(5, Event::Escalated, Status::Submitted, 2));
+        assert_eq!((sender.status(), sender.attempt()), (Status::Accepted, 2));
+        assert_eq!((sender.asked(), sender.agreement()), (&second, &agreement));
+        // A word on the first attempt says nothing of the second.
+        sender.tell(told(10, Event::Recalled, Status::Recalled, 1));
+        assert_eq!(sender.status(), Status::Accepted);
+
+        // The copy comes before its record is told, or after.
+        for early in [true, false] {
+            let escalated = told(5, Event::Escalated, Status::Submitted, 2);
+            let mut asked = Case::new(&submits());
+            if early {
+                asked.tell(escalated.clone());
+            }
+            let mut copy = step(&submits(), arrived(6, None));
+            (copy.to, copy.attempt) = (second.clone(), 2);
+            asked.add(&submits(), copy);
+            if !early {
+                asked.tell(escalated);
+            }
+            assert_eq!((asked.attempt(), asked.who(&second)), (2, Some(Who::Recipient)));
+            assert_eq!((asked.agreement(), asked.other(&second)), (&agreement, &agency(OPENER)));
+            assert!(asked.legal_acts(&second).contains(&Act::Accept));
+        }
+    }
+
+    #[test]
+    fn the_last_word_is_the_gateways_until_somebody_acts() {
+        let told = |index, event| Told { logged: logged(index), what: Happening::new(event) };
+        let mut case = case(vec![(submits(), taken(1))]);
+        case.tell(told(2, Event::ContentHandover));
+        assert_eq!(case.last_word(), None, "nothing to be done about it");
+        case.tell(told(3, Event::ClockMissed));
+        assert_eq!(case.last_word().map(|told| told.logged.index), Some(3));
+        let answers = does(Act::See, 0);
+        case.add(&answers, step(&answers, arrived(4, None)));
+        assert_eq!(case.last_word(), None);
+    }
+
     #[test]
     fn kinds_that_expect_no_answer_end_when_they_are_handed_over() {
         let notice = Header { kind: Kind::Notice, ..submits() };

@@ -29,12 +29,15 @@ pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 pub const EXPIRES_DAYS_DEFAULT: u64 = 14;
 /// The longest that a referral may wait: as the network's rules say.
 pub const EXPIRES_DAYS_MAX: u64 = 90;
+/// Most agencies that a referral by need never goes to.
+pub const EXCLUDED_MAX: usize = 128;
 /// Most files of a referral.
 pub const ATTACHMENTS_MAX: usize = 32;
 
 const TOP: List = &[
     "to",
     "fallbacks",
+    "exclude",
     "kind",
     "category",
     "service",
@@ -47,6 +50,9 @@ const TOP: List = &[
     "attachments",
 ];
 const ATTACHMENT: List = &["file", "media_type", "contains_identity"];
+
+/// What stands in `to` when the mechanism finds the recipient. No agency's id looks like it.
+pub const BY_NEED: &str = "by_need";
 
 /// A file that goes with a document.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,8 +108,11 @@ impl std::fmt::Debug for Content {
 #[derive(Clone, PartialEq)]
 #[allow(missing_docs, reason = "each field is described in the agent's README, once")]
 pub struct Document {
-    pub to: AgencyId,
-    pub fallbacks: Vec<AgencyId>,
+    /// None when it goes by need.
+    pub to: Option<AgencyId>,
+    /// None when the mechanism finds them.
+    pub fallbacks: Option<Vec<AgencyId>>,
+    pub exclude: Vec<AgencyId>,
     pub kind: Kind,
     pub category: Code,
     pub service: Code,
@@ -159,9 +168,16 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
         kind::check_sections(shape, &top, files.len(), &mut flaws);
         kind::check_summary(shape, &summary, &mut flaws);
     }
-    let identity_allowed = rests && consent::check(&consent, head.to.as_ref(), now, &mut flaws);
+    let to = head.to.as_ref().and_then(Option::as_ref);
+    let identity_allowed = rests && consent::check(&consent, to, now, &mut flaws);
+    if head.to == Some(None) {
+        consent::check_by_need(&consent, &mut flaws);
+    }
+    let is_by_need = head.to == Some(None);
     let fallbacks = fallbacks(&top, &head, &mut flaws);
     consent::check_fallbacks(&consent, &fallbacks, &mut flaws);
+    let fallbacks = Some(fallbacks).filter(|_| !is_by_need || top.contains_key("fallbacks"));
+    let exclude = agencies(&top, "exclude", EXCLUDED_MAX, |_, _| true, &mut flaws);
     let household = identity.as_ref().map(telling::household).unwrap_or_default();
     if identity.is_some() {
         consent::check_identity(&consent, identity_allowed, &mut flaws);
@@ -174,6 +190,7 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
         Some(head) if flaws.is_empty() => Ok(Document {
             to: head.to,
             fallbacks,
+            exclude,
             kind: head.kind,
             category: head.category,
             service: head.service,
@@ -188,6 +205,19 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
         }),
         Some(_) | None => Err(flaws),
     }
+}
+
+/// Reads a document as if its files had come with it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_without_files(text: &[u8], now: TimeMs) -> Result<Document, Vec<Flaw>> {
+    let named = files_named(text).unwrap_or_default().into_iter();
+    let file = named.map(|name| {
+        let (media_type, content) = (String::new(), Content::Here(Vec::new()));
+        File { name: base_name(&name).to_owned(), media_type, contains_identity: true, content }
+    });
+    read(text, file.collect(), now)
 }
 
 /// Reads the detail of an act: an object of fields that belong there.
@@ -229,7 +259,8 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, Vec<Flaw>> {
 /// What the header will say, as far as it could be read.
 #[derive(Default)]
 struct Head {
-    to: Option<AgencyId>,
+    /// Nobody when it goes by need.
+    to: Option<Option<AgencyId>>,
     kind: Option<Kind>,
     category: Option<Code>,
     service: Option<Code>,
@@ -239,7 +270,7 @@ struct Head {
 }
 
 struct WholeHead {
-    to: AgencyId,
+    to: Option<AgencyId>,
     kind: Kind,
     category: Code,
     service: Code,
@@ -265,7 +296,7 @@ impl Head {
         let (urgency, jurisdiction) = (text("urgency"), text("jurisdiction"));
         let kind = top.get("kind").map_or(Some(("kind", "referral")), |_| text("kind"));
         Self {
-            to: parsed(to, "an agency id like ae.dfwac", |text| AgencyId::parse(text, "to").ok(), flaws),
+            to: parsed(to, "an agency id like ae.dfwac, or by_need", recipient, flaws),
             kind: chosen(kind, KINDS, flaws).and_then(|place| Kind::ALL.get(place).copied()),
             category: coarse(category, CATEGORIES, "summary.detailed_category", flaws),
             service: coarse(service, SERVICES, "summary.detailed_services", flaws),
@@ -293,35 +324,52 @@ impl Head {
     }
 }
 
-/// Who is asked next, in this order, when nobody answers: at the places where they stand.
+/// Who is asked next, in this order, when nobody answers.
 fn fallbacks(top: &Map<String, Value>, head: &Head, flaws: &mut Vec<Flaw>) -> Vec<AgencyId> {
-    let Some(listed) = top.get("fallbacks") else {
-        return Vec::new();
-    };
+    if top.contains_key("fallbacks") && head.kind.is_some_and(|kind| !kind.expects_answer()) {
+        flaws.push(Flaw::new("/fallbacks", What::NotOfKind));
+    }
+    let to = head.to.as_ref().and_then(Option::as_ref);
+    let is_new = |agency: &AgencyId, before: &[AgencyId]| !before.contains(agency) && to != Some(agency);
+    agencies(top, "fallbacks", FALLBACKS_MAX, is_new, flaws)
+}
+
+/// A list of agencies, each another one.
+fn agencies(
+    top: &Map<String, Value>,
+    name: &str,
+    most: usize,
+    fits: impl Fn(&AgencyId, &[AgencyId]) -> bool,
+    flaws: &mut Vec<Flaw>,
+) -> Vec<AgencyId> {
     let mut flaw = |pointer: &str, what| flaws.push(Flaw::new(pointer, what));
-    let Value::Array(listed) = listed else {
-        flaw("/fallbacks", What::Form { expected: "a list of agencies" });
-        return Vec::new();
+    let listed = match top.get(name) {
+        None => return Vec::new(),
+        Some(Value::Array(listed)) => listed,
+        Some(_) => {
+            flaw(&format!("/{name}"), What::Form { expected: "a list of agencies" });
+            return Vec::new();
+        }
     };
-    if head.kind.is_some_and(|kind| !kind.expects_answer()) {
-        flaw("/fallbacks", What::NotOfKind);
+    if listed.len() > most {
+        flaw(&format!("/{name}"), What::TooMany { limit: most });
     }
-    if listed.len() > FALLBACKS_MAX {
-        flaw("/fallbacks", What::TooMany { limit: FALLBACKS_MAX });
-    }
-    let mut fallbacks: Vec<AgencyId> = Vec::new();
+    let mut agencies: Vec<AgencyId> = Vec::new();
     for (place, one) in listed.iter().enumerate() {
-        let agency = one.as_str().and_then(|text| AgencyId::parse(text, "fallbacks").ok());
-        let is_new = |agency: &AgencyId| !fallbacks.contains(agency) && head.to.as_ref() != Some(agency);
-        match agency.filter(is_new) {
-            Some(agency) => fallbacks.push(agency),
+        let agency = one.as_str().and_then(|text| AgencyId::parse(text, "agency").ok());
+        match agency.filter(|agency| fits(agency, &agencies)) {
+            Some(agency) => agencies.push(agency),
             None => flaw(
-                &format!("/fallbacks/{place}"),
+                &format!("/{name}/{place}"),
                 What::Form { expected: "the id of another agency than those before it" },
             ),
         }
     }
-    fallbacks
+    agencies
+}
+
+fn recipient(text: &str) -> Option<Option<AgencyId>> {
+    if text == BY_NEED { Some(None) } else { AgencyId::parse(text, "to").ok().map(Some) }
 }
 
 fn parsed<T>(

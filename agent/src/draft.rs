@@ -124,11 +124,11 @@ impl Drafted {
 /// may tell it, wait for the acceptance wherever an acceptance can come, unless the agreement with the
 /// recipient wants them at once.
 #[must_use]
-pub fn parts_of(document: &Document, disclosure: Disclosure) -> Vec<PlainPart> {
+pub fn parts_of(document: &Document, fallbacks: &[AgencyId], disclosure: Disclosure) -> Vec<PlainPart> {
     let waits = document.kind.expects_answer() && disclosure != Disclosure::AtOnce;
     let held = if waits { Release::OnAcceptance } else { Release::AtOnce };
     let mut parts = parts_for(document, (Release::AtOnce, held));
-    for fallback in &document.fallbacks {
+    for fallback in fallbacks {
         let ahead = parts_for(document, (Release::OnTurn, Release::OnAcceptance));
         parts.extend(ahead.into_iter().map(|part| PlainPart { fallback: Some(fallback.clone()), ..part }));
     }

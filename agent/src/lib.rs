@@ -23,6 +23,7 @@ pub mod opening;
 pub mod proof;
 pub mod queue;
 pub mod randomness;
+pub mod routing;
 pub mod settings;
 pub mod signed_file;
 pub mod spool;

@@ -243,6 +243,13 @@ impl agent_server::Agent for Local {
         shown.map(Response::new).map_err(|fault| store_status(&fault))
     }
 
+    async fn explain(
+        &self,
+        request: Request<api::ExplainRequest>,
+    ) -> Result<Response<api::ExplainAnswer>, Status> {
+        Ok(Response::new(answers::explain(&self.office, &request.into_inner().document)))
+    }
+
     async fn get_timeline(
         &self,
         request: Request<api::TimelineRequest>,

@@ -350,7 +350,7 @@ mod tests {
         let good = document::tests::good().to_string();
         let document =
             document::read(good.as_bytes(), document::tests::files(), document::tests::NOW).unwrap();
-        draft::parts_of(&document, disclosure)
+        draft::parts_of(&document, &[], disclosure)
     }
 
     fn drafted(parts: Vec<PlainPart>, to: &SealingKey) -> Drafted {

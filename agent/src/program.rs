@@ -53,6 +53,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Sign(sign) => joining::sign(folder, sign, screen),
         Command::Send(send) => sending::send(folder, send, screen).await,
         Command::Check(check) => sending::check(check, screen),
+        Command::Explain(explain) => sending::explain(folder, explain, screen).await,
         Command::Codes(codes) => vocabularies::codes(codes, screen),
         Command::Inbox(inbox) => reading::inbox(folder, inbox, screen).await,
         Command::Show(show) => reading::show(folder, show, screen).await,

@@ -94,7 +94,7 @@ pub fn verify_file(text: &str, policy: &Policy) -> Result<(Receipt, Checkpoint),
 #[cfg(test)]
 pub(crate) mod tests {
     use proto::{
-        evidence::{Happening, Place, Record, Salt},
+        evidence::{Happening, PartyLink, Place, Record, Salt},
         ids::TimeMs,
         key::SigningKey,
         log::{
@@ -131,9 +131,12 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn receipt(&mut self, what: Happening) -> wire::Receipt {
+            self.receipt_with(what, Vec::new())
+        }
+
+        pub(crate) fn receipt_with(&mut self, what: Happening, links: Vec<PartyLink>) -> wire::Receipt {
             let index = self.frontier.size();
-            let place =
-                Place { index, time: TimeMs(index), directory_size: 1, previous: None, links: Vec::new() };
+            let place = Place { index, time: TimeMs(index), directory_size: 1, previous: None, links };
             let record = Record::new(what, place, Salt([7; 32]));
             let growth = Growth::new(&self.frontier, &[leaf_hash(&record.commitment().leaf())]);
             let path = growth.inclusion_proof(index).unwrap();

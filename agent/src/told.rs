@@ -150,3 +150,105 @@ pub fn told(salted: &wire::SaltedRecord) -> Option<Told> {
     let logged = Logged { index: record.place.index, at: record.place.time };
     Some(Told { logged, what: record.what })
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::{
+        digest::Digest,
+        evidence::{Commitment, PartyLink},
+        ids::{EnvelopeId, ReferralKey, TimeMs},
+    };
+
+    use super::*;
+    use crate::proof::tests::Log;
+
+    fn me() -> AgencyId {
+        AgencyId::parse("ae.dfwac", "me").unwrap()
+    }
+
+    /// A record of this agency's own, with its count and the one that it says it follows.
+    fn receipt(log: &mut Log, count: u64, previous: Option<Commitment>) -> wire::Receipt {
+        let what = Happening { parties: vec![me()], ..Happening::new(Event::ClockMissed) };
+        log.receipt_with(what, vec![PartyLink { party: me(), count, previous }])
+    }
+
+    fn commitment(receipt: &wire::Receipt) -> Commitment {
+        Receipt::parse(receipt.clone()).unwrap().record().commitment()
+    }
+
+    fn answer(receipts: &[wire::Receipt]) -> wire::FollowAnswer {
+        let (last, before) = receipts.split_last().unwrap();
+        let salted =
+            |one: &wire::Receipt| wire::SaltedRecord { record: one.record.clone(), salt: one.salt.clone() };
+        wire::FollowAnswer { before: before.iter().map(salted).collect(), last: Some(last.clone()), batch: 9 }
+    }
+
+    #[test]
+    fn records_that_follow_each_other_are_taken_and_nothing_else() {
+        let mut log = Log::new(1);
+        let policy = log.policy();
+        let first = receipt(&mut log, 1, None);
+        let second = receipt(&mut log, 2, Some(commitment(&first)));
+        let third = receipt(&mut log, 3, Some(commitment(&second)));
+        let fork = receipt(&mut log, 3, Some(commitment(&first)));
+        let follow =
+            |receipts: &[wire::Receipt], after: &Position| chain(answer(receipts), &me(), after, &policy);
+        let nowhere = Position::default();
+        let (after, records) = follow(&[first.clone(), second.clone()], &nowhere).unwrap();
+        assert_eq!((after.count, after.batch, records.len()), (2, 9, 2));
+        assert_eq!(follow(&[third.clone()], &after).unwrap().0.count, 3);
+        for (receipts, after, bad) in [
+            (vec![second.clone()], &nowhere, 1),
+            (vec![first.clone(), third.clone()], &nowhere, 2),
+            (vec![first.clone()], &after, 3),
+            (vec![fork], &after, 3),
+        ] {
+            assert_eq!(follow(&receipts, after).map(|_| ()), Err(NotChained::Gap(bad)));
+        }
+        let stranger = AgencyId::parse("jo.mosd", "me").unwrap();
+        assert_eq!(
+            chain(answer(&[first.clone()]), &stranger, &nowhere, &policy).map(|_| ()),
+            Err(NotChained::Gap(1))
+        );
+        // What is not in the log counts for nothing.
+        let other = Log::new(2).policy();
+        let unproven = chain(answer(&[first]), &me(), &nowhere, &other).map(|_| ());
+        assert!(matches!(unproven, Err(NotChained::Unproven(_))), "{unproven:?}");
+        assert!(chain(wire::FollowAnswer::default(), &me(), &nowhere, &policy).is_err());
+    }
+
+    #[test]
+    fn what_is_heard_of_otherwise_is_not_told() {
+        let referral = ReferralKey { id: EnvelopeId::new(TimeMs(1), [1; 10]), opened_by: me() };
+        let other = AgencyId::parse("jo.mosd", "sender").unwrap();
+        let told = |event, sender: &AgencyId| {
+            let (referral, sender) = (Some(referral.clone()), Some(sender.clone()));
+            tells(&Happening { referral, sender, ..Happening::new(event) }, &me())
+        };
+        assert!(told(Event::Escalated, &me()) && told(Event::ClockMissed, &other));
+        assert!(told(Event::ContentHandover, &me()) && !told(Event::ContentHandover, &other));
+        assert!(told(Event::Queried, &other) && !told(Event::Queried, &me()));
+        assert!(!told(Event::SubmissionAcceptance, &me()) && !told(Event::Act, &other));
+        assert!(!tells(&Happening::new(Event::ClockMissed), &me()), "of no referral");
+    }
+
+    #[test]
+    fn what_is_written_down_tells_the_same_again() {
+        let mut log = Log::new(1);
+        let referral = ReferralKey { id: EnvelopeId::new(TimeMs(1), [1; 10]), opened_by: me() };
+        let what = Happening {
+            referral: Some(referral),
+            attempt: 2,
+            agreement: Some(Digest([3; 32])),
+            parties: vec![me()],
+            ..Happening::new(Event::Escalated)
+        };
+        let link = PartyLink { party: me(), count: 1, previous: None };
+        let receipt = log.receipt_with(what.clone(), vec![link]);
+        let (position, records) =
+            chain(answer(&[receipt]), &me(), &Position::default(), &log.policy()).unwrap();
+        let written = record(&position, &records, &me());
+        assert_eq!((written.count, written.told.len()), (1, 1));
+        assert_eq!(told(&written.told[0]).unwrap().what, what);
+    }
+}

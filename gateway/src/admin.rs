@@ -4,6 +4,7 @@
 pub mod agreement;
 pub mod client;
 pub mod invitation;
+pub mod mechanism;
 pub mod object;
 
 use std::{

@@ -199,7 +199,7 @@ impl Clause {
     fn permits(&self, header: &Header) -> Result<(), Refusal> {
         self.permits_need(header.into())?;
         self.permits_identity(header)?;
-        self.permits_sizes(&header.parts)
+        self.permits_sizes(&header.parts, None)
     }
 
     fn permits_need(&self, need: Need<'_>) -> Result<(), Refusal> {
@@ -246,12 +246,14 @@ impl Clause {
         Ok(())
     }
 
-    /// Whether attachments are neither too large nor too many.
+    /// Whether the attachments for the header's recipient, or for a fallback, are neither too large nor
+    /// too many.
     ///
     /// # Errors
     /// [`Refusal::PartTooLarge`].
-    pub fn permits_sizes(&self, parts: &[Part]) -> Result<(), Refusal> {
-        let attachments = parts.iter().filter(|part| part.class == PartClass::Attachment);
+    pub fn permits_sizes(&self, parts: &[Part], fallback: Option<&AgencyId>) -> Result<(), Refusal> {
+        let theirs = parts.iter().filter(|part| part.recipient.as_ref() == fallback);
+        let attachments = theirs.filter(|part| part.class == PartClass::Attachment);
         let too_large = attachments.clone().any(|part| part.length_bytes > self.attachment_bytes_max);
         let too_many = canonical::count(attachments.count()) > u64::from(self.attachments_max);
         if too_large || too_many { Err(Refusal::PartTooLarge) } else { Ok(()) }

@@ -3,6 +3,7 @@
 //! (`authority`), and rebuilding it from the log (`replica`).
 
 pub mod authority;
+pub mod candidates;
 pub mod change;
 pub mod invitation;
 pub mod replica;
@@ -493,7 +494,10 @@ impl Directory {
         let carried = header.parts.iter().filter(|part| part.recipient.as_ref() == Some(fallback));
         let mut carried = carried.map(|part| part.class);
         let identity = carried.any(|class| class == PartClass::Identity);
-        let allows = |clause: &Clause| !identity || clause.disclosure != Disclosure::Never;
+        let allows = |clause: &Clause| {
+            let sizes = clause.permits_sizes(&header.parts, Some(fallback));
+            sizes.is_ok() && (!identity || clause.disclosure != Disclosure::Never)
+        };
         !self.is_by_name_only(fallback) && self.agreed(need, now).is_ok_and(|(_, clause)| allows(clause))
     }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Malformed, canonical,
+    Malformed,
+    agreement::Need,
+    canonical,
     header::Header,
     ids::{AgencyId, Code, Jurisdiction, TimeMs, Urgency},
     wire,
@@ -67,7 +69,7 @@ impl Mechanism {
     #[must_use]
     pub fn leads(&self, header: &Header, now: TimeMs) -> bool {
         let named = self.rules.iter().find(|rule| Some(&rule.rule_id) == header.rule.as_ref());
-        named.is_some_and(|rule| rule.matches(header, now) && rule.recipients.contains(&header.to))
+        named.is_some_and(|rule| rule.matches(header.into(), now) && rule.recipients.contains(&header.to))
     }
 }
 
@@ -92,13 +94,14 @@ impl Rule {
         })
     }
 
-    fn matches(&self, header: &Header, now: TimeMs) -> bool {
-        any_or_in(&self.from, &header.from)
-            && any_or_in(&self.categories, &header.category)
-            && any_or_in(&self.services, &header.service)
-            && any_or_in(&self.urgencies, &header.urgency)
+    /// Whether a need is of those that it is for, as far as the coarse header tells.
+    pub(crate) fn matches(&self, need: Need<'_>, now: TimeMs) -> bool {
+        any_or_in(&self.from, need.from)
+            && any_or_in(&self.categories, need.category)
+            && any_or_in(&self.services, need.service)
+            && any_or_in(&self.urgencies, &need.urgency)
             && (self.jurisdictions.is_empty()
-                || self.jurisdictions.iter().any(|one| one.covers(&header.jurisdiction)))
+                || self.jurisdictions.iter().any(|one| one.covers(need.jurisdiction)))
             && self.valid_from <= now
             && self.valid_until.is_none_or(|until| now < until)
     }

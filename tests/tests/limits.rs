@@ -28,7 +28,10 @@ use gateway::{
     },
     service::{
         CALL_BYTES_MAX,
-        intake::{FETCHES_MAX, PARTIAL_BYTES_MAX, PUSH_STREAMS_MAX},
+        intake::{
+            DELIVERY_STREAMS_MAX, FETCHES_MAX, FOLLOWERS_MAX, PARTIAL_BYTES_MAX, PUSH_STREAMS_MAX,
+            UPLOADS_MAX,
+        },
         push::STREAM_IN_FLIGHT_MAX,
         receive::{FETCH_BYTES_MAX, FETCH_MAX},
         stubs::{log_client::LogClient, push_client::PushClient},
@@ -346,6 +349,52 @@ async fn a_call_keeps_its_place_until_its_answer_is_out() {
         }
     };
     timeout(PATIENCE, fetched).await.unwrap();
+}
+
+/// Streams of an agency that stay open, of each kind so many; its other calls and other agencies do not
+/// suffer by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_stay_open_are_counted_by_their_kind() {
+    type Body = h2::SendStream<Bytes>;
+    let folder = tempfile::tempdir().unwrap();
+    let mut sandbox = Sandbox::make(folder.path(), Network::new());
+    sandbox.start();
+    let window = wire::DeliverRequest { request: Some(wire::deliver_request::Request::Window(1)) };
+    let rows: [(&str, usize, Option<Vec<u8>>); 3] = [
+        ("/referral.v1.Parts/Upload", UPLOADS_MAX, None),
+        ("/referral.v1.Evidence/Follow", FOLLOWERS_MAX, Some(wire::FollowRequest::default().encode_to_vec())),
+        ("/referral.v1.Receive/Deliver", DELIVERY_STREAMS_MAX, Some(window.encode_to_vec())),
+    ];
+    let (client, connection) = h2::client::handshake(tls(&sandbox, FROM).await).await.unwrap();
+    let driver = tokio::spawn(connection);
+    for (path, most, first) in rows {
+        let open = async || {
+            let mut client = client.clone().ready().await.unwrap();
+            let (answer, mut body): (_, Body) = client.send_request(grpc(path), false).unwrap();
+            if let Some(first) = &first {
+                body.send_data(message(first), path.ends_with("Follow")).unwrap();
+            }
+            let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+            let refused =
+                answer.headers().get("grpc-status").map(|status| status.to_str().unwrap().to_owned());
+            (refused, (answer, body))
+        };
+        let mut held = Vec::new();
+        for number in 0..most {
+            let (refused, stream) = open().await;
+            assert_eq!(refused, None, "{path} {number}");
+            held.push(stream);
+        }
+        let (refused, _) = open().await;
+        assert_eq!(refused.as_deref(), Some("8"), "{path}: RESOURCE_EXHAUSTED");
+        // One that ends leaves its place.
+        held.pop();
+        let again = async { while open().await.0.is_some() {} };
+        timeout(PATIENCE, again).await.unwrap();
+    }
+    let other = sandbox.connect(&name(&sandbox, TO)).await.unwrap();
+    assert!(waiting(&other).await.is_empty());
+    driver.abort();
 }
 
 fn grpc(path: &str) -> http::Request<()> {

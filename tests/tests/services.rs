@@ -14,20 +14,22 @@ use gateway::service::stubs::{
     parts_client::PartsClient, push_client::PushClient, receive_client::ReceiveClient,
 };
 use proto::{
-    evidence::{Event, Record},
-    ids::ReferralKey,
+    evidence::{Commitment, Event, Record},
+    ids::{AgencyId, ReferralKey},
     lifecycle::Act,
+    log::policy::Policy,
     receipt::Receipt,
     refusal::Refusal,
     state::QUERIES_RECORDED,
     wire,
 };
+use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
 use trials::{
     network::{ActOf, Network},
     random::Random,
     sandbox::Sandbox,
-    speak::{Deliveries, digest_of, envelope, failure, handover, now, receipt_of, refusal_in},
+    speak::{Deliveries, PATIENCE, digest_of, envelope, failure, handover, now, receipt_of, refusal_in},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,7 +146,7 @@ async fn a_stream_of_envelopes_is_answered_in_its_order_and_survives_a_kill() {
         assert!(delivered.repeat, "it may have been handed out before the kill");
         assert!(seen.insert(delivered.handover_id.clone()), "once on one stream");
     }
-    let nothing = tokio::time::timeout(Duration::from_millis(200), stream.hear.message()).await;
+    let nothing = timeout(Duration::from_millis(200), stream.hear.message()).await;
     assert!(nothing.is_err(), "each of them once");
 }
 
@@ -314,4 +316,104 @@ async fn both_logs_are_there_for_everyone() {
         let refused = log.get_tile(tile).await.map(|_| ()).unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{path}");
     }
+}
+
+/// An agency's own records as far as it has followed them, each checked to follow the one before it.
+struct Follower {
+    me: AgencyId,
+    count: u64,
+    last: Option<Commitment>,
+    batch: u64,
+    events: Vec<Event>,
+}
+
+impl Follower {
+    fn new(me: &AgencyId) -> Self {
+        Self { me: me.clone(), count: 0, last: None, batch: 0, events: Vec::new() }
+    }
+
+    /// Follows from where it is, or from a batch that it is given, until it has seen so many records.
+    async fn follow(&mut self, channel: &Channel, from_batch: u64, policy: &Policy, count: u64) {
+        let request = wire::FollowRequest { after_count: self.count, from_batch };
+        let mut answers = EvidenceClient::new(channel.clone()).follow(request).await.unwrap().into_inner();
+        while self.count < count {
+            let answer = timeout(PATIENCE, answers.message()).await.expect("more is there");
+            let answer = answer.unwrap().expect("the stream stays open");
+            let last = Receipt::parse(answer.last.unwrap()).unwrap();
+            last.verify(policy).unwrap();
+            for salted in answer.before {
+                self.take(&Record::parse(salted.record, &salted.salt).unwrap());
+            }
+            self.take(last.record());
+            self.batch = answer.batch;
+        }
+    }
+
+    fn take(&mut self, record: &Record) {
+        let link = record.place.links.iter().find(|link| link.party == self.me).expect("a party of it");
+        assert_eq!((link.count, link.previous), (self.count + 1, self.last));
+        (self.count, self.last) = (link.count, Some(record.commitment()));
+        self.events.push(record.what.event);
+    }
+
+    fn accepted(&self) -> usize {
+        self.events.iter().filter(|one| **one == Event::SubmissionAcceptance).count()
+    }
+}
+
+async fn push_some(sandbox: &Sandbox, count: usize, random: &mut Random) {
+    let network = &sandbox.network;
+    let (from, to) = (network.at(1), network.at(0));
+    let mut push = PushClient::new(sandbox.connect(from.id.as_str()).await.unwrap());
+    for _ in 0..count {
+        let (header, parts) = network.opening(&from.id, &to.id, now(), random);
+        receipt_of(push.push_one(envelope(from, &header, &parts)).await.unwrap().into_inner());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_follows_its_own_records_without_a_gap() {
+    const PUSHES: usize = 5;
+    let folder = tempfile::tempdir().unwrap();
+    let mut sandbox = Sandbox::make(folder.path(), Network::new());
+    sandbox.start();
+    let network = sandbox.network.clone();
+    let policy = network.policy();
+    let (me, other) = (&network.at(1).id, &network.at(2).id);
+    let mut random = Random::new(90);
+    push_some(&sandbox, PUSHES, &mut random).await;
+    // From its first record of all. A push is accepted and consigned.
+    let of_pushes = u64::try_from(2 * PUSHES).unwrap();
+    let channel = sandbox.connect(me.as_str()).await.unwrap();
+    let mut follower = Follower::new(me);
+    follower.follow(&channel, 0, &policy, of_pushes).await;
+    while follower.accepted() < PUSHES {
+        let next = follower.count + 1;
+        follower.follow(&channel, follower.batch, &policy, next).await;
+    }
+    // On from there, over a restart of the gateway.
+    sandbox.kill();
+    sandbox.start();
+    push_some(&sandbox, PUSHES, &mut random).await;
+    let channel = sandbox.connect(me.as_str()).await.unwrap();
+    let more = follower.count + of_pushes;
+    follower.follow(&channel, follower.batch, &policy, more).await;
+    while follower.accepted() < 2 * PUSHES {
+        let next = follower.count + 1;
+        follower.follow(&channel, follower.batch, &policy, next).await;
+    }
+    // Where to begin is a hint: one that is too late leaves nothing out.
+    let mut anew = Follower::new(me);
+    anew.follow(&channel, follower.batch, &policy, of_pushes).await;
+    assert_eq!(anew.events, follower.events[..anew.events.len()]);
+    // Nobody follows what is another's.
+    let mut stranger = Follower::new(other);
+    let channel = sandbox.connect(other.as_str()).await.unwrap();
+    stranger.follow(&channel, 0, &policy, 1).await;
+    assert_eq!(stranger.accepted(), 0, "{:?}", stranger.events);
+    // Staff have no records of their own.
+    let auditor = staff(&sandbox, Role::Auditor, "auditor-2").await;
+    let denied = EvidenceClient::new(auditor).follow(wire::FollowRequest::default()).await;
+    assert_eq!(refusal_in(&failure(denied)).code, Refusal::RoleNotAllowed.name());
+    assert!(sandbox.terminate());
 }

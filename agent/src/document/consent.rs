@@ -54,6 +54,13 @@ pub(super) fn check(
     is("identity_allowed", true)
 }
 
+/// Checks that she said which agencies it may be: a rule finds no other.
+pub(super) fn check_by_need(consent: &Map<String, Value>, flaws: &mut Vec<Flaw>) {
+    if !consent.contains_key("agencies") {
+        flaws.push(Flaw::new("/consent/agencies", What::Missing));
+    }
+}
+
 /// Checks that she agreed to each fallback by its name: nobody is asked after them.
 pub(super) fn check_fallbacks(consent: &Map<String, Value>, fallbacks: &[AgencyId], flaws: &mut Vec<Flaw>) {
     let named = consent.get("agencies").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -73,7 +73,7 @@ fn read_value(value: &Value) -> Result<Document, Vec<Flaw>> {
 fn a_good_one_is_read_whole() {
     let document = read_value(&good()).unwrap();
     assert_eq!(
-        (document.to.as_str(), document.kind, document.expires_days),
+        (document.to.as_ref().unwrap().as_str(), document.kind, document.expires_days),
         ("ae-rk.aman", Kind::Referral, 30)
     );
     assert!(document.identity_allowed && document.identity.is_some());
@@ -107,7 +107,7 @@ fn every_flaw_is_told_at_its_place() {
     let one_of = |vocabulary| What::NotACode { vocabulary, nearest: Vec::new() };
     let rows: Vec<(&str, Value, What)> = vec![
         ("/to", Value::Null, What::Missing),
-        ("/to", json!("Aman"), form("an agency id like ae.dfwac")),
+        ("/to", json!("Aman"), form("an agency id like ae.dfwac, or by_need")),
         ("/to", json!(7), form("a text")),
         ("/kind", json!("referal"), code(KINDS, "referral")),
         ("/category", json!("Trafficking!"), code(CATEGORIES, "trafficking")),

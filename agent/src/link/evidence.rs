@@ -3,7 +3,7 @@
 use std::{future, sync::Arc};
 
 use proto::wire;
-use tonic::transport::Channel;
+use tonic::{Code, transport::Channel};
 
 use super::{Broken, MESSAGE_BYTES_MAX};
 use crate::{
@@ -29,8 +29,12 @@ async fn follow(office: &Office, channel: &Channel) -> Result<Broken, Broken> {
     let mut written = position.count;
     let mut client = EvidenceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let request = wire::FollowRequest { after_count: position.count, from_batch: position.batch };
-    let answers = client.follow(request).await.map_err(Broken::call("Follow"))?;
-    let mut answers = answers.into_inner();
+    let mut answers = match client.follow(request).await {
+        Ok(answers) => answers.into_inner(),
+        // A gateway of an older release: what it does by itself is seen in timelines only.
+        Err(status) if status.code() == Code::Unimplemented => return future::pending().await,
+        Err(status) => return Err(Broken::call("Follow")(status)),
+    };
     while let Some(answer) = answers.message().await.map_err(Broken::call("Follow"))? {
         let (next, records) = match told::chain(answer, &office.me, &position, &office.policy) {
             Ok(followed) => followed,

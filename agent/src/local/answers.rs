@@ -14,9 +14,10 @@ use proto::{
 use crate::{
     api,
     case::{Case, Logged, Standing, Step},
-    document,
+    clock, document,
     office::{LinkState, Office, outbound::kind_word, show::ShownPart},
-    opening::Kept,
+    opening,
+    routing::{self, Kept},
     store::StoreFault,
 };
 
@@ -41,6 +42,31 @@ pub(super) fn refusal(refusal: Refusal, legal: &[Act]) -> wire::RefusalAnswer {
         receipt: None,
         legal_acts: legal.iter().map(|act| act.number()).collect(),
     }
+}
+
+/// To whom a document would go.
+pub(super) fn explain(office: &Office, document: &[u8]) -> api::ExplainAnswer {
+    let now = clock::now();
+    let document = match document::read_without_files(document, now) {
+        Ok(document) => document,
+        Err(flawed) => return api::ExplainAnswer { flaws: Some(flaws(&flawed)), choices: Vec::new() },
+    };
+    let choices =
+        office.store.read(|state| routing::choices(state.replica().directory(), state.me(), &document, now));
+    let mut turn = 0;
+    let choice = choices.into_iter().map(|choice| {
+        let kept = choice.kept;
+        turn += u32::from(kept.is_none());
+        api::Choice {
+            agency: choice.agency.to_string(),
+            rule: choice.rule.map_or_else(String::new, |rule| rule.to_string()),
+            turn: if kept.is_none() { turn } else { 0 },
+            code: kept.map_or("", Kept::code).to_owned(),
+            text_en: kept.map_or("", Kept::text_en).to_owned(),
+            text_ar: kept.map_or("", Kept::text_ar).to_owned(),
+        }
+    });
+    api::ExplainAnswer { choices: choice.collect(), flaws: None }
 }
 
 pub(super) fn summary(case: &Case, me: &AgencyId) -> api::CaseSummary {
@@ -124,9 +150,9 @@ fn part(shown: ShownPart) -> api::Part {
             content: part.content,
             content_bytes: part.bytes,
             kept: match part.kept {
-                Kept::Here => api::Kept::Unspecified,
-                Kept::Apart => api::Kept::Apart,
-                Kept::Not => api::Kept::Not,
+                opening::Kept::Here => api::Kept::Unspecified,
+                opening::Kept::Apart => api::Kept::Apart,
+                opening::Kept::Not => api::Kept::Not,
             }
             .into(),
             ..head

@@ -24,6 +24,7 @@ use crate::{
     draft::{self, PlainPart, Plan, SealedParts},
     proof::{self, About},
     records::{self, record},
+    routing,
     spool::Listed,
     state::State,
     store::{Claim, StoreFault},
@@ -314,7 +315,7 @@ fn plan_referral(
         }
         Err(none) => return Err(none.refusal.into()),
     };
-    let parts = draft::parts_of(document, disclosure);
+    let parts = draft::parts_of(document, &header.fallbacks, disclosure);
     let keys = draft::keys_of(directory, &header, now);
     let plan = Plan::new(header, parts, keys)?;
     let header = plan.header();
@@ -356,7 +357,7 @@ fn check_act(state: &State, header: &Header, unchecked: bool) -> Result<(), NotS
         .filter(|clause| both.contains(&&clause.from) && both.contains(&&clause.to));
     let mut refused = None;
     for clause in between {
-        match clause.permits_sizes(&header.parts) {
+        match clause.permits_sizes(&header.parts, None) {
             Ok(()) => return Ok(()),
             Err(refusal) => refused = Some(refusal),
         }
@@ -381,6 +382,8 @@ fn opening(
     again: Option<&ReferralKey>,
     (id, now): (EnvelopeId, TimeMs),
 ) -> Result<Header, NotSent> {
+    let me = state.me().clone();
+    let route = routing::route(state.replica().directory(), &me, document, now)?;
     let need = Need {
         kind: document.kind,
         category: document.category.clone(),
@@ -390,11 +393,12 @@ fn opening(
         agreement: Digest::default(),
         identity_allowed: document.identity_allowed,
     };
-    let me = state.me().clone();
     let first = ReferralKey { id, opened_by: me.clone() };
     let expires_at = now.plus_ms(document.expires_days * DAY_MS);
-    let opening = header(state, (id, first, now), &need, (document.to.clone(), expires_at));
-    let opening = Header { fallbacks: document.fallbacks.clone(), ..opening };
+    let (mechanism, rule) = route.rule.unzip();
+    let opening = header(state, (id, first, now), &need, (route.to, expires_at));
+    let (addressing, fallbacks) = (route.addressing, route.fallbacks);
+    let opening = Header { addressing, mechanism, rule, fallbacks, ..opening };
     let Some(referral) = again else {
         return Ok(opening);
     };

@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Send(Send),
     /// Check a JSON file as `send` does, and send nothing.
     Check(Check),
+    /// Say to whom a JSON file would go, and why to nobody else; nothing is sent.
+    Explain(Explain),
     /// List the vocabularies, or the codes of one with their labels.
     Codes(Codes),
     /// List the referrals that came, the newest first.
@@ -204,6 +206,14 @@ pub(crate) struct Check {
     /// A file that would go with it; may be given several times.
     #[arg(long, value_name = "FILE")]
     pub(crate) attach: Vec<PathBuf>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The document, JSON; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) document: PathBuf,
 }
 
 /// Arguments of `codes`.

@@ -17,7 +17,7 @@ use serde_json::json;
 use tonic::transport::Channel;
 
 use super::{
-    arguments::{Check, Send, Sending},
+    arguments::{Check, Explain, Send, Sending},
     outcome::{Outcome, Trouble},
     show::{self, Screen},
 };
@@ -82,6 +82,26 @@ pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> 
             Ok(Outcome::Refused)
         }
     }
+}
+
+/// Says to whom a document would go.
+pub(crate) async fn explain(folder: &Path, explain: &Explain, screen: &Screen) -> Result<Outcome, Trouble> {
+    let request = api::ExplainRequest { document: read_document(&explain.document)? };
+    let answer = client(folder).await?.explain(request).await?.into_inner();
+    if let Some(flaws) = &answer.flaws {
+        flawed(flaws, screen);
+        return Ok(Outcome::Refused);
+    }
+    let language = screen.language;
+    let nobody = language
+        .pick("No rule of the mechanism fits this need.", "لا تنطبق أي قاعدة من آلية الإحالة على هذا الاحتياج.");
+    let nobody = answer.choices.is_empty().then(|| nobody.to_owned());
+    let lines = answer.choices.iter().flat_map(|choice| show::choice_lines(choice, language));
+    screen.show(lines.chain(nobody), || {
+        serde_json::Value::Array(answer.choices.iter().map(show::choice_json).collect())
+    });
+    let goes = answer.choices.iter().any(|choice| choice.turn == 1);
+    Ok(if goes { Outcome::Done } else { Outcome::Refused })
 }
 
 /// The files that a document names, which lie beside it.

@@ -192,6 +192,41 @@ pub(crate) fn refusal_json(refusal: &wire::RefusalAnswer) -> Value {
     })
 }
 
+/// An agency that a document could go to.
+pub(crate) fn choice_lines(choice: &api::Choice, language: Language) -> Vec<String> {
+    let agency = language.isolated(&choice.agency);
+    let rule = language.pick("by rule", "بحسب القاعدة");
+    let by = if choice.rule.is_empty() {
+        language.pick("by name", "بالاسم").to_owned()
+    } else {
+        format!("{rule} {}", language.isolated(&choice.rule))
+    };
+    let comma = language.pick(",", "،");
+    let says = match choice.turn {
+        0 => language.pick("is not asked", "لا تُسأل"),
+        1 => language.pick("is asked first", "تُسأل أولًا"),
+        _ => language.pick("is asked next, if nobody answers before", "تُسأل بعد ذلك إن لم يُجب أحد قبلها"),
+    };
+    let mut lines = vec![format!("{agency}{comma} {by}: {says}")];
+    if choice.turn == 0 {
+        let text = if language == Language::English { &choice.text_en } else { &choice.text_ar };
+        lines.push(format!("  {}: {text}", language.isolated(&choice.code)));
+    }
+    lines
+}
+
+/// The same for programs.
+pub(crate) fn choice_json(choice: &api::Choice) -> Value {
+    json!({
+        "agency": choice.agency,
+        "rule": Some(&choice.rule).filter(|rule| !rule.is_empty()),
+        "turn": Some(choice.turn).filter(|turn| *turn > 0),
+        "code": Some(&choice.code).filter(|code| !code.is_empty()),
+        "text_en": choice.text_en,
+        "text_ar": choice.text_ar,
+    })
+}
+
 /// A part, with its content where it is text.
 pub(crate) fn part_lines(part: &api::Part, language: Language) -> Vec<String> {
     let class = match PartClass::parse(part.class, "class") {

@@ -206,14 +206,15 @@ impl LimitsFile {
 }
 
 /// The number of a value by its name in the definitions, without its list's prefix.
-fn number<T: Into<i32>>(list: &str, name: &str, of: impl Fn(&str) -> Option<T>) -> Result<i32> {
+pub(super) fn number<T: Into<i32>>(list: &str, name: &str, of: impl Fn(&str) -> Option<T>) -> Result<i32> {
     match of(&format!("{list}_{}", name.to_uppercase())) {
         Some(value) => Ok(value.into()),
         None => bail!("\"{name}\" is not one of the values of {}", list.to_lowercase()),
     }
 }
 
-fn midnight_ms(date: &Datetime) -> Result<u64> {
+/// The beginning of a day, UTC.
+pub(super) fn midnight_ms(date: &Datetime) -> Result<u64> {
     let (Some(date), None) = (date.date, date.time) else {
         bail!("a date without a time, such as 2026-01-01");
     };

@@ -145,8 +145,7 @@ pub fn describe(object: &wire::SignedObject) -> Result<Vec<String>> {
         let change = wire::DirectoryChange::decode(object.payload.as_slice())?;
         vec![describe_change(change.change.context("the change is empty")?)]
     } else if object.payload_type == PayloadType::Mechanism.as_str() {
-        let mechanism = wire::Mechanism::decode(object.payload.as_slice())?;
-        vec![format!("mechanism, revision {}, {} rules", mechanism.revision, mechanism.rules.len())]
+        super::mechanism::describe(&wire::Mechanism::decode(object.payload.as_slice())?)
     } else {
         bail!("this is not an object that administrators handle: {}", object.payload_type)
     };

@@ -14,6 +14,7 @@ use gateway::{
         client::Changed,
         describe_file,
         invitation::{self, Guest, GuestEntry},
+        mechanism,
         object::{self, Admission},
     },
     place::Place,
@@ -92,6 +93,14 @@ enum AdminCommand {
     /// Make the object of an agreement's file (TOML), for its parties to sign.
     Agreement {
         /// The agreement.
+        file: PathBuf,
+        /// Where the object goes.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Make the object of the referral mechanism's file (TOML), for two administrators to sign.
+    Mechanism {
+        /// The mechanism.
         file: PathBuf,
         /// Where the object goes.
         #[arg(long)]
@@ -230,6 +239,11 @@ impl AdminArguments {
             AdminCommand::RevokeCertificate { which, gateway } => revoke_certificate(&which, &gateway),
             AdminCommand::Agreement { file, out } => {
                 let object = agreement::draft(&file)?;
+                admin::write_new(&out, &object)?;
+                said(object::describe(&object)?)
+            }
+            AdminCommand::Mechanism { file, out } => {
+                let object = mechanism::draft(&file)?;
                 admin::write_new(&out, &object)?;
                 said(object::describe(&object)?)
             }

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use proto::{
-    agreement::{ATTACHMENT_BYTES_DEFAULT, Agreement},
+    agreement::{ATTACHMENT_BYTES_DEFAULT, Agreement, Need},
     digest::Digest,
     header::{Header, Part},
     ids::{Addressing, Jurisdiction, Kind, PartClass, Release, Storage, TimeMs, Urgency},
@@ -254,4 +254,59 @@ fn by_need_goes_where_the_rule_leads() {
         }
     }
     net.writer.check();
+}
+
+/// Whom the sender's agent may choose: every rule's recipients in order, each with what keeps it away.
+#[test]
+fn candidates_are_those_whom_the_rules_name_in_their_order() {
+    let mut net = Network::new();
+    let opening = net.opening(DFWAC, AMAN);
+    let found = |net: &Network, header: &Header, holds: bool| -> Vec<(String, String, Option<Refusal>)> {
+        let state = &net.writer.state;
+        let candidates = state.directory().candidates(header.into(), |_| holds, state.now());
+        let row = |one: proto::directory::candidates::Candidate<'_>| {
+            (one.rule.to_string(), one.recipient.to_string(), one.route.err())
+        };
+        candidates.into_iter().map(row).collect()
+    };
+    let row = |recipient: &str, refusal| ("shelter-rak".to_owned(), recipient.to_owned(), refusal);
+    let iom = net
+        .writer
+        .state
+        .directory()
+        .agreed(Need { to: &agency(IOM), ..(&opening).into() }, net.writer.state.now());
+    let iom = iom.err();
+    assert_eq!(found(&net, &opening, true), [row(AMAN, None), row(IOM, iom)]);
+    // Whoever asks is not asked.
+    let by_aman = net.opening(AMAN, DFWAC);
+    assert_eq!(found(&net, &by_aman, true).iter().map(|row| row.1.as_str()).collect::<Vec<_>>(), [IOM]);
+    // No rule is for another need.
+    for change in [(|header| header.service = code("legal")) as OfHeader, |header| {
+        header.jurisdiction = Jurisdiction::parse("JO", "jurisdiction").unwrap()
+    }] {
+        let mut other = opening.clone();
+        change(&mut other);
+        assert!(found(&net, &other, true).is_empty());
+    }
+    // What only the agent knows; and a second rule, whose agencies come after those of the first.
+    let mut text = mechanism(2);
+    text.rules[0].agent_conditions = vec!["child".into()];
+    let all = wire::Rule {
+        rule_id: "anything".into(),
+        recipients: vec![MOSD.into(), AMAN.into()],
+        ..wire::Rule::default()
+    };
+    text.rules.push(all);
+    net.object(&by("amal"), proto::dsse::PayloadType::Mechanism, text.encode_to_vec(), &["amal", "badr"])
+        .accepted();
+    let names = |rows: Vec<(String, String, Option<Refusal>)>| {
+        rows.into_iter().map(|(rule, recipient, _)| format!("{rule} {recipient}")).collect::<Vec<_>>()
+    };
+    let (first, second) = (format!("shelter-rak {AMAN}"), format!("shelter-rak {IOM}"));
+    assert_eq!(names(found(&net, &opening, true)), [first, second, format!("anything {MOSD}")]);
+    assert_eq!(names(found(&net, &opening, false)), [format!("anything {MOSD}"), format!("anything {AMAN}")]);
+    // Who is stopped is told of, and stays where it was.
+    net.change(&by("amal"), suspension(subject(AMAN)), &["amal"]).accepted();
+    let stopped = found(&net, &opening, true);
+    assert_eq!(stopped[0], row(AMAN, Some(RecipientSuspended)));
 }

@@ -144,6 +144,7 @@ pub fn found(stage: &mut Stage) -> Result<()> {
         agree(stage, file, parties, &hub)?;
         println!("  agreement in force: {} and {}, signed by both", parties[0], parties[1]);
     }
+    mechanism(stage, &hub)?;
     Ok(())
 }
 
@@ -197,18 +198,50 @@ fn agree(stage: &Stage, file: &str, parties: &[&str], hub: &str) -> Result<()> {
     Ok(())
 }
 
+/// The rules by which a need finds its recipient, signed by two administrators.
+fn mechanism(stage: &Stage, hub: &str) -> Result<()> {
+    let object = stage.path("mechanism.json");
+    let object = object.to_string_lossy().into_owned();
+    let draft = Stage::prop("mechanism.toml");
+    stage.gateway(&["admin", "mechanism", &draft.to_string_lossy(), "--out", &object])?;
+    for administrator in ["blue-1", "green-2"] {
+        let name = format!("{hub}/administrators/{administrator}");
+        stage.gateway(&["admin", "sign", &object, "--as", &name])?;
+    }
+    stage.gateway(&["admin", "submit", &object, "--as", &format!("{hub}/administrators/blue-1")])?;
+    println!("  the referral mechanism, signed by both administrators: who is asked for which need");
+    Ok(())
+}
+
 /// 2. The referral.
 fn household(stage: &Stage) -> Result<String> {
     chapter(2, "A mother and two children need a place, tonight");
     println!(
         "  The foundation in Dubai is full. A caseworker writes the case down (tests/demo/case.json, HTCDS\n  \
-         fields, in Arabic), with a medical report and a safety plan, and sends it to Ras Al Khaimah."
+         fields, in Arabic), with a medical report and a safety plan. To whom? The agent asks the agreed mechanism."
     );
-    let case = Stage::prop("case.json");
+    let case = stage.path("by-need.json");
+    let mut document = document()?;
+    document["to"] = "by_need".into();
+    fs::write(&case, document.to_string())?;
+    attach(&case)?;
     let case = case.to_string_lossy().into_owned();
+    Stage::typed("agent", &["explain", "case.json"]);
+    let choices = wait_until(stage, DFWAC, "the mechanism to reach the agent", &["explain", &case])?;
+    for choice in choices.as_array().context("the choices are a list")? {
+        let why = match choice["turn"].as_u64() {
+            Some(turn) => format!("asked as number {turn}"),
+            None => format!("{}: {}", text(choice, "code")?, text(choice, "text_en")?),
+        };
+        println!("    {}  {why}", text(choice, "agency")?);
+    }
     Stage::typed("agent", &["send", "case.json"]);
-    let sent = wait_until(stage, DFWAC, "the agreement to reach the agent", &["send", &case])?;
+    let sent = stage.agent(DFWAC, &["send", &case])?;
     let referral = text(&sent, "referral")?;
+    ensure!(
+        stage.agent(DFWAC, &["show", &referral])?["case"]["other"] == AMAN,
+        "the mechanism leads to Ras Al Khaimah"
+    );
     println!(
         "  Sealed on the agent's own machine, signed, taken by the gateway: referral {}",
         short(&referral)

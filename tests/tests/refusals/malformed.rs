@@ -63,14 +63,21 @@ impl Decoder for Raw {
     }
 }
 
-/// Sends messages to a method, and hears all of its answer.
+/// The method whose answer does not end by itself.
+const STAYS_OPEN: &str = "/referral.v1.Evidence/Follow";
+
+/// Sends messages to a method, and hears all of its answer, if it ends.
 async fn send(channel: &Channel, path: &str, messages: Vec<Bytes>) -> Result<usize, Status> {
     let mut grpc = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
     grpc.ready().await.unwrap();
+    let stays_open = path == STAYS_OPEN;
     let path = path.parse().unwrap();
     let said = Request::new(tokio_stream::iter(messages));
     let mut hear = grpc.streaming(said, path, Raw).await?.into_inner();
     let mut count = 0;
+    if stays_open {
+        return Ok(count);
+    }
     while let Some(_answer) = hear.message().await? {
         count += 1;
     }
