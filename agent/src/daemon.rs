@@ -22,6 +22,7 @@ use crate::{
         connection::{Connector, NotConnected},
     },
     network::{Network, NetworkFault},
+    notices,
     office::Office,
     settings::{Settings, SettingsFault},
     spool::Spool,
@@ -115,6 +116,8 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let mut ended = office.store.changes();
     let (stop_local, local_stops) = tokio::sync::oneshot::channel::<()>();
     let local = serve(&files, &office, &line, local_stops)?;
+    let bell = files.settings.notices.clone();
+    let bell = bell.map(|command| tokio::spawn(notices::run(Arc::clone(&office), command)));
     let connecting = Arc::clone(&office);
     let link = tokio::spawn(link::run(
         Arc::clone(&office),
@@ -128,6 +131,9 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
         () = async { while ended.changed().await.is_ok() {} } => Some(StoreFault::Ended),
     };
     link.abort();
+    if let Some(bell) = &bell {
+        bell.abort();
+    }
     drop(stop_local);
     drop((link.await, local.await, office));
     // The store's last work, once nobody can write any more.

@@ -18,6 +18,7 @@ pub mod link;
 #[cfg(unix)]
 pub mod local;
 pub mod network;
+pub mod notices;
 pub mod office;
 pub mod opening;
 pub mod proof;

@@ -28,6 +28,8 @@ pub struct Settings {
     pub node: Code,
     /// Where to connect instead of the address in `network.toml`: host and port.
     pub connect: Option<String>,
+    /// The program, and its arguments, that tells people that something waits.
+    pub notices: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +38,7 @@ struct File {
     agency: String,
     node: String,
     connect: Option<String>,
+    notices: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -49,10 +52,14 @@ impl Settings {
         if file.connect.as_ref().is_some_and(|address| !is_address(address)) {
             return Err(SettingsFault::Value("connect"));
         }
+        if file.notices.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
+            return Err(SettingsFault::Value("notices"));
+        }
         Ok(Self {
             agency: AgencyId::parse(&file.agency, "agency").map_err(|_| SettingsFault::Value("agency"))?,
             node: node(&file.node).ok_or(SettingsFault::Value("node"))?,
             connect: file.connect,
+            notices: file.notices,
         })
     }
 
@@ -85,8 +92,9 @@ mod tests {
             (sample.agency.as_str(), sample.node.as_str(), sample.connect),
             ("ae.example", "main", None)
         );
-        let every_key = SAMPLE.replace("# connect =", "connect =");
-        assert!(Settings::parse(&every_key).unwrap().connect.is_some());
+        let every_key = SAMPLE.replace("# connect =", "connect =").replace("# notices =", "notices =");
+        let every_key = Settings::parse(&every_key).unwrap();
+        assert!(every_key.connect.is_some() && every_key.notices.is_some());
     }
 
     #[test]
@@ -103,6 +111,7 @@ mod tests {
             ("agency = \"ae.dfwac\"\nnode = \"Main\"", "`node`"),
             ("agency = \"ae.dfwac\"\nnode = \"a_b\"", "`node`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\nconnect = \"host\"", "`connect`"),
+            ("agency = \"ae.dfwac\"\nnode = \"main\"\nnotices = []", "`notices`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\ncolour = 1", "colour"),
             ("agency = \"ae.dfwac\"", "node"),
         ] {

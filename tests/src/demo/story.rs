@@ -84,6 +84,9 @@ const SECRETS: [&str; 10] = [
     "مأوى",
 ];
 
+/// Where the duty desk in Ras Al Khaimah is told that something waits.
+const TOLD: &str = "duty-desk.jsonl";
+
 /// How many referrals are on their way when the gateway is killed.
 const BURST: usize = 30;
 
@@ -180,10 +183,23 @@ fn admit(stage: &mut Stage, cast: &Cast, hub: &str) -> Result<()> {
     let certificate = certificate.to_string_lossy().into_owned();
     stage.gateway(&["admin", "certify", &admission, "--gateway", hub, "--out", &certificate])?;
     stage.agent(cast.id, &["install", &certificate])?;
+    if cast.id == AMAN {
+        ring_at(stage, cast.id)?;
+    }
     if cast.id != SILENT {
         stage.start_agent(cast.id)?;
     }
     Ok(())
+}
+
+/// Has an agency's people told when something waits: here by a line in a file.
+fn ring_at(stage: &Stage, agency: &str) -> Result<()> {
+    let settings = stage.path(agency).join("agent.toml");
+    let told = stage.path(TOLD);
+    // A list of texts is written alike in JSON and TOML.
+    let command = serde_json::json!(["sh", "-c", format!("cat >> '{}'", told.display())]);
+    let text = fs::read_to_string(&settings)?;
+    Ok(fs::write(settings, format!("{text}\nnotices = {command}\n"))?)
 }
 
 fn agree(stage: &Stage, file: &str, parties: &[&str], hub: &str) -> Result<()> {
@@ -325,6 +341,15 @@ fn silence(stage: &mut Stage) -> Result<()> {
     stage.kill_agent(DFWAC)?;
     println!("  The time limit ran out; the gateway asked {AMAN}. Dubai's agent is switched off now.");
     arrives(stage, AMAN, &referral)?;
+    let mut notice = Value::Null;
+    wait_for("the duty desk to be told", || {
+        let told = fs::read_to_string(stage.path(TOLD)).unwrap_or_default();
+        notice = told.lines().last().map(serde_json::from_str).transpose()?.unwrap_or_default();
+        Ok(notice["emergencies"].as_u64().is_some_and(|count| count > 0))
+    })?;
+    println!("  Its duty desk is told that something waits, and nothing of what:");
+    println!("    {}", text(&notice, "text_en")?);
+    println!("    \u{2067}{}\u{2069}", text(&notice, "text_ar")?);
     for act in ["see", "accept"] {
         Stage::typed("agent", &[act, short(&referral)]);
         stage.agent(AMAN, &[act, &referral])?;
