@@ -3,6 +3,7 @@
 //! (`proto::decide`).
 
 pub mod accept;
+pub mod allowance;
 pub mod certificate;
 pub mod connections;
 pub mod handshakes;

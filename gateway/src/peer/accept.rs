@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
 use super::{
+    allowance::Throttle,
     certificate::Peer,
     connections::{Connections, NotAdmitted, Place},
     handshakes::{HANDSHAKES_MAX, Handshakes},
@@ -74,6 +75,7 @@ pub struct PeerStream {
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     place: Place,
     turn: Turn,
+    throttle: Throttle,
 }
 
 /// Since when a connection works without having waited for anything.
@@ -168,7 +170,9 @@ impl Door {
         match self.connections.admit(&peer, clock::now()) {
             Ok(place) => {
                 let ended = Box::pin(place.ended().clone().cancelled_owned());
-                Some(PeerStream { stream, peer: Arc::new(peer), ended, place, turn: Turn::default() })
+                let throttle = Throttle::new(Arc::clone(&peer.allowance));
+                let (peer, turn) = (Arc::new(peer), Turn::default());
+                Some(PeerStream { stream, peer, ended, place, turn, throttle })
             }
             Err(NotAdmitted::Ended) => {
                 self.refuse("the certificate has ended");
@@ -232,10 +236,12 @@ impl AsyncRead for PeerStream {
         if let Err(error) = self.check(context) {
             return Poll::Ready(Err(error));
         }
-        if self.turn.is_over(context) {
+        if self.throttle.is_spent(context) || self.turn.is_over(context) {
             return Poll::Pending;
         }
+        let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.throttle.took(buffer.filled().len().saturating_sub(before));
         if polled.is_pending() {
             self.turn = Turn::default();
         }

@@ -1,6 +1,8 @@
 //! A verified certificate chain, read: the caller that it proves, how long, and what would revoke it.
 //! Not here: verifying it (`tls`).
 
+use std::sync::Arc;
+
 use proto::{
     caller::{Caller, StaffRole},
     digest::Digest,
@@ -9,6 +11,8 @@ use proto::{
 use rustls_pki_types::CertificateDer;
 use thiserror::Error;
 use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
+
+use super::allowance::Allowance;
 
 /// Who is on a connection.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub struct Peer {
     pub not_after: TimeMs,
     /// Every certificate of the chain by its issuer and serial number, as CRLs name them.
     pub serials: Vec<Serial>,
+    /// What the connection may say beside messages.
+    pub allowance: Arc<Allowance>,
 }
 
 /// A certificate as a CRL names it: the issuer's name and the serial number, both as encoded.
@@ -76,7 +82,7 @@ impl Peer {
             x509_parser::certificate::X509Certificate::from_der(leaf).map_err(|_| NotAPeer::Unreadable)?;
         let uri = only_uri(&read)?;
         let caller = caller(network, uri, Digest::of(leaf))?;
-        Ok(Self { caller, not_after, serials })
+        Ok(Self { caller, not_after, serials, allowance: Arc::default() })
     }
 
     /// Whose share of the gateway it uses: all machines of an agency together. Agencies and staff may

@@ -173,6 +173,7 @@ mod tests {
             },
             not_after: TimeMs(not_after),
             serials: vec![Serial::new(b"issuer", &[0, number])],
+            allowance: Arc::default(),
         }
     }
 

@@ -20,7 +20,7 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX, answers, record};
-use crate::peer::Peer;
+use crate::peer::{Peer, allowance::Allowance};
 
 /// Most streams of pushes of one caller.
 pub const PUSH_STREAMS_MAX: usize = 16;
@@ -267,7 +267,9 @@ where
             }
             let message_bytes_max =
                 if request.uri().path().starts_with(PUSHES) { PUSH_BYTES_MAX } else { CALL_BYTES_MAX };
-            let request = request.map(|body| Body::new(Metered::new(body, &seat, message_bytes_max)));
+            let allowance = Arc::clone(&peer.allowance);
+            let request =
+                request.map(|body| Body::new(Metered::new(body, &seat, message_bytes_max, allowance)));
             let response = inner.call(request).await?;
             match response.extensions().get::<Status>().filter(|status| answers::is_undecided(status)) {
                 Some(status) => Ok(record(&gateway, &peer.caller, status.clone()).await.into_http()),
@@ -291,10 +293,11 @@ struct Metered {
     /// Of the present message, what is still to come.
     left: usize,
     room: Option<Room>,
+    allowance: Arc<Allowance>,
 }
 
 impl Metered {
-    fn new(inner: Body, seat: &Seat, message_bytes_max: usize) -> Self {
+    fn new(inner: Body, seat: &Seat, message_bytes_max: usize, allowance: Arc<Allowance>) -> Self {
         Self {
             inner,
             intake: Arc::clone(&seat.intake),
@@ -304,6 +307,7 @@ impl Metered {
             header_bytes: 0,
             left: 0,
             room: None,
+            allowance,
         }
     }
 
@@ -313,6 +317,7 @@ impl Metered {
 
     /// Follows the messages through a run of bytes.
     fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Status> {
+        self.allowance.credit(bytes.len());
         while !bytes.is_empty() {
             if self.left > 0 {
                 let passes = self.left.min(bytes.len());
@@ -501,7 +506,7 @@ mod tests {
 
     fn metered(intake: &Arc<Intake>) -> Metered {
         let seat = intake.seat(&name("agency/one"), "/referral.v1.Push/PushOne").unwrap();
-        Metered::new(Body::empty(), &seat, 1000)
+        Metered::new(Body::empty(), &seat, 1000, Arc::default())
     }
 
     #[test]
