@@ -15,10 +15,13 @@ use std::{
 use futures::task::AtomicWaker;
 use tokio::time::{Sleep, sleep};
 
+use crate::serve::CONNECTION_WINDOW_BYTES;
+
 /// How fast the allowance grows, in bytes a second: 256 KiB, of which calls without content need a part.
 pub const IDLE_BYTES_PER_SECOND: u64 = 256 * 1024;
-/// The allowance at its fullest: 64 KiB.
-pub const IDLE_BYTES_BURST: u32 = 64 * 1024;
+/// The allowance at its fullest: what HTTP/2 lets a connection send ahead, and as much again. Messages are
+/// credited when they are taken, so that a connection which sends nothing else never waits.
+pub const IDLE_BYTES_BURST: u32 = 2 * CONNECTION_WINDOW_BYTES;
 /// Of a message's bytes, this part (an eighth) is allowed for the frames around it.
 const FRAMING_PART: usize = 8;
 
@@ -109,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    const BURST: usize = 64 * 1024;
+    const BURST: usize = 2 * 1024 * 1024;
 
     async fn may_read(throttle: &mut Throttle) {
         poll_fn(|context| if throttle.is_spent(context) { Poll::Pending } else { Poll::Ready(()) }).await;
@@ -125,13 +128,15 @@ mod tests {
         let mut throttle = Throttle::new(Arc::clone(&allowance));
         assert!(!is_spent(&mut throttle));
         let began = Instant::now();
-        // Twice the burst: the second half is waited for.
-        for _ in 0..8 {
+        throttle.took(BURST);
+        // What goes beyond the burst is waited for.
+        let beyond = BURST / 32;
+        for _ in 0..4 {
             may_read(&mut throttle).await;
-            throttle.took(BURST / 4);
+            throttle.took(beyond / 4);
         }
         may_read(&mut throttle).await;
-        let least = Duration::from_millis(u64::try_from(BURST).unwrap() * 1000 / IDLE_BYTES_PER_SECOND);
+        let least = Duration::from_millis(u64::try_from(beyond).unwrap() * 1000 / IDLE_BYTES_PER_SECOND);
         assert!(began.elapsed() >= least, "{:?}", began.elapsed());
     }
 
@@ -150,7 +155,7 @@ mod tests {
         // A credit wakes whoever waits, long before it would have grown.
         let crediting = Arc::clone(&allowance);
         let credit = tokio::spawn(async move { crediting.credit(8 * BURST) });
-        tokio::time::timeout(Duration::from_millis(700), may_read(&mut throttle)).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), may_read(&mut throttle)).await.unwrap();
         credit.await.unwrap();
     }
 }

@@ -27,7 +27,7 @@ use arc_swap::ArcSwap;
 use gateway::{
     clock,
     metrics::Metrics,
-    peer::{accept::Door, connections::Connections},
+    peer::{Peer, accept::Door, connections::Connections},
     place::Place,
     service::stubs::{
         push_client::PushClient,
@@ -540,7 +540,10 @@ impl Push for Echo {
         &self,
         request: Request<Streaming<wire::PushRequest>>,
     ) -> Result<Response<Self::PushStreamStream>, Status> {
-        let answers = request.into_inner().map(|message| {
+        let allowance = Arc::clone(&request.extensions().get::<Arc<Peer>>().unwrap().allowance);
+        let answers = request.into_inner().map(move |message| {
+            // As the gateway's own services do.
+            message.iter().for_each(|message| allowance.credit(message.encoded_len()));
             let receipt = wire::Receipt::default();
             let answer = Some(wire::push_answer::Answer::Receipt(receipt));
             message.map(|message| wire::PushAnswer { tag: message.tag, answer })
