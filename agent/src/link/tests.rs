@@ -220,44 +220,6 @@ async fn what_comes_is_written_down_before_it_is_signed_for_and_only_once() {
     assert_eq!(shown.len(), 2, "the identity waits at the gateway until somebody accepts");
 }
 
-/// What waits for attachments does not keep other mail waiting, up to a limit.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_that_wait_for_attachments_make_room_for_so_many_others() {
-    let played = Played::new();
-    let (sender, office) = (played.office(DFWAC), played.office(AMAN));
-    followed(&sender, &played).await;
-    followed(&office, &played).await;
-    let quick = sender.send(referral()).await.unwrap();
-    let quick = sender.envelope(&quick.digest).unwrap().unwrap();
-    let scan = document::File {
-        name: "scan.pdf".into(),
-        media_type: String::new(),
-        contains_identity: false,
-        content: vec![7; 1_200_000].into(),
-    };
-    let mut large = referral();
-    large.files.push(scan);
-    let large = sender.send(large).await.unwrap();
-    let large = sender.envelope(&large.digest).unwrap().unwrap();
-    // Its attachment never comes: this gateway plays no downloads.
-    let waits = u64::from(inbox::AHEAD_MAX) + 4;
-    played.mail((1..=waits).map(|order| played.delivered(&large, order)));
-    let last = played.delivered(&quick, waits + 1);
-    played.mail([last.clone()]);
-    let link = linked(&office, &played);
-    until(&office, |state| state.delivered(&last.handover_id).is_some()).await;
-    let handed_over = |state: &State| {
-        let digest = state.delivered(&last.handover_id).copied();
-        let standing = digest.and_then(|digest| standing(state, &digest));
-        matches!(standing, Some(Standing::Arrived(deliveries)) if deliveries[0].handed_over.is_some())
-    };
-    until(&office, handed_over).await;
-    let asked_for = inbox::WINDOW + inbox::AHEAD_MAX;
-    // The one that came whole may have left its place again, or not yet.
-    assert!((asked_for..=asked_for + 1).contains(&played.asked_for()), "{}", played.asked_for());
-    link.abort();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_whose_answer_was_lost_is_sent_again() {
     let played = Played::new();

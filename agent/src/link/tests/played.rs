@@ -73,7 +73,6 @@ struct Script {
     replies: VecDeque<Reply>,
     pushed: Vec<Vec<u8>>,
     mail: Vec<wire::Delivered>,
-    asked_for: u32,
     receipts: Vec<wire::SignedObject>,
     witnessed: Vec<Digest>,
     cosigned: Vec<u64>,
@@ -196,7 +195,6 @@ impl Played {
             replies: VecDeque::new(),
             pushed: Vec::new(),
             mail: Vec::new(),
-            asked_for: 0,
             receipts: Vec::new(),
             witnessed: Vec::new(),
             cosigned: Vec::new(),
@@ -307,11 +305,6 @@ impl Played {
 
     pub(crate) fn mail(&self, mail: impl IntoIterator<Item = wire::Delivered>) {
         self.script().mail.extend(mail);
-    }
-
-    /// How many deliveries the agent said that it would take.
-    pub(crate) fn asked_for(&self) -> u32 {
-        self.script().asked_for
     }
 
     pub(crate) fn receipts(&self) -> Vec<wire::SignedObject> {
@@ -508,11 +501,10 @@ impl receive_server::Receive for Played {
         tokio::spawn(async move {
             while let Ok(Some(request)) = requests.message().await {
                 let out: Vec<Delivery> = match request.request.unwrap() {
-                    Said::Window(more) => {
-                        let mut script = played.script();
-                        script.asked_for += more;
-                        std::mem::take(&mut script.mail).into_iter().map(Delivery::Delivered).collect()
-                    }
+                    Said::Window(_) => std::mem::take(&mut played.script().mail)
+                        .into_iter()
+                        .map(Delivery::Delivered)
+                        .collect(),
                     Said::Receipt(receipt) => vec![Delivery::Acknowledged(played.acknowledge(receipt))],
                 };
                 for delivery in out {
