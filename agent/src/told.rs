@@ -196,10 +196,10 @@ mod tests {
         let nowhere = Position::default();
         let (after, records) = follow(&[first.clone(), second.clone()], &nowhere).unwrap();
         assert_eq!((after.count, after.batch, records.len()), (2, 9, 2));
-        assert_eq!(follow(&[third.clone()], &after).unwrap().0.count, 3);
+        assert_eq!(follow(std::slice::from_ref(&third), &after).unwrap().0.count, 3);
         for (receipts, after, bad) in [
-            (vec![second.clone()], &nowhere, 1),
-            (vec![first.clone(), third.clone()], &nowhere, 2),
+            (vec![second], &nowhere, 1),
+            (vec![first.clone(), third], &nowhere, 2),
             (vec![first.clone()], &after, 3),
             (vec![fork], &after, 3),
         ] {
@@ -207,7 +207,7 @@ mod tests {
         }
         let stranger = AgencyId::parse("jo.mosd", "me").unwrap();
         assert_eq!(
-            chain(answer(&[first.clone()]), &stranger, &nowhere, &policy).map(|_| ()),
+            chain(answer(std::slice::from_ref(&first)), &stranger, &nowhere, &policy).map(|_| ()),
             Err(NotChained::Gap(1))
         );
         // What is not in the log counts for nothing.

@@ -121,11 +121,19 @@ async fn a_caller_has_so_many_connections_and_hears_why_it_gets_no_more() {
     }
     let mut refused = spoken(&sandbox, FROM).await;
     assert_eq!(goaway(&mut refused).await, Some(ENHANCE_YOUR_CALM));
-    // gRPC makes a code of it.
-    let channel = sandbox.connect(&name(&sandbox, FROM)).await.unwrap();
+    // gRPC makes a code of it, unless it hears of the end before it has asked.
     let (header, parts) = opening(&sandbox, &mut Random::new(1));
-    let push = |channel| PushClient::new(channel);
-    let status = failure(push(channel).push_one(envelope(sandbox.network.at(FROM), &header, &parts)).await);
+    let sent = envelope(sandbox.network.at(FROM), &header, &parts);
+    let asked = async {
+        loop {
+            let channel = sandbox.connect(&name(&sandbox, FROM)).await.unwrap();
+            let status = failure(PushClient::new(channel).push_one(sent.clone()).await);
+            if status.code() != Code::Cancelled {
+                return status;
+            }
+        }
+    };
+    let status = timeout(PATIENCE, asked).await.unwrap();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
     // Another caller has its own; and one place that is given back is there again.
     assert!(peer::is_served(&mut tls(&sandbox, TO).await).await);

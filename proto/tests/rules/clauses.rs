@@ -281,9 +281,11 @@ fn candidates_are_those_whom_the_rules_name_in_their_order() {
     let by_aman = net.opening(AMAN, DFWAC);
     assert_eq!(found(&net, &by_aman, true).iter().map(|row| row.1.as_str()).collect::<Vec<_>>(), [IOM]);
     // No rule is for another need.
-    for change in [(|header| header.service = code("legal")) as OfHeader, |header| {
-        header.jurisdiction = Jurisdiction::parse("JO", "jurisdiction").unwrap()
-    }] {
+    let others: [OfHeader; 2] = [
+        |header| header.service = code("legal"),
+        |header| header.jurisdiction = Jurisdiction::parse("JO", "jurisdiction").unwrap(),
+    ];
+    for change in others {
         let mut other = opening.clone();
         change(&mut other);
         assert!(found(&net, &other, true).is_empty());
