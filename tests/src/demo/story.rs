@@ -270,13 +270,7 @@ fn household(stage: &Stage) -> Result<String> {
     println!(
         "  In Ras Al Khaimah the need is read, and how she can be reached safely. Who she is, is not there yet."
     );
-    for act in ["see", "accept"] {
-        Stage::typed("agent", &[act, short(&referral)]);
-        stage.agent(AMAN, &[act, &referral])?;
-    }
-    wait_for("the identity", || {
-        Ok(stage.agent(AMAN, &["show", &referral])?.to_string().contains("ماريسول"))
-    })?;
+    accepts(stage, &referral)?;
     println!("  Accepted; only now the gateway hands over the identity, which it could not read either.");
     stage.agent(AMAN, &["start", &referral])?;
     stage.agent(AMAN, &["deliver-service", &referral])?;
@@ -305,6 +299,15 @@ fn refusal(stage: &Stage) -> Result<()> {
     println!("    {}", text(&refusal, "text_en")?);
     println!("    \u{2067}{}\u{2069}", text(&refusal, "text_ar")?);
     Ok(())
+}
+
+/// In Ras Al Khaimah somebody sees a referral and accepts it; the identity follows.
+fn accepts(stage: &Stage, referral: &str) -> Result<()> {
+    for act in ["see", "accept"] {
+        Stage::typed("agent", &[act, short(referral)]);
+        stage.agent(AMAN, &[act, referral])?;
+    }
+    wait_for("the identity", || Ok(stage.agent(AMAN, &["show", referral])?.to_string().contains("ماريسول")))
 }
 
 /// 4. Silence, and whom she named for it.
@@ -344,19 +347,14 @@ fn silence(stage: &mut Stage) -> Result<()> {
     let mut notice = Value::Null;
     wait_for("the duty desk to be told", || {
         let told = fs::read_to_string(stage.path(TOLD)).unwrap_or_default();
-        notice = told.lines().last().map(serde_json::from_str).transpose()?.unwrap_or_default();
+        // A line may be half written.
+        notice = told.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
         Ok(notice["emergencies"].as_u64().is_some_and(|count| count > 0))
     })?;
     println!("  Its duty desk is told that something waits, and nothing of what:");
     println!("    {}", text(&notice, "text_en")?);
     println!("    \u{2067}{}\u{2069}", text(&notice, "text_ar")?);
-    for act in ["see", "accept"] {
-        Stage::typed("agent", &[act, short(&referral)]);
-        stage.agent(AMAN, &[act, &referral])?;
-    }
-    wait_for("the identity", || {
-        Ok(stage.agent(AMAN, &["show", &referral])?.to_string().contains("ماريسول"))
-    })?;
+    accepts(stage, &referral)?;
     println!("  Accepted, and the identity followed, though nobody in Dubai was there.");
     stage.start_agent(DFWAC)?;
     wait_for("the answer in Dubai", || status_is(stage, DFWAC, &referral, "accepted"))?;
