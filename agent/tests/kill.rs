@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -121,19 +121,25 @@ fn killed_after(folder: &Path, answers: u64) -> Vec<u64> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let number = |line: String| line.rsplit_once("answered ")?.1.parse::<u64>().ok();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut told = Vec::new();
     while u64::try_from(told.len()).unwrap() <= answers {
-        told.extend(number(lines.next().unwrap().unwrap()));
+        let mut line = String::new();
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "it ended by itself");
+        told.extend(number(&line));
     }
     child.kill().unwrap();
-    // What it had written to the pipe before it died was answered too. A torn last line is no answer.
-    let rest: Vec<String> = lines.map_while(Result::ok).collect();
-    let whole = rest.len().saturating_sub(1);
-    told.extend(rest.into_iter().take(whole).filter_map(number));
+    // What it had written to the pipe before it died was answered too.
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    told.extend(rest.split_inclusive('\n').filter_map(number));
     child.wait().unwrap();
     told
+}
+
+/// The number that a whole line tells. A torn one tells nothing: its number may be cut.
+fn number(line: &str) -> Option<u64> {
+    line.strip_suffix('\n')?.rsplit_once("answered ")?.1.parse().ok()
 }
 
 /// Lets go of the store, and waits until its thread has.
