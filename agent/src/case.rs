@@ -304,7 +304,9 @@ impl Case {
         let mut moves: Vec<(Logged, Move<'_>)> = self.steps.iter().flat_map(moves).chain(told).collect();
         moves.sort_by_key(|(logged, _)| *logged);
         // Before anything is taken, what waits tells whom it is about.
-        let first = self.steps.iter().find(|step| step.act == Act::Submit);
+        let refused = |step: &&Step| matches!(step.standing, Standing::Refused { .. } | Standing::Withdrawn);
+        let mut submits = self.steps.iter().filter(|step| step.act == Act::Submit);
+        let first = submits.clone().find(|step| !refused(step)).or_else(|| submits.next());
         let mut view = View {
             status: Status::Submitted,
             resumes_to: None,
@@ -384,7 +386,9 @@ impl View {
             // Said of an attempt that is over.
             Move::Envelope(_) => {}
             Move::HandedOver(step) => {
-                let present = step.act == Act::Submit && step.attempt == self.attempt;
+                // What came anew is the submission, when that could not be opened.
+                let anew = step.act == Act::Reseal && step.from == *opened_by;
+                let present = (step.act == Act::Submit || anew) && step.attempt == self.attempt;
                 if present && self.status == Status::Submitted {
                     let ends = !kind.expects_answer();
                     self.status = if ends { Status::Completed } else { Status::Delivered };

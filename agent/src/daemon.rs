@@ -23,7 +23,7 @@ use crate::{
     },
     network::{Network, NetworkFault},
     notices,
-    office::Office,
+    office::{Office, outbound::anew},
     settings::{Settings, SettingsFault},
     spool::Spool,
     state::State,
@@ -125,6 +125,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
         line,
         Backoff::of_the_system(),
     ));
+    let sealing = tokio::spawn(anew::run(Arc::clone(&office)));
     tracing::info!(agency = %office.me, "the agent runs");
     let fault = tokio::select! {
         () = stop => None,
@@ -134,8 +135,9 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     if let Some(bell) = &bell {
         bell.abort();
     }
+    sealing.abort();
     drop(stop_local);
-    drop((link.await, local.await, office));
+    drop((link.await, local.await, sealing.await, office));
     // The store's last work, once nobody can write any more.
     drop(timeout(LET_GO_TIME_MAX, async { while ended.changed().await.is_ok() {} }).await);
     match fault {

@@ -207,6 +207,16 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
     }
 }
 
+/// What keeps a document that was read before from going where it says, by her consent of today.
+#[must_use]
+pub fn not_consented(document: &Document, now: TimeMs) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    if !document.consent.is_empty() {
+        consent::check(&document.consent, document.to.as_ref(), now, &mut flaws);
+    }
+    flaws
+}
+
 /// Reads a document as if its files had come with it.
 ///
 /// # Errors

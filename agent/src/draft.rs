@@ -95,6 +95,10 @@ pub struct Drafted {
     pub envelope: Vec<u8>,
     /// What was sealed.
     pub plain: Vec<records::Plain>,
+    /// The envelope of ours whose content it carries anew.
+    pub instead_of: Option<Digest>,
+    /// Of a referral by need: what only this agent knows of where it may go.
+    pub routing: Option<records::Routing>,
     /// What is to be uploaded before: sealed files, not in their places yet, by their digests.
     pub files: Vec<(Digest, Sealing)>,
 }
@@ -115,8 +119,10 @@ impl Drafted {
             digest: self.digest.to_vec(),
             idempotency_key: idempotency_key.to_owned(),
             parts: self.plain.iter().map(name).collect(),
+            instead_of: self.instead_of.map_or_else(Vec::new, Digest::to_vec),
         };
-        (queued, records::QueuedBody { envelope: self.envelope.clone(), plain: self.plain.clone() })
+        let (envelope, plain) = (self.envelope.clone(), self.plain.clone());
+        (queued, records::QueuedBody { envelope, plain, routing: self.routing.clone() })
     }
 }
 
@@ -347,7 +353,8 @@ impl SealedParts {
         let pae = dsse::pre_authentication_encoding(PayloadType::Envelope.as_str(), &payload);
         let signed = dsse::sign(PayloadType::Envelope, payload, &[signing]);
         let envelope = wire::Envelope { signed: Some(signed), parts: self.inline }.encode_to_vec();
-        Ok(Drafted { header, digest: Digest::of(&pae), envelope, plain: self.plain, files: self.files })
+        let (digest, plain, files) = (Digest::of(&pae), self.plain, self.files);
+        Ok(Drafted { header, digest, envelope, plain, instead_of: None, routing: None, files })
     }
 }
 

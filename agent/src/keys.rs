@@ -27,6 +27,12 @@ pub enum KeysFault {
     /// The operating system gave no randomness, or a library failed.
     #[error("no key could be made; try again")]
     NotMade,
+    /// There are as many sealing keys as an agent holds.
+    #[error(
+        "there are {SEALING_KEYS_MAX} sealing keys already; take the oldest out of {}, when nothing is left \
+         that only it opens", Name::SealingKey.path()
+    )]
+    TooMany,
 }
 
 /// All keys of an agency's agent.
@@ -79,6 +85,26 @@ impl Keys {
             store: StoreKey(seed(folder, Name::StoreKey)?),
             tls: tls(folder)?,
         })
+    }
+
+    /// Makes a new sealing key in a folder, under which others seal from the moment it is published; those
+    /// before it still open what was sealed to them.
+    ///
+    /// # Errors
+    /// [`KeysFault`]; nothing has changed then.
+    pub fn add_sealing(folder: &Folder) -> Result<Vec<SealingKey>, KeysFault> {
+        let before = sealing(folder)?;
+        if before.len() >= SEALING_KEYS_MAX {
+            return Err(KeysFault::TooMany);
+        }
+        let new = SealingKey::generate().map_err(|_| KeysFault::NotMade)?;
+        let mut text = Zeroizing::new(String::new());
+        for key in std::iter::once(&new).chain(&before) {
+            text.push_str(key.to_text().trim_end());
+            text.push('\n');
+        }
+        folder.write(Name::SealingKey, text.as_bytes())?;
+        sealing(folder)
     }
 
     /// The public keys that the directory should hold for this agency, and no others.
@@ -191,6 +217,21 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::create(&place.path().join("agent")).unwrap();
         (place, folder)
+    }
+
+    #[test]
+    fn a_new_sealing_key_comes_first_and_the_others_stay() {
+        let (_place, folder) = folder();
+        let made = Keys::create(&folder).unwrap();
+        let first = made.sealing[0].recipient();
+        for count in 2..=SEALING_KEYS_MAX {
+            let keys = Keys::add_sealing(&folder).unwrap();
+            assert_eq!(keys.len(), count);
+            assert_ne!(keys[0].recipient().as_bytes(), first.as_bytes());
+            assert_eq!(keys[count - 1].recipient().as_bytes(), first.as_bytes());
+        }
+        assert!(matches!(Keys::add_sealing(&folder), Err(KeysFault::TooMany)));
+        assert_eq!(Keys::load(&folder).unwrap().sealing.len(), SEALING_KEYS_MAX);
     }
 
     #[test]

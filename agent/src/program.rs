@@ -50,6 +50,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Init(init) => joining::init(folder, init, screen),
         Command::Install(install) => joining::install(folder, install, screen),
         Command::Run(run) => joining::run(folder, run).await,
+        Command::NewKey => joining::new_key(folder, screen),
         Command::Sign(sign) => joining::sign(folder, sign, screen),
         Command::Send(send) => sending::send(folder, send, screen).await,
         Command::Check(check) => sending::check(check, screen),

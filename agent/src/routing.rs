@@ -11,7 +11,7 @@ use proto::{
 };
 use serde_json::{Map, Value};
 
-use crate::document::Document;
+use crate::{document::Document, records};
 
 /// An agency that a document could go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +166,17 @@ pub fn route(
         fallbacks,
         addressing: Addressing::ByNeed,
         rule: mechanism.zip(first.rule.clone()),
+    })
+}
+
+/// What is kept of a document that goes by need, so that its way can be found again.
+#[must_use]
+pub fn kept(document: &Document) -> Option<records::Routing> {
+    let ids = |ids: &[AgencyId]| ids.iter().map(ToString::to_string).collect();
+    document.to.is_none().then(|| records::Routing {
+        exclude: ids(&document.exclude),
+        names_fallbacks: document.fallbacks.is_some(),
+        fallbacks: document.fallbacks.as_deref().map_or_else(Vec::new, ids),
     })
 }
 

@@ -11,10 +11,12 @@ use proto::{
     ids::{AgencyId, PartClass, ReferralKey, Storage, TimeMs},
     log::note::SignedNote,
     receipt::Receipt,
+    refusal::Refusal,
     wire,
 };
 
 use crate::{
+    anew::Anew,
     case::{Case, Delivery, HandedOver, Logged, Standing, Step},
     queue::Queue,
     records::{self, record},
@@ -49,6 +51,7 @@ pub struct State {
     followed: Position,
     /// What was told of referrals before anything of them came.
     told_early: BTreeMap<ReferralKey, Vec<Told>>,
+    anew: Anew,
 }
 
 /// Something that must not happen, and did.
@@ -96,6 +99,7 @@ impl State {
             arrived_apart: BTreeSet::new(),
             followed: Position::default(),
             told_early: BTreeMap::new(),
+            anew: Anew::default(),
         }
     }
 
@@ -177,6 +181,12 @@ impl State {
         &self.followed
     }
 
+    /// What of this agency's own must be sealed anew.
+    #[must_use]
+    pub const fn anew(&self) -> &Anew {
+        &self.anew
+    }
+
     /// What must not happen, and did.
     #[must_use]
     pub fn alarms(&self) -> &[Alarm] {
@@ -198,6 +208,7 @@ impl State {
             record::Record::HandedOver(handed_over) => self.handed_over(place, handed_over),
             record::Record::Leaf(leaf) => {
                 self.leaf(leaf);
+                self.anew.look(self.replica.directory(), at);
                 Some(())
             }
             record::Record::Text(text) => self.text(text),
@@ -207,6 +218,10 @@ impl State {
                 Some(())
             }
             record::Record::Followed(followed) => self.follow(followed),
+            record::Record::NotResealed(not_resealed) => {
+                self.anew.given_up(&Digest::parse(&not_resealed.digest, "digest").ok()?);
+                Some(())
+            }
         }
     }
 
@@ -219,6 +234,7 @@ impl State {
         for salted in &followed.told {
             let told = told::told(salted)?;
             let referral = told.what.referral.clone()?;
+            self.anew.told(&told, &self.me);
             match self.cases.get_mut(&referral) {
                 Some(case) => case.tell(told),
                 None => self.told_early.entry(referral).or_default().push(told),
@@ -234,6 +250,11 @@ impl State {
         let header = Header::parse(&queued.header).ok()?;
         let digest = Digest::parse(&queued.digest, "digest").ok()?;
         self.add(&header, step(&header, digest, place, Standing::Queued, &queued.parts));
+        let before = match queued.instead_of.as_slice() {
+            [] => None,
+            before => Some(Digest::parse(before, "instead_of").ok()?),
+        };
+        self.anew.queued(digest, &header, before);
         self.queue.put(&header.referral, digest, header.urgency);
         let uploads: Vec<Listed> = uploaded(&header).map(|(_, listed)| listed).collect();
         if !uploads.is_empty() {
@@ -253,6 +274,13 @@ impl State {
             Answer::Refusal(refusal) => Standing::Refused { number: refusal.number, answer: place },
             Answer::WithdrawnBehind(_) => Standing::Withdrawn,
         };
+        match answered.answer.as_ref()? {
+            Answer::Refusal(refusal) => self.anew.refused(digest, Refusal::from_number(refusal.number)),
+            Answer::WithdrawnBehind(first) => {
+                self.anew.withdrawn(digest, Digest::parse(first, "behind").ok()?)
+            }
+            Answer::Receipt(_) => {}
+        }
         let referral = self.envelopes.get(&digest)?;
         self.queue.take(referral, &digest);
         self.going.remove(&digest);

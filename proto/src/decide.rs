@@ -243,7 +243,7 @@ fn received_effect(
         HandoverResult::CannotOpen | HandoverResult::WrongContent => Event::ContentHandoverFailure,
     };
     let referral = state.referral(&mail.referral);
-    let present = referral.filter(|referral| referral.attempt() == mail.attempt && mail.act == Act::Submit);
+    let present = referral.filter(|referral| referral.attempt() == mail.attempt && submits(mail));
     let status = present.filter(|_| event == Event::ContentHandover).and_then(|referral| {
         let delivered = if referral.kind.expects_answer() { Status::Delivered } else { Status::Completed };
         (referral.status == Status::Submitted).then_some(delivered)
@@ -258,6 +258,12 @@ fn received_effect(
         ..of_mail(event, agency, mail)
     }
     .into()
+}
+
+/// Whether mail brings what is referred: the submission; or its sender's content anew, which comes first
+/// only when the submission could not be opened.
+fn submits(mail: &Mail) -> bool {
+    mail.act == Act::Submit || (mail.act == Act::Reseal && mail.from == mail.referral.opened_by)
 }
 
 /// What happened to mail: both sides' records count it.

@@ -367,7 +367,9 @@ const TABLE: &[Row] = &[
         event: Event::Act,
     },
     Row { act: Act::Note, who: BOTH, from: OPEN, next: Next::Stay, event: Event::Act },
+    // Nothing of her goes anew to where the attempt has ended; what was answered there still must be read.
     Row { act: Act::Reseal, who: REFERRER, from: OPEN, next: Next::Stay, event: Event::Act },
+    Row { act: Act::Reseal, who: RECIPIENT, from: Status::ALL, next: Next::Stay, event: Event::Act },
 ];
 
 /// What an act leads to, or nothing when it is not legal.

@@ -1,6 +1,7 @@
 //! The link against a gateway played by the test: it answers as it is told, and signs what it says
 //! with logs of its own.
 
+mod anew;
 pub(crate) mod played;
 
 use std::{fs, sync::Arc, time::Duration};

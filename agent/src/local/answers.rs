@@ -41,6 +41,7 @@ pub(super) fn refusal(refusal: Refusal, legal: &[Act]) -> wire::RefusalAnswer {
         text_ar: refusal.text_ar().to_owned(),
         receipt: None,
         legal_acts: legal.iter().map(|act| act.number()).collect(),
+        mechanism: Vec::new(),
     }
 }
 
@@ -122,6 +123,13 @@ fn step(office: &Office, step: &Step) -> Result<api::Step, StoreFault> {
             (standing, deliveries.first().map(|delivery| delivery.logged.index))
         }
     };
+    let (sealed_anew_in, to_be_sealed_anew) = office.store.read(|state| {
+        let anew = state.anew();
+        (
+            anew.instead_of(&step.digest).map_or_else(String::new, ToString::to_string),
+            anew.waits(&step.digest),
+        )
+    });
     Ok(api::Step {
         envelope: step.digest.to_string(),
         from: step.from.to_string(),
@@ -133,6 +141,8 @@ fn step(office: &Office, step: &Step) -> Result<api::Step, StoreFault> {
         standing: standing.into(),
         refusal: office.refusal(step)?,
         evidence: logged.map_or(0, |index| index.saturating_add(1)),
+        sealed_anew_in,
+        to_be_sealed_anew,
     })
 }
 

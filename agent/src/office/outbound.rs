@@ -1,6 +1,8 @@
 //! What goes out: referrals and acts are made into envelopes and written down; the gateway's answers
 //! to them are verified and written down. Not here: pushing (`link::outbox`).
 
+pub mod anew;
+
 use std::time::Duration;
 
 use proto::{
@@ -116,7 +118,8 @@ impl Office {
             }
             Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
         })?;
-        self.queue(drafted, &request.idempotency_key).await
+        let routing = routing::kept(&document);
+        self.queue(draft::Drafted { routing, ..drafted }, &request.idempotency_key).await
     }
 
     /// Does an act in a referral and writes it down.

@@ -266,6 +266,7 @@ fn receipt_of(record: records::Record) -> Option<wire::Receipt> {
         | record::Record::Text(_)
         | record::Record::Seen(_)
         | record::Record::Alarm(_)
-        | record::Record::Followed(_) => None,
+        | record::Record::Followed(_)
+        | record::Record::NotResealed(_) => None,
     }
 }

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Install(Install),
     /// Run the agent.
     Run(Run),
+    /// Make a new sealing key, under which others seal from then on; what came before still opens.
+    NewKey,
     /// Read an agreement's file, and sign it for this agency.
     Sign(Sign),
     /// Send a referral, or a document of another kind, from a JSON file.

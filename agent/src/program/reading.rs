@@ -68,6 +68,8 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
                 "standing": step.standing().as_str_name().trim_start_matches("STANDING_").to_ascii_lowercase(),
                 "evidence": step.evidence.checked_sub(1),
                 "refusal": step.refusal.as_ref().map(show::refusal_json),
+                "sealed_anew_in": Some(&step.sealed_anew_in).filter(|digest| !digest.is_empty()),
+                "to_be_sealed_anew": step.to_be_sealed_anew,
             })
         };
         json!({

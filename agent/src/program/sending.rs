@@ -262,16 +262,23 @@ async fn wait(
     }
 }
 
-/// The envelope once the gateway has answered it.
+/// The envelope once the gateway has answered it, or what carries its content when it had to be sealed
+/// anew.
 async fn settled(client: &mut Client, queued: &api::Queued) -> Result<api::Step, Trouble> {
     let watch = api::WatchRequest { referral: queued.referral.clone() };
     let mut changes = client.watch(watch).await?.into_inner();
     loop {
         let show = api::ShowCaseRequest { referral: queued.referral.clone() };
         let shown = client.show_case(show).await?.into_inner();
-        let step = shown.steps.into_iter().find(|step| step.envelope == queued.envelope);
-        if let Some(step) = step.filter(|step| step.standing() != api::Standing::Queued) {
-            return Ok(step);
+        let find = |digest: &str| shown.steps.iter().find(|step| step.envelope == digest);
+        let mut step = find(&queued.envelope);
+        while let Some(anew) = step.and_then(|step| find(&step.sealed_anew_in)) {
+            step = Some(anew);
+        }
+        let is_settled =
+            |step: &&api::Step| step.standing() != api::Standing::Queued && !step.to_be_sealed_anew;
+        if let Some(step) = step.filter(is_settled) {
+            return Ok(step.clone());
         }
         if changes.message().await?.is_none() {
             return Err(Trouble::not_reached("the agent has ended; start it again with `agent run`"));

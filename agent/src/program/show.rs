@@ -154,11 +154,18 @@ pub(crate) fn step_line(step: &api::Step, language: Language) -> String {
         api::Standing::NotOpened => language.pick("came, cannot be opened", "وصلت وتعذّر فتحها"),
         api::Standing::Unspecified => "?",
     };
+    let anew = if step.to_be_sealed_anew {
+        language.pick("; is sealed anew by itself", "؛ سيُعاد ختمها تلقائيًا")
+    } else if step.sealed_anew_in.is_empty() {
+        ""
+    } else {
+        language.pick("; was sealed anew by itself", "؛ أُعيد ختمها تلقائيًا")
+    };
     let reason = ReasonClass::parse(step.reason, "reason");
     let reason = reason.map_or_else(|_| String::new(), |one| format!(" ({})", words::reason(one, language)));
     let isolated = |text: &str| language.isolated(text);
     format!(
-        "  {}  {}  {act}{reason}: {standing}",
+        "  {}  {}  {act}{reason}: {standing}{anew}",
         isolated(&moment(step.created_at_ms)),
         isolated(&step.from)
     )
@@ -366,6 +373,7 @@ mod tests {
             text_ar: refusal.text_ar().into(),
             receipt: None,
             legal_acts: vec![Act::Accept.number()],
+            mechanism: Vec::new(),
         };
         let lines = refusal_lines(&answer).join("\n");
         for text in [refusal.text_en(), refusal.text_ar(), "NO_AGREEMENT (agreement)", "Possible now: accept"]

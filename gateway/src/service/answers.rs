@@ -80,6 +80,7 @@ pub fn refusal_answer(
         text_ar: refusal.text_ar().to_owned(),
         receipt: receipt.map(Receipt::to_wire),
         legal_acts: legal_acts.iter().map(|act| act.number()).collect(),
+        mechanism: Vec::new(),
     }
 }
 

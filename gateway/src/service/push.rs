@@ -94,7 +94,9 @@ impl Push for PushService {
                     receipts.first().map(|receipt| wire::push_answer::Answer::Receipt(receipt.to_wire()));
                 Ok(Response::new(wire::PushAnswer { tag: 0, answer: receipt }))
             }
-            answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
+            answers::Outcome::Refused(answer, refusal) => {
+                Err(answers::refusal_status(refusal, &self.0.led_elsewhere(*answer, refusal)))
+            }
             answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
         }
     }
@@ -113,11 +115,15 @@ impl Push for PushService {
         let reading = Reading { gateway, share, slots, messages, read: None };
         tokio::spawn(reading.all(caller, verified));
         tokio::spawn(ask_all(Arc::clone(&self.0), to_ask, asked));
-        let answers = ReceiverStream::new(to_answer).then(|under_way: Result<UnderWay, Status>| async move {
-            let UnderWay { tag, answer, slot } = under_way?;
-            let answer = answer.kept().await;
-            drop(slot);
-            Ok(wire::PushAnswer { tag, answer: Some(answer) })
+        let gateway = Arc::clone(&self.0);
+        let answers = ReceiverStream::new(to_answer).then(move |under_way: Result<UnderWay, Status>| {
+            let gateway = Arc::clone(&gateway);
+            async move {
+                let UnderWay { tag, answer, slot } = under_way?;
+                let answer = answer.kept(&gateway).await;
+                drop(slot);
+                Ok(wire::PushAnswer { tag, answer: Some(answer) })
+            }
         });
         Ok(Response::new(Box::pin(answers)))
     }
@@ -282,7 +288,7 @@ impl Promise {
         Self::Known(Box::new(wire::push_answer::Answer::Fault(fault)))
     }
 
-    async fn kept(self) -> wire::push_answer::Answer {
+    async fn kept(self, gateway: &Gateway) -> wire::push_answer::Answer {
         use wire::push_answer::Answer as Kept;
         let ending = || Kept::Fault(answers::unavailable_fault(Unavailable::Ending));
         match self {
@@ -293,7 +299,9 @@ impl Promise {
                     answers::Outcome::Taken(receipts, _) => {
                         receipts.first().map_or_else(ending, |receipt| Kept::Receipt(receipt.to_wire()))
                     }
-                    answers::Outcome::Refused(answer, _) => Kept::Refusal(*answer),
+                    answers::Outcome::Refused(answer, refusal) => {
+                        Kept::Refusal(gateway.led_elsewhere(*answer, refusal))
+                    }
                     answers::Outcome::Fault(fault) => Kept::Fault(fault),
                 },
             ),
@@ -305,6 +313,16 @@ impl Gateway {
     fn turn_away(&self, unavailable: Unavailable) -> Status {
         self.metrics.turned_away.inc();
         answers::unavailable_status(unavailable)
+    }
+
+    /// A refusal because the mechanism has changed names the one in force.
+    fn led_elsewhere(&self, answer: wire::RefusalAnswer, refusal: Refusal) -> wire::RefusalAnswer {
+        let directory = (refusal == Refusal::MechanismChanged).then(|| self.hub.directory());
+        let held = directory.as_ref().and_then(|directory| directory.mechanism());
+        wire::RefusalAnswer {
+            mechanism: held.map_or_else(Vec::new, |held| held.signed.digest().to_vec()),
+            ..answer
+        }
     }
 
     /// Makes of an envelope what the writer is asked: the push, or the denial of what is none.

@@ -291,13 +291,13 @@ fn check_act(header: &Header, referral: &Referral) -> Result<Transition, Stop> {
     if header.act.reason_fits(header.reason) { Ok(transition) } else { Err(Refusal::ReasonNotLegal.into()) }
 }
 
-/// What may still be said about an attempt that is over: that consent was withdrawn, and that what
-/// came was destroyed. Anything else comes too late.
+/// What may still be said about an attempt that is over: that consent was withdrawn, that what came was
+/// destroyed, and anew what could not be opened, behind which others wait. Anything else comes too late.
 fn ended_attempt(act: Act, who: Who) -> Option<Transition> {
     let may = matches!(
         (act, who),
         (Act::WithdrawConsent | Act::Recall, Who::Referrer)
-            | (Act::ConfirmWithdrawal | Act::ConfirmPurge, Who::Recipient)
+            | (Act::ConfirmWithdrawal | Act::ConfirmPurge | Act::Reseal, Who::Recipient)
     );
     let ended = transition(Status::Recalled, act, who).or_else(|| transition(Status::Declined, act, who));
     ended.filter(|_| may).map(|transition| Transition { next: crate::lifecycle::Next::Stay, ..transition })

@@ -25,24 +25,35 @@ struct Ending {
     withdraws: bool,
     /// The attempt goes on no more.
     ends: bool,
-    /// What could not be opened came anew: this envelope, or whichever it is.
-    reseals: bool,
-    resealed: Option<Digest>,
 }
 
 /// One record for each mail that leaves the mailbox of the agency asked, because of an act in its
 /// attempt that leads to the status `after`.
 pub(super) fn taken_back(state: &State, header: &Header, after: Status) -> Vec<Effect> {
+    if header.act == Act::Reseal {
+        return resealed(state, header);
+    }
     let asked = if header.from == header.referral.opened_by { &header.to } else { &header.from };
     let withdraws = header.act == Act::WithdrawConsent;
     let ending = Ending {
         recalls: matches!(header.act, Act::Recall | Act::EnteredInError),
         withdraws,
         ends: withdraws || after.is_final(),
-        reseals: header.act == Act::Reseal,
-        resealed: header.in_reply_to,
     };
     of_attempt(state, (&header.referral, header.attempt, asked), ending)
+}
+
+/// What came anew goes back to its sender: the envelope that is answered, whether its key is lost or in the
+/// wrong hands; without one, whatever could not be opened.
+fn resealed(state: &State, header: &Header) -> Vec<Effect> {
+    let mailbox = state.mailboxes().of(&header.to).into_iter();
+    let waiting = mailbox.flat_map(|mailbox| mailbox.of_referral(&header.referral));
+    let of_attempt = waiting.filter(|mail| mail.attempt == header.attempt && mail.from == header.from);
+    let anew = of_attempt.filter(|mail| match header.in_reply_to {
+        Some(envelope) => envelope == mail.envelope,
+        None => mail.blocked,
+    });
+    anew.map(|mail| of_mail(Event::ReturnedForResealing, &header.to, mail).into()).collect()
 }
 
 /// Everything of the present attempt that was not fetched.
@@ -82,12 +93,11 @@ fn of_attempt(
 fn fate(mail: &Mail, ending: Ending, disclosed: &BTreeSet<Digest>) -> Option<Event> {
     let tells_of_an_end =
         matches!(mail.act, Act::Recall | Act::WithdrawConsent | Act::EnteredInError | Act::RequestCancel);
-    let identity = disclosed.contains(&mail.envelope) || mail.act == Act::Disclose;
+    let identity = disclosed.contains(&mail.envelope) || matches!(mail.act, Act::Disclose | Act::Reseal);
     let Ending { recalls, withdraws, ends, .. } = ending;
-    let resealed = ending.reseals && ending.resealed.is_none_or(|it| it == mail.envelope);
     if (recalls && !tells_of_an_end) || (ends && identity) {
         Some(Event::Recalled)
-    } else if mail.blocked && (resealed || withdraws || recalls) {
+    } else if mail.blocked && (withdraws || recalls) {
         // It can never be opened, and what follows must not wait behind it.
         Some(Event::ReturnedForResealing)
     } else {

@@ -1,7 +1,7 @@
 //! What follows from time alone: counted denials, an outage, a clock in doubt, stops that lapse, mail
 //! that expires, clocks that are missed. Not here: which agency is asked next (`escalation`).
 
-use super::{Decision, Stop, escalation, of_mail};
+use super::{Decision, Stop, escalation, of_mail, submits};
 use crate::{
     caller::Caller,
     clocks::{ClockKind, missed_event},
@@ -10,7 +10,7 @@ use crate::{
     evidence::{Event, Happening},
     fact::Effect,
     ids::{AgencyId, Pseudonym, ReferralKey, TimeMs},
-    lifecycle::{Act, Status},
+    lifecycle::Status,
     referral::Referral,
     refusal::Refusal,
     state::State,
@@ -95,7 +95,7 @@ fn expiry_or_clock(state: &State) -> Option<Vec<Effect>> {
 fn expiry(state: &State, recipient: &AgencyId, mail: &Mail) -> Vec<Effect> {
     let referral = state.referral(&mail.referral);
     let ended = referral.filter(|referral| {
-        mail.act == Act::Submit && referral.attempt() == mail.attempt && referral.status == Status::Submitted
+        submits(mail) && referral.attempt() == mail.attempt && referral.status == Status::Submitted
     });
     let expired = Happening {
         due_at: mail.expires_at,

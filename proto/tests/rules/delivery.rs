@@ -327,6 +327,74 @@ fn what_cannot_be_opened_waits_for_its_sender_and_then_goes_on() {
     assert!(answer.accepted().events().contains(&Event::ReturnedForResealing));
     let got: Vec<_> = net.fetches_all(AMAN).into_iter().map(|(envelope, _)| envelope).collect();
     assert_eq!(got, [&other, &note, &reseal].map(envelope_digest));
+    // What could be read at last is what was submitted.
+    assert_eq!(status(&net, &opening), Status::Delivered);
+    net.writer.check();
+}
+
+fn reseals(net: &mut Network, opening: &Header, from: &str, what: &Header) -> Header {
+    let mut reseal = net.act(opening, from, Act::Reseal);
+    reseal.in_reply_to = Some(envelope_digest(what));
+    net.push(&reseal).accepted();
+    reseal
+}
+
+/// A key that was stolen: what waits under it goes back, though its recipient could open it.
+#[test]
+fn what_waits_is_returned_when_it_is_sealed_anew() {
+    let mut net = Network::new();
+    let opening = net.opens(DFWAC, AMAN);
+    let note = net.does(&opening, DFWAC, Act::Note);
+    let reseal = reseals(&mut net, &opening, DFWAC, &opening);
+    let got: Vec<_> = net.fetches_all(AMAN).into_iter().map(|(envelope, _)| envelope).collect();
+    assert_eq!(got, [&note, &reseal].map(envelope_digest));
+    assert_eq!(status(&net, &opening), Status::Delivered);
+    // What was fetched already stays with its recipient.
+    let again = reseals(&mut net, &opening, DFWAC, &note);
+    assert_eq!(net.fetches_all(AMAN), [(envelope_digest(&again), Release::AtOnce)]);
+    net.writer.check();
+}
+
+/// Also after the end, an answer that its reader cannot open holds up what others answer.
+#[test]
+fn an_answer_that_cannot_be_opened_is_sealed_anew_by_who_answered() {
+    let mut net = Network::new();
+    let opening = net.opens(DFWAC, AMAN);
+    let decline = net.does(&opening, AMAN, Act::Decline);
+    cannot_open(&mut net, DFWAC, &decline);
+    let again = net.attempt(&opening, IOM);
+    net.push(&again).accepted();
+    let accept = net.does(&again, IOM, Act::Accept);
+    assert!(net.writer.heads(DFWAC).is_empty(), "all waits behind what cannot be opened");
+    let of_first = |header: Header| Header { attempt: 1, agreement: opening.agreement, ..header };
+    let mut reseal = of_first(net.act(&opening, AMAN, Act::Reseal));
+    reseal.in_reply_to = Some(envelope_digest(&decline));
+    net.push(&reseal).accepted();
+    let got: Vec<_> = net.fetches_all(DFWAC).into_iter().map(|(envelope, _)| envelope).collect();
+    assert_eq!(got, [&accept, &reseal].map(envelope_digest));
+    assert_eq!(status(&net, &opening), Status::Accepted, "it moves nothing");
+    // Whoever asked sends nothing anew to whom she is not with any more.
+    let mut late = of_first(Header { to: agency(AMAN), ..net.act(&opening, DFWAC, Act::Reseal) });
+    late.in_reply_to = Some(envelope_digest(&opening));
+    assert_refused(&net.push(&late), AttemptEnded, "attempt", true, "to one who declined");
+    net.writer.check();
+}
+
+#[test]
+fn what_was_sealed_anew_ends_as_what_it_replaces() {
+    let mut net = Network::new();
+    let opening = net.opens(DFWAC, AMAN);
+    reseals(&mut net, &opening, DFWAC, &opening);
+    let withdrawn = net.does(&opening, DFWAC, Act::WithdrawConsent);
+    let got: Vec<_> = net.fetches_all(AMAN).into_iter().map(|(envelope, _)| envelope).collect();
+    assert_eq!(got, [envelope_digest(&withdrawn)], "nothing of her is handed over any more");
+    let opening = net.opens(DFWAC, AMAN);
+    let mut reseal = net.act(&opening, DFWAC, Act::Reseal);
+    (reseal.in_reply_to, reseal.expires_at) = (Some(envelope_digest(&opening)), TimeMs(net.now + HOUR));
+    net.push(&reseal).accepted();
+    net.now += HOUR;
+    assert_eq!(net.ticked(), [Event::Expired, Event::EscalationStopped]);
+    assert_eq!(status(&net, &opening), Status::Expired);
     net.writer.check();
 }
 

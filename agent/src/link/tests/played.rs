@@ -343,6 +343,7 @@ impl Played {
             text_ar: refusal.text_ar().into(),
             receipt: Some(self.script().evidence.receipt(happening)),
             legal_acts: Vec::new(),
+            mechanism: Vec::new(),
         }
     }
 
@@ -453,6 +454,7 @@ impl Script {
                 text_ar: refusal.text_ar().into(),
                 receipt: Some(self.evidence.receipt(Happening::new(Event::SubmissionRejection))),
                 legal_acts: Vec::new(),
+                mechanism: Vec::new(),
             }),
         })
     }
