@@ -27,6 +27,7 @@ use crate::{
     document::{Content, Document},
     records,
     spool::{self, Sealing, Spool, SpoolFault},
+    state::Tie,
 };
 
 /// Media type of a summary.
@@ -108,13 +109,14 @@ impl std::fmt::Debug for Drafted {
 impl Drafted {
     /// The record and body that keep it.
     #[must_use]
-    pub fn record(&self, idempotency_key: &str) -> (records::Queued, records::QueuedBody) {
+    pub fn record(&self, idempotency_key: &str, tie: &Tie) -> (records::Queued, records::QueuedBody) {
         let name = |plain: &records::Plain| records::PartName { part_id: plain.part_id, class: plain.class };
         let queued = records::Queued {
             header: self.header.to_wire().encode_to_vec(),
             digest: self.digest.to_vec(),
             idempotency_key: idempotency_key.to_owned(),
             parts: self.plain.iter().map(name).collect(),
+            tie: tie.to_record(),
         };
         (queued, records::QueuedBody { envelope: self.envelope.clone(), plain: self.plain.clone() })
     }
