@@ -366,13 +366,11 @@ fn fallbacks(top: &Map<String, Value>, head: &Head, flaws: &mut Vec<Flaw>) -> Ve
 
 /// The referral that is referred on: its id, or the beginning of it. Stays here.
 fn onward_of(top: &Map<String, Value>, flaws: &mut Vec<Flaw>) -> Option<String> {
-    match top.get("onward_of")? {
-        Value::String(text) => Some(text.clone()),
-        _ => {
-            flaws.push(Flaw::new("/onward_of", What::Form { expected: "a referral's id" }));
-            None
-        }
+    let named = top.get("onward_of")?;
+    if !named.is_string() {
+        flaws.push(Flaw::new("/onward_of", What::Form { expected: "a referral's id" }));
     }
+    named.as_str().map(str::to_owned)
 }
 
 /// A list of agencies, each another one.

@@ -36,6 +36,7 @@ fn cases_go_their_way() {
     cancelled_by_both(&stage);
     recalled_and_purged(&stage);
     transferred(&stage);
+    withdrawn_from_all(&stage);
 }
 
 /// Looks again and again until something is so.
@@ -350,4 +351,29 @@ fn transferred(stage: &Stage) {
     assert_eq!(answers(AMAN), AMAN);
     let refused = stage.agent_refused(DFWAC, &["recall", &referral, "--unchecked", "--wait"]).unwrap();
     assert_eq!(refused["code"], "ACT_NOT_LEGAL", "it is not Dubai's any more");
+}
+
+/// Whoever was asked before has the case, too.
+fn withdrawn_from_all(stage: &Stage) {
+    let referral = referral(&send(stage, DFWAC, &case(AMAN, |_| {})));
+    until("the referral to arrive", || stage.agent(AMAN, &["show", &referral]).is_ok());
+    act(stage, AMAN, &["decline", &referral, "--reason", "safety_concern"]);
+    until("the answer in Dubai", || status_is(stage, DFWAC, &referral, "declined"));
+    let second = case(IOM, |case| {
+        case["jurisdiction"] = "KW".into();
+        case["service"] = "legal".into();
+    });
+    act(stage, DFWAC, &["send", &written(stage, &second), "--again", &referral]);
+    until("the second attempt to arrive", || stage.agent(IOM, &["show", &referral]).is_ok());
+    act(stage, DFWAC, &["withdraw-consent", &referral]);
+    for agency in [IOM, AMAN] {
+        until("the withdrawal", || acts(stage, agency, &referral, "withdraw-consent") == 1);
+    }
+    let shown = show(stage, AMAN, &referral);
+    for part in ["case", "steps", "told"] {
+        assert!(!shown[part].to_string().contains(IOM), "nor who was asked after: {}", shown[part]);
+    }
+    act(stage, AMAN, &["confirm-withdrawal", &referral]);
+    act(stage, IOM, &["confirm-withdrawal", &referral]);
+    until("both words in Dubai", || acts(stage, DFWAC, &referral, "confirm-withdrawal") == 2);
 }

@@ -293,6 +293,9 @@ mod tests {
         tests::{NOW, files, good},
     };
 
+    /// A change of a document, and the flaws that it leads to.
+    type Row = (fn(&mut Value), Vec<(String, What)>);
+
     fn read_value(value: &Value) -> Result<Document, Vec<(String, What)>> {
         let read = read(value.to_string().as_bytes(), files(), NOW);
         read.map_err(|flaws| flaws.into_iter().map(|flaw| (flaw.pointer, flaw.what)).collect())
@@ -328,11 +331,11 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::type_complexity, reason = "a table of changes and what they lead to")]
+    #[allow(clippy::too_many_lines, reason = "one row for each flaw")]
     fn nobodys_data_goes_where_their_own_consent_does_not_lead() {
         assert!(read_value(&numbered()).is_ok());
         let own = "/consent/own_consents/0";
-        let rows: Vec<(fn(&mut Value), Vec<(String, What)>)> = vec![
+        let rows: Vec<Row> = vec![
             (
                 |v| v["consent"]["own_consents"][0]["agencies"] = json!(["int.iom.kw"]),
                 vec![

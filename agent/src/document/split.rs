@@ -135,6 +135,9 @@ mod tests {
         tests::{NOW, files, good},
     };
 
+    /// A change of a document, and a flaw that it leads to.
+    type Row = (fn(&mut Value), (&'static str, What));
+
     /// Shelter by one agency, legal help by another.
     fn split() -> Value {
         let mut value = good();
@@ -183,8 +186,8 @@ mod tests {
         };
         let unknown = |nearest| What::Unknown { nearest };
         let list = What::Form { expected: "a list of 2 to 8 objects, one for each referral" };
-        for (change, expected) in [
-            ((|v| v["split"] = json!([{}])) as fn(&mut Value), ("/split", list.clone())),
+        let rows: Vec<Row> = vec![
+            (|v| v["split"] = json!([{}]), ("/split", list.clone())),
             (|v| v["split"] = json!(vec![json!({}); SPLIT_MAX + 1]), ("/split", list)),
             (|v| v["split"][0] = json!("x"), ("/split/0", What::Form { expected: "an object" })),
             (|v| v["split"][0]["consent"] = json!({}), ("/split/0/consent", unknown(None))),
@@ -200,7 +203,8 @@ mod tests {
                 |v| v["split"][1]["summary"]["need"] = json!(""),
                 ("/split/1/summary/need", What::Form { expected: "a text" }),
             ),
-        ] {
+        ];
+        for (change, expected) in rows {
             let found = with(change);
             let expected = (expected.0.to_owned(), expected.1);
             assert_eq!(found.iter().filter(|one| **one == expected).count(), 1, "{expected:?}: {found:?}");

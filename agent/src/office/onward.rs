@@ -115,14 +115,14 @@ impl Office {
             {
                 return Some((format!("/{}", place.0), What::TellsWhere));
             }
-            let stated = match request.act {
-                Act::ConfirmWithdrawal if withdrawal::is_unconfirmed(state, &request.referral) => {
-                    Some(What::OnwardUnconfirmed)
-                }
-                Act::ConfirmPurge if onward.iter().any(|case| withdrawal::holds(case)) => {
-                    Some(What::OnwardHeld)
-                }
-                _ => None,
+            let (withdrawn, purged) =
+                (request.act == Act::ConfirmWithdrawal, request.act == Act::ConfirmPurge);
+            let stated = if withdrawn && withdrawal::is_unconfirmed(state, &request.referral) {
+                Some(What::OnwardUnconfirmed)
+            } else if purged && onward.iter().any(|case| withdrawal::holds(case)) {
+                Some(What::OnwardHeld)
+            } else {
+                None
             };
             stated.filter(|_| !request.unchecked).map(|what| (String::new(), what))
         });

@@ -375,11 +375,7 @@ fn a_transfer_is_offered_then_accepted_and_moves_the_case() {
     };
     net.does(&opening, AMAN, Act::Accept);
     assert_eq!(answers(&net), Referrer, "an acceptance moves nothing");
-    assert_eq!(
-        refused(&mut net, AMAN, Act::AcceptTransfer),
-        Some(ActNotLegal),
-        "nothing is offered"
-    );
+    assert_eq!(refused(&mut net, AMAN, Act::AcceptTransfer), Some(ActNotLegal), "nothing is offered");
     net.does(&opening, DFWAC, Act::OfferTransfer);
     assert_eq!(answers(&net), Offered);
     assert_eq!(refused(&mut net, DFWAC, Act::OfferTransfer), Some(ActNotLegal), "twice");
