@@ -9,7 +9,7 @@ use proto::{
     ids::{
         AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, ReasonClass, ReferralKey, TimeMs, Urgency,
     },
-    lifecycle::{Act, Next, Status, Who, legal_acts, transition},
+    lifecycle::{Act, Next, Responsibility, Status, Who, legal_acts, transition},
 };
 
 use crate::{store::Place, told::Told};
@@ -127,6 +127,15 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it is this side's own, and was not refused.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        match self.standing {
+            Standing::Queued | Standing::Taken { .. } => true,
+            Standing::Refused { .. } | Standing::Withdrawn | Standing::Arrived(_) => false,
+        }
+    }
+
     /// Where the gateway took it, or brought it here for the first time.
     #[must_use]
     pub fn logged(&self) -> Option<Logged> {
@@ -136,6 +145,17 @@ impl Step {
             Standing::Queued | Standing::Refused { .. } | Standing::Withdrawn => None,
         }
     }
+}
+
+/// An agency that is asked in an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The attempt.
+    pub attempt: u32,
+    /// Who is asked.
+    pub agency: AgencyId,
+    /// Under which agreement.
+    pub agreement: Digest,
 }
 
 /// A referral.
@@ -160,6 +180,7 @@ struct View {
     attempt: u32,
     asked: AgencyId,
     agreement: Digest,
+    responsibility: Responsibility,
 }
 
 /// Something that moves the status.
@@ -180,6 +201,7 @@ impl Case {
             attempt: header.attempt,
             asked: asked(header).clone(),
             agreement: header.agreement,
+            responsibility: Responsibility::Referrer,
         };
         let (steps, told) = (Vec::new(), Vec::new());
         Self { referral: header.referral.clone(), need: Need::of(header), steps, told, view }
@@ -231,9 +253,20 @@ impl Case {
         let Some(who) = self.who(me) else {
             return Vec::new();
         };
-        let status = self.projected(me).status;
+        let View { status, responsibility, .. } = self.projected(me);
         let again = who == Who::Referrer && status.allows_new_attempt();
-        again.then_some(Act::Submit).into_iter().chain(legal_acts(status, who)).collect()
+        let legal = legal_acts(status, who).filter(|act| responsibility.after(*act).is_some());
+        again.then_some(Act::Submit).into_iter().chain(legal).collect()
+    }
+
+    /// The agency that answers for the case, as far as this side knows: whoever opened it, unless a transfer
+    /// was accepted.
+    #[must_use]
+    pub const fn answers_for_it(&self) -> &AgencyId {
+        match self.view.responsibility {
+            Responsibility::Referrer | Responsibility::Offered => &self.referral.opened_by,
+            Responsibility::Recipient => &self.view.asked,
+        }
     }
 
     /// The last envelope of an agency that was not refused: what the next one follows.
@@ -265,6 +298,48 @@ impl Case {
         let last = self.told.iter().filter(calls).max_by_key(|told| told.logged)?;
         let acts = self.steps.iter().filter_map(Step::logged).max();
         Some(last).filter(|told| acts.is_none_or(|acts| acts < told.logged))
+    }
+
+    /// The present attempt, seen from an agency: whom its acts go to.
+    #[must_use]
+    pub fn present(&self, me: &AgencyId) -> Asked {
+        let (attempt, agreement) = (self.view.attempt, self.view.agreement);
+        Asked { attempt, agency: self.other(me).clone(), agreement }
+    }
+
+    /// Every agency that was asked, in each attempt.
+    #[must_use]
+    pub fn asked_ever(&self) -> Vec<Asked> {
+        self.asked_before(Place::LAST)
+    }
+
+    /// Every agency that was asked by a submission of this side that was written down before a place, or
+    /// by the gateway after such a one: whoever may hold the case.
+    #[must_use]
+    pub fn asked_before(&self, place: Place) -> Vec<Asked> {
+        let opener = &self.referral.opened_by;
+        let sent = |step: &&Step| step.act == Act::Submit && step.from == *opener && step.is_ours();
+        let named = self.steps.iter().filter(sent).filter(|step| step.place < place);
+        let named: Vec<_> = named
+            .map(|step| Asked { attempt: step.attempt, agency: step.to.clone(), agreement: step.agreement })
+            .collect();
+        let later = |attempt| {
+            let of = self.steps.iter().filter(sent).filter(|step| step.attempt <= attempt);
+            of.max_by_key(|step| step.attempt).is_some_and(|step| step.place < place)
+        };
+        let on_turn = self.told.iter().map(|told| &told.what).filter(|what| what.event == Event::Escalated);
+        let on_turn = on_turn.filter(|what| later(what.attempt)).filter_map(|what| {
+            let (agency, agreement) = (what.recipient.clone()?, what.agreement?);
+            Some(Asked { attempt: what.attempt, agency, agreement })
+        });
+        named.iter().cloned().chain(on_turn).collect()
+    }
+
+    /// An act that was done in an attempt by an agency, and that the gateway did not refuse.
+    #[must_use]
+    pub fn done(&self, act: Act, by: &AgencyId, attempt: u32) -> Option<&Step> {
+        let it = |step: &&Step| step.act == act && step.from == *by && step.attempt == attempt;
+        self.steps.iter().filter(|step| step.is_ours() || step.logged().is_some()).find(it)
     }
 
     /// Whether something of it waits to be pushed or answered.
@@ -313,6 +388,7 @@ impl Case {
             attempt: first.map_or(self.view.attempt, |step| step.attempt),
             asked: first.map_or_else(|| self.view.asked.clone(), |step| step.to.clone()),
             agreement: first.map_or(self.view.agreement, |step| step.agreement),
+            responsibility: Responsibility::Referrer,
         };
         for (_, next) in moves {
             view.take(next, &self.referral.opened_by, self.need.kind);
@@ -362,13 +438,15 @@ impl View {
                     asked: step.to.clone(),
                     // Of what came on its turn the gateway's own record says it better.
                     agreement: if step.attempt == self.attempt { self.agreement } else { step.agreement },
+                    responsibility: Responsibility::Referrer,
                 };
             }
             // Whoever was asked next by the gateway gets a copy of the submission, of a later attempt.
             Move::Told(what) if what.event == Event::Escalated => {
                 if let (Some(asked), Some(agreement)) = (what.recipient.clone(), what.agreement) {
                     let (status, resumes_to, attempt) = (Status::Submitted, None, what.attempt);
-                    *self = Self { status, resumes_to, attempt, asked, agreement };
+                    let responsibility = Responsibility::Referrer;
+                    *self = Self { status, resumes_to, attempt, asked, agreement, responsibility };
                 }
             }
             Move::Told(what) => {
@@ -381,6 +459,7 @@ impl View {
                 // The gateway has taken it, so it was legal; what this side did not see may hide why.
                 if let Some(found) = transition(self.status, step.act, who) {
                     self.go(found.next);
+                    self.responsibility = self.responsibility.after(step.act).unwrap_or(self.responsibility);
                 }
             }
             // Said of an attempt that is over.
@@ -585,6 +664,23 @@ pub(crate) mod tests {
         for (name, case, status) in rows {
             assert_eq!(case.status(), status, "{name}");
         }
+    }
+
+    #[test]
+    fn a_transfer_is_seen_from_both_sides() {
+        let [me, other] = [OPENER, ASKED].map(agency);
+        let offers = |number| header(OPENER, ASKED, Act::OfferTransfer, number);
+        let so_far =
+            vec![(submits(), taken(1)), (does(Act::Accept, 0), arrived(2, None)), (offers(1), taken(3))];
+        let offered = case(so_far.clone());
+        assert_eq!(offered.answers_for_it(), &me, "an offer moves nothing");
+        assert!(!offered.legal_acts(&me).contains(&Act::OfferTransfer));
+        assert!(offered.legal_acts(&me).contains(&Act::Recall));
+        let accepts = (does(Act::AcceptTransfer, 1), arrived(4, None));
+        let moved = case([so_far, vec![accepts]].concat());
+        assert_eq!(moved.answers_for_it(), &other);
+        assert!(!moved.legal_acts(&me).contains(&Act::Recall));
+        assert!(moved.legal_acts(&me).contains(&Act::WithdrawConsent));
     }
 
     /// The gateway asks the second agency: seen by the sender, and by that agency.

@@ -28,6 +28,7 @@ use crate::{
     spool::Spool,
     state::State,
     store::{Store, StoreFault},
+    withdrawal,
 };
 
 /// How long another agent may take to let go of the store, and this one to let go of its own.
@@ -118,6 +119,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let local = serve(&files, &office, &line, local_stops)?;
     let bell = files.settings.notices.clone();
     let bell = bell.map(|command| tokio::spawn(notices::run(Arc::clone(&office), command)));
+    let withdrawals = tokio::spawn(withdrawal::run(Arc::clone(&office)));
     let connecting = Arc::clone(&office);
     let link = tokio::spawn(link::run(
         Arc::clone(&office),
@@ -132,6 +134,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
         () = async { while ended.changed().await.is_ok() {} } => Some(StoreFault::Ended),
     };
     link.abort();
+    withdrawals.abort();
     if let Some(bell) = &bell {
         bell.abort();
     }

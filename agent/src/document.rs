@@ -3,9 +3,12 @@
 
 mod consent;
 mod flaw;
+pub mod household;
 mod json;
 mod kind;
+pub mod onward;
 mod shape;
+mod split;
 mod telling;
 
 use std::path::PathBuf;
@@ -22,6 +25,7 @@ use proto::{
 use serde_json::{Map, Value};
 
 pub use flaw::{Flaw, What};
+pub use split::{SPLIT_MAX, read_all};
 
 /// Longest document, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
@@ -48,8 +52,9 @@ const TOP: List = &[
     "summary",
     "identity",
     "attachments",
+    "onward_of",
 ];
-const ATTACHMENT: List = &["file", "media_type", "contains_identity"];
+const ATTACHMENT: List = &["file", "media_type", "contains_identity", "persons"];
 
 /// What stands in `to` when the mechanism finds the recipient. No agency's id looks like it.
 pub const BY_NEED: &str = "by_need";
@@ -63,6 +68,8 @@ pub struct File {
     pub media_type: String,
     /// Whether it may tell who she is. Unless somebody says that it does not, it does.
     pub contains_identity: bool,
+    /// Whom it is about, by their numbers in the household; nobody named means everybody. Stays here.
+    pub about: Vec<String>,
     /// What is in it.
     pub content: Content,
 }
@@ -124,6 +131,7 @@ pub struct Document {
     pub summary: Map<String, Value>,
     pub identity: Option<Map<String, Value>>,
     pub files: Vec<File>,
+    pub onward_of: Option<String>,
 }
 
 impl std::fmt::Debug for Document {
@@ -144,8 +152,16 @@ impl std::fmt::Debug for File {
 /// The flaws that keep it from being read at all.
 pub fn files_named(text: &[u8]) -> Result<Vec<String>, Vec<Flaw>> {
     let top = object(text)?;
-    let listed = top.get("attachments").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    Ok(listed.iter().filter_map(|one| one.get("file")?.as_str().map(str::to_owned)).collect())
+    let mut named: Vec<String> = Vec::new();
+    for listed in split::lists_of_files(&top) {
+        let new = listed
+            .iter()
+            .filter_map(|one| one.get("file")?.as_str())
+            .filter(|name| !named.iter().any(|n| n == name));
+        let new: Vec<String> = new.map(str::to_owned).collect();
+        named.extend(new);
+    }
+    Ok(named)
 }
 
 /// Reads a document, with the files that came with it.
@@ -153,31 +169,36 @@ pub fn files_named(text: &[u8]) -> Result<Vec<String>, Vec<Flaw>> {
 /// # Errors
 /// Every [`Flaw`], in the order of the document.
 pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<Flaw>> {
-    let top = object(text)?;
+    read_object(&object(text)?, files, now)
+}
+
+fn read_object(top: &Map<String, Value>, files: Vec<File>, now: TimeMs) -> Result<Document, Vec<Flaw>> {
     let mut flaws = Vec::new();
-    shape::only_known(&top, "", TOP, &mut flaws);
-    let head = Head::read(&top, &mut flaws);
+    shape::only_known(top, "", TOP, &mut flaws);
+    let head = Head::read(top, &mut flaws);
     let shape = head.kind.and_then(kinds::shape);
     let rests = top.contains_key("consent") || shape.is_none_or(|shape| shape.consent == Presence::Required);
-    let consent = if rests { section(&top, "consent", Home::Consent, &mut flaws) } else { Map::new() };
-    let summary = section(&top, "summary", Home::Summary, &mut flaws);
+    let consent = if rests { section(top, "consent", Home::Consent, &mut flaws) } else { Map::new() };
+    let mut summary = section(top, "summary", Home::Summary, &mut flaws);
     let identity = top.contains_key("identity");
-    let identity = identity.then(|| section(&top, "identity", Home::Identity, &mut flaws));
-    let files = self::files(&top, files, &mut flaws);
+    let mut identity = identity.then(|| section(top, "identity", Home::Identity, &mut flaws));
+    let files = self::files(top, files, &mut flaws);
     if let Some(shape) = shape {
-        kind::check_sections(shape, &top, files.len(), &mut flaws);
+        kind::check_sections(shape, top, files.len(), &mut flaws);
         kind::check_summary(shape, &summary, &mut flaws);
     }
+    household::number(&mut summary, identity.as_mut(), &consent, &mut flaws);
     let to = head.to.as_ref().and_then(Option::as_ref);
-    let identity_allowed = rests && consent::check(&consent, to, now, &mut flaws);
+    let identity_allowed = rests && consent::check(&consent, "/consent", to, now, &mut flaws);
     if head.to == Some(None) {
-        consent::check_by_need(&consent, &mut flaws);
+        consent::check_by_need(&consent, "/consent", &mut flaws);
     }
     let is_by_need = head.to == Some(None);
-    let fallbacks = fallbacks(&top, &head, &mut flaws);
+    let fallbacks = fallbacks(top, &head, &mut flaws);
     consent::check_fallbacks(&consent, &fallbacks, &mut flaws);
     let fallbacks = Some(fallbacks).filter(|_| !is_by_need || top.contains_key("fallbacks"));
-    let exclude = agencies(&top, "exclude", EXCLUDED_MAX, |_, _| true, &mut flaws);
+    let exclude = agencies(top, "exclude", EXCLUDED_MAX, |_, _| true, &mut flaws);
+    let onward_of = onward_of(top, &mut flaws);
     let household = identity.as_ref().map(telling::household).unwrap_or_default();
     if identity.is_some() {
         consent::check_identity(&consent, identity_allowed, &mut flaws);
@@ -186,6 +207,13 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
     telling::check(&summary, "/summary", &household, &mut flaws);
     telling::check_files(&files, &household, &mut flaws);
     consent::check_files(&consent, identity_allowed, &files, &mut flaws);
+    household::check_own_consents(
+        (&consent, &summary, identity.as_ref()),
+        (to, is_by_need, fallbacks.as_deref().unwrap_or_default()),
+        &files,
+        now,
+        &mut flaws,
+    );
     match head.whole() {
         Some(head) if flaws.is_empty() => Ok(Document {
             to: head.to,
@@ -202,6 +230,7 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
             summary,
             identity,
             files,
+            onward_of,
         }),
         Some(_) | None => Err(flaws),
     }
@@ -211,23 +240,27 @@ pub fn read(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Document, Vec<
 #[must_use]
 pub fn not_consented(document: &Document, now: TimeMs) -> Vec<Flaw> {
     let mut flaws = Vec::new();
-    if !document.consent.is_empty() {
-        consent::check(&document.consent, document.to.as_ref(), now, &mut flaws);
+    let Document { consent, summary, identity, to, fallbacks, files, .. } = document;
+    if !consent.is_empty() {
+        consent::check(consent, "/consent", to.as_ref(), now, &mut flaws);
     }
+    let leads = (to.as_ref(), to.is_none(), fallbacks.as_deref().unwrap_or_default());
+    household::check_own_consents((consent, summary, identity.as_ref()), leads, files, now, &mut flaws);
     flaws
 }
 
-/// Reads a document as if its files had come with it.
+/// Reads a document, or those into which it is split, as if the files had come with it.
 ///
 /// # Errors
-/// As [`read`].
-pub fn read_without_files(text: &[u8], now: TimeMs) -> Result<Document, Vec<Flaw>> {
+/// As [`read_all`].
+pub fn read_without_files(text: &[u8], now: TimeMs) -> Result<Vec<Document>, Vec<Flaw>> {
     let named = files_named(text).unwrap_or_default().into_iter();
     let file = named.map(|name| {
         let (media_type, content) = (String::new(), Content::Here(Vec::new()));
-        File { name: base_name(&name).to_owned(), media_type, contains_identity: true, content }
+        let about = Vec::new();
+        File { name: base_name(&name).to_owned(), media_type, contains_identity: true, about, content }
     });
-    read(text, file.collect(), now)
+    read_all(text, file.collect(), now)
 }
 
 /// Reads the detail of an act: an object of fields that belong there.
@@ -342,6 +375,15 @@ fn fallbacks(top: &Map<String, Value>, head: &Head, flaws: &mut Vec<Flaw>) -> Ve
     let to = head.to.as_ref().and_then(Option::as_ref);
     let is_new = |agency: &AgencyId, before: &[AgencyId]| !before.contains(agency) && to != Some(agency);
     agencies(top, "fallbacks", FALLBACKS_MAX, is_new, flaws)
+}
+
+/// The referral that is referred on: its id, or the beginning of it. Stays here.
+fn onward_of(top: &Map<String, Value>, flaws: &mut Vec<Flaw>) -> Option<String> {
+    let named = top.get("onward_of")?;
+    if !named.is_string() {
+        flaws.push(Flaw::new("/onward_of", What::Form { expected: "a referral's id" }));
+    }
+    named.as_str().map(str::to_owned)
 }
 
 /// A list of agencies, each another one.
@@ -509,6 +551,16 @@ fn describe(file: &mut File, listed: &Map<String, Value>, pointer: &str, flaws: 
             flaws.push(Flaw::new(&format!("{pointer}/media_type"), What::Form { expected }));
         }
     }
+    match listed.get("persons") {
+        None => {}
+        Some(Value::Array(persons)) if persons.iter().all(is_person) && !persons.is_empty() => {
+            file.about = persons.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        }
+        Some(_) => {
+            let expected = "a list of persons' numbers like p1";
+            flaws.push(Flaw::new(&format!("{pointer}/persons"), What::Form { expected }));
+        }
+    }
     match listed.get("contains_identity") {
         None => {}
         Some(Value::Bool(contains)) => file.contains_identity = *contains,
@@ -517,6 +569,10 @@ fn describe(file: &mut File, listed: &Map<String, Value>, pointer: &str, flaws: 
             flaws.push(Flaw::new(&format!("{pointer}/contains_identity"), What::Form { expected }));
         }
     }
+}
+
+fn is_person(value: &Value) -> bool {
+    value.as_str().is_some_and(proto::payload::household::is_person)
 }
 
 fn is_media_type(text: &str) -> bool {

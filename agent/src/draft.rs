@@ -27,6 +27,7 @@ use crate::{
     document::{Content, Document},
     records,
     spool::{self, Sealing, Spool, SpoolFault},
+    state::Tie,
 };
 
 /// Media type of a summary.
@@ -112,7 +113,7 @@ impl std::fmt::Debug for Drafted {
 impl Drafted {
     /// The record and body that keep it.
     #[must_use]
-    pub fn record(&self, idempotency_key: &str) -> (records::Queued, records::QueuedBody) {
+    pub fn record(&self, idempotency_key: &str, tie: &Tie) -> (records::Queued, records::QueuedBody) {
         let name = |plain: &records::Plain| records::PartName { part_id: plain.part_id, class: plain.class };
         let queued = records::Queued {
             header: self.header.to_wire().encode_to_vec(),
@@ -120,6 +121,7 @@ impl Drafted {
             idempotency_key: idempotency_key.to_owned(),
             parts: self.plain.iter().map(name).collect(),
             instead_of: self.instead_of.map_or_else(Vec::new, Digest::to_vec),
+            tie: tie.to_record(),
         };
         let (envelope, plain) = (self.envelope.clone(), self.plain.clone());
         (queued, records::QueuedBody { envelope, plain, routing: self.routing.clone() })

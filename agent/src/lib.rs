@@ -32,6 +32,7 @@ pub mod spool;
 pub mod state;
 pub mod store;
 pub mod told;
+pub mod withdrawal;
 pub mod words;
 
 /// The store's records (`agent/proto/agent/v1/store.proto`).

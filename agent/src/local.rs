@@ -15,10 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use proto::{
-    ids::{EnvelopeId, ReferralKey},
-    lifecycle::Act,
-};
+use proto::{ids::ReferralKey, lifecycle::Act};
 use tokio::{net::UnixListener, sync::mpsc};
 use tokio_stream::{
     Stream,
@@ -30,7 +27,7 @@ use crate::{
     api::{self, agent_server},
     document::{Content, File},
     link::Line,
-    office::{NotSent, Office, Sent, outbound, show::NotRead},
+    office::{NotSent, Office, Sent, onward::NotFound, outbound, show::NotRead},
     spool::RUN_BYTES,
     store::StoreFault,
 };
@@ -43,8 +40,6 @@ const FRESHEN_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(3);
 const RUNS_MAX: usize = 4;
 /// Most changes that wait for one watcher.
 const WATCH_MAX: usize = 64;
-/// The shortest beginning of a referral's id that is looked for.
-pub const PREFIX_CHARS_MIN: usize = 4;
 
 /// The API.
 #[derive(Clone, Debug)]
@@ -78,22 +73,13 @@ impl Local {
 
     /// A referral by its id or the beginning of it.
     fn find(&self, text: &str) -> Result<ReferralKey, Status> {
-        let wanted: String = text.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
-        if wanted.len() < PREFIX_CHARS_MIN {
-            return Err(Status::invalid_argument("give at least four characters of the referral's id"));
-        }
-        let begins = |id: &EnvelopeId| id.to_string().replace('-', "").starts_with(&wanted);
-        let mut found: Vec<ReferralKey> = self.office.store.read(|state| {
-            let cases = state.cases().filter(|case| begins(&case.referral.id));
-            cases.map(|case| case.referral.clone()).take(2).collect()
-        });
-        match (found.pop(), found.pop()) {
-            (Some(one), None) => Ok(one),
-            (None, _) => Err(Status::not_found("there is no such referral here")),
-            (Some(_), Some(_)) => {
-                Err(Status::invalid_argument("several referrals begin so: give more of the id"))
+        self.office.find(text).map_err(|not_found| match not_found {
+            NotFound::TooShort => {
+                Status::invalid_argument("give at least four characters of the referral's id")
             }
-        }
+            NotFound::None => Status::not_found("there is no such referral here"),
+            NotFound::Several => Status::invalid_argument("several referrals begin so: give more of the id"),
+        })
     }
 
     fn sent(sent: Result<Sent, NotSent>) -> Result<Response<api::SendAnswer>, Status> {
@@ -103,20 +89,28 @@ impl Local {
                 referral: sent.referral.id.to_string(),
                 reference: Some(sent.referral.to_wire()),
                 envelope: sent.digest.to_string(),
+                others: sent.others.iter().map(|other| other.id.to_string()).collect(),
             }),
             Err(NotSent::Flawed(flaws)) => Answer::Flaws(answers::flaws(&flaws)),
             Err(NotSent::Refused { refusal, legal }) => Answer::Refusal(answers::refusal(refusal, &legal)),
-            Err(NotSent::UnknownReferral) => {
-                return Err(Status::not_found(NotSent::UnknownReferral.to_string()));
-            }
-            Err(fault @ (NotSent::NoDirectory | NotSent::Alarmed | NotSent::NotDrafted(_))) => {
-                return Err(Status::failed_precondition(fault.to_string()));
-            }
-            Err(fault @ NotSent::IdempotencyKey) => return Err(Status::invalid_argument(fault.to_string())),
-            Err(NotSent::Store(fault)) => return Err(store_status(&fault)),
-            Err(fault @ NotSent::Randomness) => return Err(Status::internal(fault.to_string())),
+            Err(fault) => return Err(Self::not_sent(&fault)),
         };
         Ok(Response::new(api::SendAnswer { answer: Some(answer) }))
+    }
+
+    /// What is no answer in itself.
+    fn not_sent(fault: &NotSent) -> Status {
+        match fault {
+            NotSent::UnknownReferral => Status::not_found(fault.to_string()),
+            NotSent::NoDirectory
+            | NotSent::Alarmed
+            | NotSent::NotDrafted(_)
+            | NotSent::Flawed(_)
+            | NotSent::Refused { .. } => Status::failed_precondition(fault.to_string()),
+            NotSent::IdempotencyKey => Status::invalid_argument(fault.to_string()),
+            NotSent::Store(fault) => store_status(fault),
+            NotSent::Randomness => Status::internal(fault.to_string()),
+        }
     }
 }
 
@@ -169,6 +163,7 @@ fn file(file: api::File) -> Result<File, Status> {
         name: crate::document::base_name(&file.name).to_owned(),
         media_type: file.media_type,
         contains_identity: !file.without_identity,
+        about: Vec::new(),
         content,
     })
 }
@@ -223,8 +218,7 @@ impl agent_server::Agent for Local {
     ) -> Result<Response<api::ListCasesAnswer>, Status> {
         let request = request.into_inner();
         let cases = self.office.store.read(|state| {
-            let me = &self.office.me;
-            let all = state.cases().rev().map(|case| answers::summary(case, me));
+            let all = state.cases().rev().map(|case| answers::summary(state, case));
             all.filter(|case| !request.incoming_only || case.incoming)
                 .filter(|case| !request.open_only || answers::is_open(case))
                 .collect()
@@ -247,7 +241,10 @@ impl agent_server::Agent for Local {
         &self,
         request: Request<api::ExplainRequest>,
     ) -> Result<Response<api::ExplainAnswer>, Status> {
-        Ok(Response::new(answers::explain(&self.office, &request.into_inner().document)))
+        match answers::explain(&self.office, &request.into_inner().document) {
+            Ok(answer) => Ok(Response::new(answer)),
+            Err(fault) => Err(Self::not_sent(&fault)),
+        }
     }
 
     async fn get_timeline(
@@ -355,7 +352,7 @@ async fn watch(
     loop {
         let news: Vec<api::CaseSummary> = office.store.read(|state| {
             let cases = state.cases().filter(|case| wanted.as_ref().is_none_or(|key| *key == case.referral));
-            cases.map(|case| answers::summary(case, &office.me)).collect()
+            cases.map(|case| answers::summary(state, case)).collect()
         });
         for summary in news {
             let is_new = known.get(&summary.referral) != Some(&summary);

@@ -3,7 +3,9 @@
 //! (`local`).
 
 mod early;
+mod household;
 pub mod inbound;
+pub mod onward;
 pub mod outbound;
 pub mod show;
 
@@ -31,7 +33,7 @@ use crate::{
     randomness,
     records::{self, record},
     spool::Spool,
-    state::State,
+    state::{State, Tie},
     store::{Claim, Entry, Place, Store, StoreFault},
 };
 
@@ -146,6 +148,8 @@ pub struct Sent {
     pub digest: Digest,
     /// Its id.
     pub envelope_id: EnvelopeId,
+    /// The other referrals into which one need was split.
+    pub others: Vec<ReferralKey>,
 }
 
 impl Office {
@@ -217,32 +221,35 @@ impl Office {
         self.store.append(entries, claim).await
     }
 
-    /// What is to be uploaded is in its place before the envelope that names it is written down.
-    async fn queue(&self, mut drafted: Drafted, idempotency_key: &str) -> Result<Sent, NotSent> {
-        let files = std::mem::take(&mut drafted.files);
-        let (queued, body) = drafted.record(idempotency_key);
-        let entry = entry(record::Record::Queued(queued), Some(body.encode_to_vec()));
+    /// What is to be uploaded is in its place before the envelopes that name it are written down, all of
+    /// them or none.
+    async fn queue(&self, drafted: Vec<(Drafted, Tie)>, idempotency_key: &str) -> Result<Sent, NotSent> {
+        let sent = sent(&drafted)?;
+        let mut files = Vec::new();
+        let mut entries = Vec::with_capacity(drafted.len());
+        for (mut drafted, tie) in drafted {
+            files.append(&mut drafted.files);
+            // One key for all: by it the first is found, and by the first the others.
+            let key = if entries.is_empty() { idempotency_key } else { "" };
+            let (queued, body) = drafted.record(key, &tie);
+            entries.push(entry(record::Record::Queued(queued), Some(body.encode_to_vec())));
+        }
         let digests: Vec<Digest> = files.iter().map(|(sha256, _)| *sha256).collect();
         let put = move || files.into_iter().try_for_each(|(sha256, file)| file.put(&sha256));
         let put = tokio::task::spawn_blocking(put).await.map_err(|_| StoreFault::Ended)?;
         let written = match put {
-            Ok(()) => self.write(vec![entry], Claim::Ordinary).await.map_err(NotSent::from),
+            Ok(()) => self.write(entries, Claim::Ordinary).await.map_err(NotSent::from),
             Err(fault) => Err(NotDrafted::Spool(fault).into()),
         };
         match written {
-            Ok(_) => {}
+            Ok(_) => Ok(sent),
             // Nothing is known of it: the next start tells what is referred to.
-            Err(NotSent::Store(StoreFault::Ended)) => return Err(StoreFault::Ended.into()),
+            Err(NotSent::Store(StoreFault::Ended)) => Err(StoreFault::Ended.into()),
             Err(not_sent) => {
                 digests.iter().for_each(|sha256| self.spool.forget(sha256));
-                return Err(not_sent);
+                Err(not_sent)
             }
         }
-        Ok(Sent {
-            referral: drafted.header.referral,
-            digest: drafted.digest,
-            envelope_id: drafted.header.envelope_id,
-        })
     }
 
     /// Waits until the link has looked at the directory again, when there is a link.
@@ -256,6 +263,16 @@ impl Office {
         // Without an answer what is here must do.
         drop(tokio::time::timeout(at_most, looked.changed()).await);
     }
+}
+
+/// What is said of envelopes that are written down together.
+fn sent(drafted: &[(Drafted, Tie)]) -> Result<Sent, NotSent> {
+    let mut referrals = drafted.iter().map(|(drafted, _)| drafted.header.referral.clone());
+    let first = drafted.first().zip(referrals.next());
+    // Nothing was asked for.
+    let ((first, _), referral) = first.ok_or(NotSent::UnknownReferral)?;
+    let (digest, envelope_id) = (first.digest, first.header.envelope_id);
+    Ok(Sent { referral, digest, envelope_id, others: referrals.collect() })
 }
 
 fn entry(record: record::Record, body: Option<Vec<u8>>) -> Entry {

@@ -11,7 +11,10 @@ use proto::{
 };
 use serde_json::{Map, Value};
 
-use crate::{document::Document, records};
+use crate::{
+    document::{Document, household},
+    records,
+};
 
 /// An agency that a document could go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,9 +188,7 @@ fn kept_here(document: &Document, agency: &AgencyId) -> Option<Kept> {
     if document.exclude.contains(agency) {
         return Some(Kept::Excluded);
     }
-    let named = document.consent.get("agencies").and_then(Value::as_array);
-    let is_named = named.is_some_and(|named| named.iter().any(|one| one.as_str() == Some(agency.as_str())));
-    (!is_named).then_some(Kept::NotConsented)
+    (!household::all_name(&document.consent, agency)).then_some(Kept::NotConsented)
 }
 
 /// Whether a code stands anywhere in a summary.

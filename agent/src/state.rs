@@ -52,6 +52,34 @@ pub struct State {
     /// What was told of referrals before anything of them came.
     told_early: BTreeMap<ReferralKey, Vec<Told>>,
     anew: Anew,
+    ties: BTreeMap<ReferralKey, Tie>,
+}
+
+/// How a referral of this agency hangs together with others, as this side alone knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tie {
+    /// The referral that came here, and that it refers on.
+    pub onward_of: Option<ReferralKey>,
+    /// The first of the referrals into which one need was split.
+    pub split_of: Option<ReferralKey>,
+}
+
+impl Tie {
+    /// The record that keeps it; none when there is nothing to keep.
+    #[must_use]
+    pub fn to_record(&self) -> Option<records::Tie> {
+        let reference = |key: &Option<ReferralKey>| key.as_ref().map(ReferralKey::to_wire);
+        let tie = records::Tie { onward_of: reference(&self.onward_of), split_of: reference(&self.split_of) };
+        Some(tie).filter(|_| *self != Self::default())
+    }
+
+    fn parse(tie: &records::Tie) -> Option<Self> {
+        let key = |reference: &Option<wire::ReferralRef>| match reference {
+            Some(_) => ReferralKey::parse(reference.as_ref()).ok().map(Some),
+            None => Some(None),
+        };
+        Some(Self { onward_of: key(&tie.onward_of)?, split_of: key(&tie.split_of)? })
+    }
 }
 
 /// Something that must not happen, and did.
@@ -100,6 +128,7 @@ impl State {
             followed: Position::default(),
             told_early: BTreeMap::new(),
             anew: Anew::default(),
+            ties: BTreeMap::new(),
         }
     }
 
@@ -124,6 +153,25 @@ impl State {
     #[must_use]
     pub fn case_of(&self, envelope: &Digest) -> Option<&Case> {
         self.cases.get(self.envelopes.get(envelope)?)
+    }
+
+    /// How a referral of this agency hangs together with others.
+    #[must_use]
+    pub fn tie(&self, referral: &ReferralKey) -> Option<&Tie> {
+        self.ties.get(referral)
+    }
+
+    /// The referrals by which this agency refers a case on that came here, oldest first.
+    pub fn onward(&self, former: &ReferralKey) -> impl Iterator<Item = &Case> {
+        let ties = self.ties.iter().filter(move |(_, tie)| tie.onward_of.as_ref() == Some(former));
+        ties.filter_map(|(referral, _)| self.cases.get(referral))
+    }
+
+    /// The referrals into which one need was split, one of which this is, oldest first.
+    pub fn split_with(&self, referral: &ReferralKey) -> impl Iterator<Item = &Case> {
+        let split = self.ties.get(referral).and_then(|tie| tie.split_of.as_ref());
+        let ties = self.ties.iter().filter(move |(_, tie)| split.is_some() && tie.split_of.as_ref() == split);
+        ties.filter_map(|(referral, _)| self.cases.get(referral))
     }
 
     /// The envelope that was made for an idempotency key.
@@ -259,6 +307,11 @@ impl State {
         let uploads: Vec<Listed> = uploaded(&header).map(|(_, listed)| listed).collect();
         if !uploads.is_empty() {
             self.going.insert(digest, uploads);
+        }
+        if let Some(tie) = &queued.tie {
+            let (new, held) = (Tie::parse(tie)?, self.ties.entry(header.referral.clone()).or_default());
+            held.onward_of = held.onward_of.take().or(new.onward_of);
+            held.split_of = held.split_of.take().or(new.split_of);
         }
         if !queued.idempotency_key.is_empty() {
             self.asked.insert(queued.idempotency_key.clone(), digest);

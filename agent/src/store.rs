@@ -89,6 +89,11 @@ pub struct Place {
     slot: u32,
 }
 
+impl Place {
+    /// Behind every other.
+    pub const LAST: Self = Self { position: u64::MAX, slot: u32::MAX };
+}
+
 /// What is written: a record and the body that belongs to it.
 #[derive(Clone, PartialEq)]
 pub struct Entry {

@@ -1,6 +1,10 @@
 //! The life of a referral as one table: who may do what in which state, and what state follows. Not
 //! here: clocks, and what an act means to a mailbox (`delivery`).
 
+mod transfer;
+
+pub use transfer::Responsibility;
+
 use crate::{
     evidence::Event,
     ids::{Kind, ReasonClass, closed_list},

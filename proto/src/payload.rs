@@ -3,6 +3,7 @@
 //! silent. Not here: JSON, and sealing; the sender's agent applies this table before it seals.
 
 pub mod consent;
+pub mod household;
 pub mod kinds;
 pub mod telling;
 
@@ -34,6 +35,8 @@ pub enum Home {
     Either,
     /// The detail of an act: coded reason, outcome, note.
     Detail,
+    /// In every part and in the consent: which person of the household is meant.
+    Throughout,
     /// Nowhere: it could tell where she is, or where a shelter is.
     Barred,
 }
@@ -59,6 +62,8 @@ pub enum Form {
     Countries,
     /// Agency ids.
     Agencies,
+    /// A person of the household, by a number that means nothing outside the case: `p1`.
+    Person,
     /// One code of a vocabulary.
     OneOf(&'static Vocabulary),
     /// Some codes of a vocabulary.
@@ -85,6 +90,7 @@ const fn field(name: &'static str, home: Home, form: Form) -> Field {
 }
 
 const PERSON: List = &[
+    "person",
     "role",
     "name",
     "prs_Salutation",
@@ -109,6 +115,24 @@ const PERSON: List = &[
     "note",
 ];
 
+/// What one person of a household consented to, where it is not what the others did.
+const OWN_CONSENT: List = &[
+    "person",
+    "basis",
+    "identity_allowed",
+    "agencies",
+    "data",
+    "given_on",
+    "until",
+    "child_assent",
+    "guardian_suspected",
+    "decided_by",
+    "approved_by",
+    "justification",
+    "legal_reference",
+    "con_Consent",
+];
+
 /// Every known field, each once.
 pub const FIELDS: &[Field] = &[
     // Consent. Ours, and HTCDS "Consent".
@@ -126,6 +150,7 @@ pub const FIELDS: &[Field] = &[
     field("legal_reference", Home::Consent, Form::Text),
     field("con_Consent", Home::Consent, Form::Flag),
     field("vic_AgreementToManagePersonalData", Home::Consent, Form::Flag),
+    field("own_consents", Home::Consent, Form::Objects(OWN_CONSENT)),
     // Summary. Ours.
     field("need", Home::Summary, Form::Text),
     field("detailed_category", Home::Summary, Form::OneOf(vocabulary::CATEGORIES)),
@@ -162,7 +187,14 @@ pub const FIELDS: &[Field] = &[
     field(
         "household",
         Home::Summary,
-        Form::Objects(&["role", "age_group", "prs_Gender", "prs_PrimaryLanguage", "vulnerabilities"]),
+        Form::Objects(&[
+            "person",
+            "role",
+            "age_group",
+            "prs_Gender",
+            "prs_PrimaryLanguage",
+            "vulnerabilities",
+        ]),
     ),
     field("age_group", Home::Summary, Form::OneOf(vocabulary::AGE_GROUPS)),
     // Of other kinds than referrals. Ours.
@@ -173,6 +205,7 @@ pub const FIELDS: &[Field] = &[
     field("document_type", Home::Summary, Form::OneOf(vocabulary::DOCUMENT_TYPES)),
     field("message", Home::Summary, Form::Text),
     // Ours, in more than one part.
+    field("person", Home::Throughout, Form::Person),
     field("role", Home::Either, Form::OneOf(vocabulary::HOUSEHOLD_ROLES)),
     // HTCDS "Person".
     field("prs_Gender", Home::Either, Form::OneOf(vocabulary::GENDERS)),
@@ -285,6 +318,7 @@ pub const FIELDS: &[Field] = &[
     // The detail of an act. Ours.
     field("reason", Home::Detail, Form::OneOf(vocabulary::REASONS)),
     field("outcome", Home::Detail, Form::OneOf(vocabulary::OUTCOMES)),
+    field("outcomes", Home::Detail, Form::Objects(&["person", "outcome", "reason"])),
     field("appointment", Home::Detail, Form::Date),
     field("answer", Home::Detail, Form::Text),
     field("question", Home::Detail, Form::Text),
@@ -305,6 +339,7 @@ impl Home {
         match self {
             Self::Either => matches!(part, Self::Summary | Self::Identity | Self::Detail),
             Self::Barred => false,
+            Self::Throughout => !matches!(part, Self::Barred),
             Self::Consent | Self::Summary | Self::Identity | Self::Detail => self == part,
         }
     }
@@ -316,6 +351,8 @@ impl Form {
     pub const fn is_coded(self) -> bool {
         match self {
             Self::Flag | Self::Language | Self::Languages | Self::OneOf(_) | Self::SomeOf(_) => true,
+            // At most as many as a household has.
+            Self::Person => true,
             // Their fields are looked at one by one.
             Self::Object(_) | Self::Objects(_) => true,
             Self::Text | Self::Count | Self::Date | Self::Phone | Self::Countries | Self::Agencies => false,
@@ -333,6 +370,7 @@ impl Form {
             Self::Language | Self::Languages => (2..=3).contains(&text.len()) && text.bytes().all(lower),
             Self::Countries => text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase()),
             Self::Agencies => AgencyId::parse(text, "agencies").is_ok(),
+            Self::Person => household::is_person(text),
             Self::OneOf(vocabulary) | Self::SomeOf(vocabulary) => vocabulary.contains(text),
             Self::Flag | Self::Count | Self::Object(_) | Self::Objects(_) => false,
         }
@@ -351,6 +389,7 @@ impl Form {
             Self::Languages => "a list of language codes like ar",
             Self::Countries => "a list of country codes like AE",
             Self::Agencies => "a list of agency ids like ae.dfwac",
+            Self::Person => "a person's number in this case, p1 to p64",
             Self::OneOf(_) => "a code of this field's vocabulary",
             Self::SomeOf(_) => "a list of codes of this field's vocabulary",
             Self::Object(_) => "an object",
@@ -478,7 +517,8 @@ mod tests {
             | Form::Language
             | Form::Languages
             | Form::Countries
-            | Form::Agencies => format!("{form:?}"),
+            | Form::Agencies
+            | Form::Person => format!("{form:?}"),
         };
         let line = |field: &Field| format!("{} {:?} {}\n", field.name, field.home, shape(field.form));
         let listed: String = FIELDS.iter().map(line).collect();

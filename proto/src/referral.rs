@@ -9,7 +9,7 @@ use crate::{
     header::{Header, Part},
     ids::{AgencyId, Code, Jurisdiction, Kind, Locator, PartClass, Release, TimeMs, Urgency},
     key::KeyId,
-    lifecycle::{Act, Next, Status, Who},
+    lifecycle::{Act, Next, Responsibility, Status, Who},
 };
 
 /// Most attempts of a referral.
@@ -41,6 +41,7 @@ pub struct Referral {
     pub sealed_ahead: Option<Box<SealedAhead>>,
     pub escalations: u32,
     pub disclosed: bool,
+    pub responsibility: Responsibility,
 }
 
 /// What the sender of the last submission sealed for the agencies that she named as fallbacks.
@@ -243,6 +244,7 @@ impl Referral {
             self.go(status, record.place.time);
         }
         self.follow_clocks(&record.what);
+        self.follow_responsibility(&record.what);
         if record.what.event == Event::ConsentWithdrawn {
             self.withdraw(record.what.attempt);
         }
@@ -266,7 +268,15 @@ impl Referral {
         self.clause.clone_from(&what.clause);
         self.escalations = self.escalations.saturating_add(1);
         self.disclosed = false;
+        self.responsibility = Responsibility::Referrer;
         self.clocks.end_all();
+    }
+
+    /// An act of the present attempt may move who answers for the case.
+    fn follow_responsibility(&mut self, what: &Happening) {
+        let present = what.event == Event::Act && what.attempt == self.attempt();
+        let after = what.act.filter(|_| present).and_then(|act| self.responsibility.after(act));
+        self.responsibility = after.unwrap_or(self.responsibility);
     }
 
     /// The clock that a record is about is over; those that it names begin.
@@ -318,6 +328,7 @@ impl Referral {
             sealed_ahead: None,
             escalations: 0,
             disclosed: false,
+            responsibility: Responsibility::Referrer,
         }
     }
 
@@ -340,6 +351,7 @@ impl Referral {
         self.sealed_ahead = SealedAhead::of(header, envelope, at).map(Box::new);
         self.escalations = 0;
         self.disclosed = discloses;
+        self.responsibility = Responsibility::Referrer;
         self.recipients.reserve_exact(1);
         self.recipients.push(header.to.clone());
         self.resumes_to = None;

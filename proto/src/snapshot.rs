@@ -18,7 +18,7 @@ use crate::{
     ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Kind, Locator, ReferralKey, Release, TimeMs, Urgency},
     key::KeyId,
     known::KnownEnvelopes,
-    lifecycle::Act,
+    lifecycle::{Act, Responsibility},
     log::merkle::Frontier,
     referral::{Chain, Parked, Referral, SealedAhead, SealedFor},
     refusal::Refusal,
@@ -221,6 +221,20 @@ pub(crate) fn referral_to_wire(key: &ReferralKey, referral: &Referral) -> wire::
         sealed_ahead: referral.sealed_ahead.as_deref().map(sealed_ahead_to_wire),
         escalations: referral.escalations,
         disclosed: referral.disclosed,
+        responsibility: responsibility_number(referral.responsibility),
+    }
+}
+
+/// As an older release wrote it, which knew no transfer: nothing stands for the referrer.
+fn responsibility_number(responsibility: Responsibility) -> u32 {
+    if responsibility == Responsibility::Referrer { 0 } else { responsibility.number().unsigned_abs() }
+}
+
+fn responsibility(wire: u32) -> Result<Responsibility, Malformed> {
+    if wire == 0 {
+        Ok(Responsibility::Referrer)
+    } else {
+        Responsibility::parse(number(wire), "responsibility")
     }
 }
 
@@ -342,6 +356,7 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
         sealed_ahead: wire.sealed_ahead.as_ref().map(sealed_ahead).transpose()?.map(Box::new),
         escalations: wire.escalations,
         disclosed: wire.disclosed,
+        responsibility: responsibility(wire.responsibility)?,
     };
     Ok((key, referral))
 }

@@ -11,14 +11,16 @@ use super::{File, Flaw, What};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Checks the consent by itself; says whether identity may travel.
+/// Checks a consent by itself: that of all at `/consent`, or one person's own; says whether identity may
+/// travel.
 pub(super) fn check(
     consent: &Map<String, Value>,
+    pointer: &str,
     to: Option<&AgencyId>,
     now: TimeMs,
     flaws: &mut Vec<Flaw>,
 ) -> bool {
-    let mut flaw = |field: &str, what| flaws.push(Flaw::new(&format!("/consent/{field}"), what));
+    let mut flaw = |field: &str, what| flaws.push(Flaw::new(&format!("{pointer}/{field}"), what));
     if !consent.contains_key("identity_allowed") {
         flaw("identity_allowed", What::Missing);
     }
@@ -55,9 +57,9 @@ pub(super) fn check(
 }
 
 /// Checks that she said which agencies it may be: a rule finds no other.
-pub(super) fn check_by_need(consent: &Map<String, Value>, flaws: &mut Vec<Flaw>) {
+pub(super) fn check_by_need(consent: &Map<String, Value>, pointer: &str, flaws: &mut Vec<Flaw>) {
     if !consent.contains_key("agencies") {
-        flaws.push(Flaw::new("/consent/agencies", What::Missing));
+        flaws.push(Flaw::new(&format!("{pointer}/agencies"), What::Missing));
     }
 }
 
@@ -66,7 +68,10 @@ pub(super) fn check_fallbacks(consent: &Map<String, Value>, fallbacks: &[AgencyI
     let named = consent.get("agencies").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (place, fallback) in fallbacks.iter().enumerate() {
         if !named.iter().any(|agency| agency.as_str() == Some(fallback.as_str())) {
-            flaws.push(Flaw::new(&format!("/fallbacks/{place}"), What::NotConsentedTo));
+            let flaw = Flaw::new(&format!("/fallbacks/{place}"), What::NotConsentedTo);
+            if !flaws.contains(&flaw) {
+                flaws.push(flaw);
+            }
         }
     }
 }
@@ -105,7 +110,7 @@ pub(super) fn check_files(
 }
 
 /// Whether a list of what she consents to share, if there is one, holds something.
-fn covers(consent: &Map<String, Value>, data: &str) -> bool {
+pub(super) fn covers(consent: &Map<String, Value>, data: &str) -> bool {
     match consent.get("data") {
         Some(Value::Array(list)) => list.iter().any(|one| one.as_str() == Some(data)),
         Some(_) | None => true,

@@ -114,6 +114,42 @@ pub enum What {
     },
     /// The file did not come with the document.
     FileMissing,
+    /// One number for two persons.
+    PersonTwice,
+    /// Nobody of the case has this number.
+    PersonUnknown,
+    /// One number, and not the same person.
+    PersonsDiffer,
+    /// A person's own consent does not carry their data there.
+    PersonNotConsented,
+    /// A person's own consent does not let their identity travel.
+    PersonIdentityNotAllowed,
+    /// A file may be about somebody whose own consent does not carry it.
+    FileNotAllowed,
+    /// What is said of a person's consent is not what stands in the consent.
+    OtherConsent,
+    /// This act does not carry it.
+    NotOfAct,
+    /// What is said of all does not hold for each.
+    OutcomeDiffers,
+    /// No referral that came here has this id.
+    OnwardUnknown,
+    /// Only what was accepted is referred on.
+    OnwardNotAccepted,
+    /// Her consent to it is withdrawn.
+    OnwardWithdrawn,
+    /// It would go back to whom it came from.
+    OnwardBack,
+    /// She named another agency, and was not asked since.
+    OnwardNotConsented,
+    /// A text would tell whom it came from where she went next.
+    TellsWhere,
+    /// Somebody to whom it was referred on has not confirmed that the withdrawal was carried out.
+    OnwardUnconfirmed,
+    /// Somebody to whom it was referred on holds it still.
+    OnwardHeld,
+    /// A file that no part of the split lists.
+    FileOfNone,
 }
 
 impl What {
@@ -200,6 +236,62 @@ impl Flaw {
                 format!("One of these must be there and say something: {}.", listed(fields.iter().copied()))
             }
             What::FileMissing => "This file did not come with the document. Attach it, or correct its name.".into(),
+            What::PersonTwice => "Two persons have this number. Give each another one.".into(),
+            What::PersonUnknown => "Nobody of this case has this number. See `household` and `persons`.".into(),
+            What::PersonsDiffer => {
+                "This number has another role or gender in `household`. Give every person in both lists the same \
+                 `person`."
+                    .into()
+            }
+            What::PersonNotConsented => {
+                "This person's own consent does not carry this referral. Leave the person and that consent out, or \
+                 ask the person."
+                    .into()
+            }
+            What::PersonIdentityNotAllowed => {
+                "This person's own consent does not let identity travel. Leave the person out of the identity.".into()
+            }
+            What::FileNotAllowed => {
+                "This file may be about a person whose own consent does not carry it. Leave it out, or name in \
+                 `persons` whom it is about."
+                    .into()
+            }
+            What::OtherConsent => {
+                "The consent says otherwise. Put what this person consented to into `consent.own_consents`, whole."
+                    .into()
+            }
+            What::NotOfAct => "This act does not carry it. Leave it out.".into(),
+            What::OnwardUnknown => "No referral that came here has this id. See `agent inbox --all`.".into(),
+            What::OnwardNotAccepted => "Only what your agency has accepted is referred on. Accept it first.".into(),
+            What::OnwardWithdrawn => "Her consent to it is withdrawn. Nothing of it may go on.".into(),
+            What::OnwardBack => "This is where the case came from. Name another agency.".into(),
+            What::OnwardNotConsented => {
+                "The consent with which the case came does not name this agency. Ask her, and put the day into \
+                 `given_on`."
+                    .into()
+            }
+            What::TellsWhere => {
+                "This text names the agency to which the case was referred on. Who referred it here does not learn \
+                 where she went next: say it without."
+                    .into()
+            }
+            What::OnwardUnconfirmed => {
+                "An agency to which the case was referred on has not confirmed the withdrawal yet. Wait, or telephone \
+                 it; `agent show` says who. With `--unchecked` it is stated all the same."
+                    .into()
+            }
+            What::OnwardHeld => {
+                "An agency to which the case was referred on holds it still. Recall it there first; `agent show` says \
+                 where. With `--unchecked` it is stated all the same."
+                    .into()
+            }
+            What::FileOfNone => {
+                "None of the referrals lists this file. List it in the `attachments` of those that it goes with.".into()
+            }
+            What::OutcomeDiffers => {
+                "This does not hold for each of the persons named. Say `partially_received`, or what holds for all."
+                    .into()
+            }
         }
     }
 
@@ -288,6 +380,61 @@ impl Flaw {
                 format!("يجب أن يُذكر واحد على الأقل مما يلي: {}.", isolated(&listed(fields.iter().copied())))
             }
             What::FileMissing => "لم يُرفق هذا الملف. أرفقه أو صحّح اسمه.".into(),
+            What::PersonTwice => "هذا الرقم مكرر لشخصين. أعطِ كل شخص رقمًا خاصًا به.".into(),
+            What::PersonUnknown => format!(
+                "لا يوجد في هذه الحالة شخص بهذا الرقم. انظر {} و{}.",
+                isolated("household"),
+                isolated("persons")
+            ),
+            What::PersonsDiffer => format!(
+                "لصاحب هذا الرقم دور أو جنس آخر في {}. اكتب لكل شخص الرقم نفسه في القائمتين.",
+                isolated("household")
+            ),
+            What::PersonNotConsented => {
+                "لا تشمل موافقة هذا الشخص هذه الإحالة. احذف بياناته وموافقته منها أو اسأله أولًا.".into()
+            }
+            What::PersonIdentityNotAllowed => {
+                "لا تسمح موافقة هذا الشخص بإرسال بياناته التعريفية. احذفها.".into()
+            }
+            What::FileNotAllowed => format!(
+                "قد يخص هذا الملف شخصًا لا تشمله موافقته. احذفه أو اذكر في {} من يخصه.",
+                isolated("persons")
+            ),
+            What::OtherConsent => format!(
+                "يخالف هذا ما ورد في الموافقة. اكتب موافقة هذا الشخص كاملة في {}.",
+                isolated("consent.own_consents")
+            ),
+            What::NotOfAct => "لا يحمل هذا الإجراء هذا الحقل. احذفه.".into(),
+            What::OnwardUnknown => "لا توجد إحالة واردة بهذا الرقم.".into(),
+            What::OnwardNotAccepted => "لا يُحال إلى جهة أخرى إلا ما قبلته جهتكم. اقبلوا الإحالة أولًا.".into(),
+            What::OnwardWithdrawn => "سُحبت الموافقة على هذه الإحالة. لا يجوز أن يُرسل منها شيء.".into(),
+            What::OnwardBack => "هذه هي الجهة التي وردت منها الحالة. اختر جهة أخرى.".into(),
+            What::OnwardNotConsented => format!(
+                "لا تشمل الموافقة التي وردت مع الحالة هذه الجهة. اسأل الشخص المعني واكتب اليوم في {}.",
+                isolated("given_on")
+            ),
+            What::TellsWhere => {
+                "يذكر هذا النص الجهة التي أُحيلت إليها الحالة. لا تعلم الجهة المُحيلة إلى أين انتقل الشخص المعني: \
+                 اكتبه من دون ذلك."
+                    .into()
+            }
+            What::OnwardUnconfirmed => format!(
+                "لم تؤكد بعدُ إحدى الجهات التي أُحيلت إليها الحالة تنفيذ سحب الموافقة. انتظر أو اتصل بها هاتفيًا. \
+                 وللتأكيد رغم ذلك استخدم {}.",
+                isolated("--unchecked")
+            ),
+            What::OnwardHeld => format!(
+                "ما زالت الحالة لدى جهة أُحيلت إليها. استرجعها منها أولًا. وللتأكيد رغم ذلك استخدم {}.",
+                isolated("--unchecked")
+            ),
+            What::FileOfNone => format!(
+                "لم يُذكر هذا الملف في أي من الإحالات. اذكره في {} حيث يلزم.",
+                isolated("attachments")
+            ),
+            What::OutcomeDiffers => format!(
+                "لا ينطبق هذا على كل من ذُكر من الأشخاص. اكتب {} أو ما ينطبق على الجميع.",
+                isolated("partially_received")
+            ),
         }
     }
 }

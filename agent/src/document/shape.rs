@@ -33,7 +33,9 @@ fn check_field(name: &str, value: &Value, pointer: &str, home: Home, flaws: &mut
         let what = match field.home {
             Home::Barred => What::Barred,
             Home::Identity => What::BelongsToIdentity,
-            Home::Consent | Home::Summary | Home::Either | Home::Detail => What::OtherSection,
+            Home::Consent | Home::Summary | Home::Either | Home::Detail | Home::Throughout => {
+                What::OtherSection
+            }
         };
         flaws.push(Flaw::new(pointer, what));
         return;
@@ -60,7 +62,7 @@ fn check_value(value: &Value, form: Form, pointer: &str, home: Home, flaws: &mut
                 check_text(one, form, &at(pointer, &place.to_string()), flaws);
             }
         }
-        (Form::Text | Form::Date | Form::Phone | Form::Language | Form::OneOf(_), _) => {
+        (Form::Text | Form::Date | Form::Phone | Form::Language | Form::Person | Form::OneOf(_), _) => {
             check_text(value, form, pointer, flaws);
         }
         _ => flaws.push(Flaw::new(pointer, What::Form { expected: form.expected() })),

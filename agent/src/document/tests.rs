@@ -60,6 +60,7 @@ pub(crate) fn files() -> Vec<File> {
         name: name.into(),
         media_type: String::new(),
         contains_identity: true,
+        about: Vec::new(),
         content: b"content".to_vec().into(),
     };
     vec![file("report.pdf"), file("map.txt")]
@@ -414,6 +415,7 @@ fn the_examples_are_read_whole() {
             name,
             media_type: String::new(),
             contains_identity: true,
+            about: Vec::new(),
         });
         let read = read(&text, files.collect(), NOW);
         let read = read.unwrap_or_else(|flaws| {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use proto::{
     evidence::Happening,
-    ids::{AgencyId, ReferralKey},
+    ids::{AgencyId, ReferralKey, TimeMs},
     lifecycle::{Act, Status},
     receipt::Receipt,
     refusal::Refusal,
@@ -15,10 +15,12 @@ use crate::{
     api,
     case::{Case, Logged, Standing, Step},
     clock, document,
-    office::{LinkState, Office, outbound::kind_word, show::ShownPart},
+    office::{LinkState, NotSent, Office, outbound::kind_word, show::ShownPart},
     opening,
     routing::{self, Kept},
+    state::State,
     store::StoreFault,
+    withdrawal::{self, Passed},
 };
 
 pub(super) fn flaws(flaws: &[document::Flaw]) -> api::Flaws {
@@ -45,15 +47,29 @@ pub(super) fn refusal(refusal: Refusal, legal: &[Act]) -> wire::RefusalAnswer {
     }
 }
 
-/// To whom a document would go.
-pub(super) fn explain(office: &Office, document: &[u8]) -> api::ExplainAnswer {
+/// To whom a document would go, or each of those into which it is split.
+pub(super) fn explain(office: &Office, document: &[u8]) -> Result<api::ExplainAnswer, NotSent> {
+    let flawed =
+        |flawed: &[document::Flaw]| api::ExplainAnswer { flaws: Some(flaws(flawed)), choices: Vec::new() };
     let now = clock::now();
-    let document = match document::read_without_files(document, now) {
-        Ok(document) => document,
-        Err(flawed) => return api::ExplainAnswer { flaws: Some(flaws(&flawed)), choices: Vec::new() },
+    let documents = match document::read_without_files(document, now) {
+        Ok(documents) => documents,
+        Err(found) => return Ok(flawed(&found)),
     };
+    let mut answer = api::ExplainAnswer::default();
+    for mut document in documents {
+        match office.onward_of(&mut document) {
+            Ok(_) => answer.choices.extend(choices(office, &document, now)),
+            Err(NotSent::Flawed(found)) => return Ok(flawed(&found)),
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(answer)
+}
+
+fn choices(office: &Office, document: &document::Document, now: TimeMs) -> Vec<api::Choice> {
     let choices =
-        office.store.read(|state| routing::choices(state.replica().directory(), state.me(), &document, now));
+        office.store.read(|state| routing::choices(state.replica().directory(), state.me(), document, now));
     let mut turn = 0;
     let choice = choices.into_iter().map(|choice| {
         let kept = choice.kept;
@@ -67,10 +83,12 @@ pub(super) fn explain(office: &Office, document: &[u8]) -> api::ExplainAnswer {
             text_ar: kept.map_or("", Kept::text_ar).to_owned(),
         }
     });
-    api::ExplainAnswer { choices: choice.collect(), flaws: None }
+    choice.collect()
 }
 
-pub(super) fn summary(case: &Case, me: &AgencyId) -> api::CaseSummary {
+pub(super) fn summary(state: &State, case: &Case) -> api::CaseSummary {
+    let me = state.me();
+    let split_with = state.split_with(&case.referral).filter(|other| other.referral != case.referral);
     let waiting = case.steps.iter().filter(|step| step.standing == Standing::Queued).count();
     let changed = case.steps.iter().map(|step| step.created_at.0).max().unwrap_or(0);
     let not_opened = case.steps.iter().any(|step| match &step.standing {
@@ -94,7 +112,35 @@ pub(super) fn summary(case: &Case, me: &AgencyId) -> api::CaseSummary {
         legal_acts: case.legal_acts(me).into_iter().map(Act::number).collect(),
         not_opened,
         told: case.last_word().map(|told| entry(told.logged, &told.what)),
+        answers_for_it: case.answers_for_it().to_string(),
+        split_with: split_with.map(|other| other.referral.id.to_string()).collect(),
     }
+}
+
+/// What a case hangs together with.
+fn tied(state: &State, referral: &ReferralKey) -> Vec<api::Tied> {
+    let passed = withdrawal::passed(state, referral);
+    let furthest_behind = |other: &ReferralKey| {
+        let of = passed.iter().filter(|(due, _)| due.referral == *other).map(|(_, passed)| *passed);
+        of.min().map_or(api::Passed::Unspecified, |passed| match passed {
+            Passed::Due => api::Passed::Due,
+            Passed::Refused => api::Passed::Refused,
+            Passed::On => api::Passed::On,
+            Passed::Confirmed => api::Passed::Confirmed,
+        })
+    };
+    let tied = |case: &Case, tie: api::Tie| api::Tied {
+        referral: case.referral.id.to_string(),
+        tie: tie.into(),
+        other: case.other(state.me()).to_string(),
+        status: case.status().number(),
+        withdrawal: furthest_behind(&case.referral).into(),
+    };
+    let former = state.tie(referral).and_then(|tie| state.case(tie.onward_of.as_ref()?));
+    let former = former.map(|case| tied(case, api::Tie::OnwardOf));
+    let onward = state.onward(referral).map(|case| tied(case, api::Tie::Onward));
+    let split = state.split_with(referral).filter(|other| other.referral != *referral);
+    former.into_iter().chain(onward).chain(split.map(|case| tied(case, api::Tie::Split))).collect()
 }
 
 pub(super) fn is_open(case: &api::CaseSummary) -> bool {
@@ -108,7 +154,8 @@ pub(super) fn show(office: &Office, referral: &ReferralKey) -> Result<api::ShowC
     let steps = case.steps.iter().map(|step| self::step(office, step)).collect::<Result<_, _>>()?;
     let parts = office.parts(&case)?.into_iter().map(part).collect();
     let told = case.told.iter().map(|told| entry(told.logged, &told.what)).collect();
-    Ok(api::ShowCaseAnswer { summary: Some(summary(&case, &office.me)), steps, parts, told })
+    let (summary, tied) = office.store.read(|state| (summary(state, &case), tied(state, referral)));
+    Ok(api::ShowCaseAnswer { summary: Some(summary), steps, parts, told, tied })
 }
 
 fn step(office: &Office, step: &Step) -> Result<api::Step, StoreFault> {

@@ -26,7 +26,7 @@ impl Office {
             let early = match home {
                 Home::Summary => true,
                 Home::Detail => !case.status().is_taken(),
-                Home::Consent | Home::Identity | Home::Either | Home::Barred => false,
+                Home::Consent | Home::Identity | Home::Either | Home::Barred | Home::Throughout => false,
             };
             case.submission().filter(|_| early).map(|step| step.place)
         });

@@ -18,17 +18,17 @@ use proto::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{IDEMPOTENCY_KEY_BYTES_MAX, NotSent, Office, Sent, entry, new_id, refusal_of};
+use super::{IDEMPOTENCY_KEY_BYTES_MAX, NotSent, Office, Sent, entry, new_id, onward, refusal_of};
 use crate::{
-    case::{Case, Need},
+    case::{Asked, Case, Need},
     clock,
     document::{self, Document, File, Flaw, What},
-    draft::{self, PlainPart, Plan, SealedParts},
+    draft::{self, Drafted, PlainPart, Plan, SealedParts},
     proof::{self, About},
     records::{self, record},
     routing,
     spool::Listed,
-    state::State,
+    state::{State, Tie},
     store::{Claim, StoreFault},
 };
 
@@ -74,6 +74,15 @@ pub struct ActRequest {
     pub unchecked: bool,
 }
 
+/// A referral in the making.
+struct Piece {
+    document: Document,
+    onward_of: Option<ReferralKey>,
+    id: EnvelopeId,
+    now: TimeMs,
+    sealed: SealedParts,
+}
+
 /// What becomes of an envelope after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -91,35 +100,78 @@ impl Office {
     pub async fn send(&self, request: SendRequest) -> Result<Sent, NotSent> {
         check_key(&request.idempotency_key)?;
         let now = clock::now();
-        let document = document::read(&request.document, request.files, now).map_err(NotSent::Flawed)?;
+        let documents = document::read_all(&request.document, request.files, now).map_err(NotSent::Flawed)?;
         if let Some(sent) = self.sent_before(&request.idempotency_key) {
             return Ok(sent);
         }
-        let id = new_id(now)?;
-        let opening = |state: &State| opening(state, &document, request.again.as_ref(), (id, now));
-        let plan =
-            self.store.read(|state| plan_referral(state, opening(state)?, &document, request.unchecked))?;
-        // Large files take their time: nothing else waits for it.
-        let sealed = self.seal(plan).await?;
+        let again = request.again.as_ref();
+        // One attempt asks one agency.
+        if again.is_some() && documents.len() > 1 {
+            return Err(NotSent::Flawed(vec![Flaw { pointer: "/split".into(), what: What::NotOfAct }]));
+        }
+        let mut pieces = Vec::with_capacity(documents.len());
+        for mut document in documents {
+            self.go_on_again(&mut document, again);
+            let onward_of = self.onward_of(&mut document)?;
+            // Each has its own time and id: nothing in the headers says that they hang together.
+            let now = clock::now();
+            let id = new_id(now)?;
+            let plan = self.store.read(|state| {
+                let opening = opening(state, &document, again, (id, now))?;
+                plan_referral(state, opening, &document, request.unchecked)
+            })?;
+            // Large files take their time: nothing else waits for it.
+            let sealed = self.seal(plan).await?;
+            pieces.push(Piece { document, onward_of, id, now, sealed });
+        }
         let _pen = self.pen.lock().await;
         if let Some(sent) = self.sent_before(&request.idempotency_key) {
             return Ok(sent);
         }
-        let drafted = self.store.read(|state| {
+        let split_of = pieces.first().filter(|_| pieces.len() > 1).map(|first| first.id);
+        let split_of = split_of.map(|id| ReferralKey { id, opened_by: self.me.clone() });
+        let mut drafted = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let tie = Tie { onward_of: piece.onward_of.clone(), split_of: split_of.clone() };
+            drafted.push((self.draft(piece, again, request.unchecked)?, tie));
+        }
+        self.queue(drafted, &request.idempotency_key).await
+    }
+
+    /// An envelope that opens a referral, as the directory and the referrals stand now.
+    fn draft(&self, piece: Piece, again: Option<&ReferralKey>, unchecked: bool) -> Result<Drafted, NotSent> {
+        let Piece { document, onward_of, id, now, sealed } = piece;
+        self.store.read(|state| {
             may_seal(state)?;
+            // What was withdrawn meanwhile goes no further.
+            onward_of.iter().try_for_each(|former| onward::may_go_on(state, former))?;
             let directory = state.replica().directory();
-            let opening = opening(state)?;
+            let opening = opening(state, &document, again, (id, now))?;
             let keys = draft::keys_of(directory, &opening, now);
             let mut header = sealed.follow(opening, &keys)?;
             match directory.route(&header, now) {
                 Ok((agreement, _)) => header.agreement = agreement,
-                Err(none) if !request.unchecked => return Err(none.refusal.into()),
+                Err(none) if !unchecked => return Err(none.refusal.into()),
                 Err(_) => {}
             }
+            let drafted = sealed.sign(header, &self.keys.signing)?;
+            Ok(Drafted { routing: routing::kept(&document), ..drafted })
+        })
+    }
+
+    /// Tells an agency that was asked in some attempt that her consent is withdrawn. Nothing is sealed for
+    /// that.
+    pub(crate) async fn withdraw_from(&self, referral: &ReferralKey, asked: &Asked) -> Result<Sent, NotSent> {
+        let now = clock::now();
+        let id = new_id(now)?;
+        let _pen = self.pen.lock().await;
+        let drafted = self.store.read(|state| {
+            let case = state.case(referral).ok_or(NotSent::UnknownReferral)?;
+            let header = acting(state, case, Act::WithdrawConsent, asked, (id, now));
+            let sealed = Plan::new(header.clone(), Vec::new(), draft::Keys::new())?.seal(&self.spool)?;
             Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
         })?;
-        let routing = routing::kept(&document);
-        self.queue(draft::Drafted { routing, ..drafted }, &request.idempotency_key).await
+        self.queue(vec![(drafted, Tie::default())], "").await
     }
 
     /// Does an act in a referral and writes it down.
@@ -135,6 +187,8 @@ impl Office {
         };
         let reason = reason_of(request.act, &fields)?;
         self.check_early(&request.referral, home_of(request.act), &fields)?;
+        self.check_persons(&request, &fields, clock::now())?;
+        self.check_onward_act(&request, &fields)?;
         if let Some(sent) = self.sent_before(&request.idempotency_key) {
             return Ok(sent);
         }
@@ -148,7 +202,8 @@ impl Office {
             if !request.unchecked && !legal.contains(&request.act) {
                 return Err(NotSent::Refused { refusal: Refusal::ActNotLegal, legal });
             }
-            Ok(Header { reason, ..acting(state, case, request.act, (id, now)) })
+            let asked = case.present(&self.me);
+            Ok(Header { reason, ..acting(state, case, request.act, &asked, (id, now)) })
         };
         let plan = self.store.read(|state| plan_act(state, acting(state)?, parts, request.unchecked))?;
         let sealed = self.seal(plan).await?;
@@ -165,7 +220,7 @@ impl Office {
             check_act(state, &header, request.unchecked)?;
             Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
         })?;
-        self.queue(drafted, &request.idempotency_key).await
+        self.queue(vec![(drafted, Tie::default())], &request.idempotency_key).await
     }
 
     /// Sealing costs milliseconds, of a large file seconds: not on a thread that others wait for.
@@ -180,7 +235,10 @@ impl Office {
             let digest = state.asked(idempotency_key).filter(|_| !idempotency_key.is_empty())?;
             let case = state.case_of(digest)?;
             let envelope_id = case.step(digest)?.envelope_id;
-            Some(Sent { referral: case.referral.clone(), digest: *digest, envelope_id })
+            let referral = case.referral.clone();
+            let others = state.split_with(&referral).map(|case| case.referral.clone());
+            let others = others.filter(|other| *other != referral).collect();
+            Some(Sent { referral, digest: *digest, envelope_id, others })
         })
     }
 
@@ -418,19 +476,19 @@ fn opening(
 }
 
 /// The header of an act, without its parts and reason.
-fn acting(state: &State, case: &Case, act: Act, (id, now): (EnvelopeId, TimeMs)) -> Header {
+fn acting(state: &State, case: &Case, act: Act, asked: &Asked, (id, now): (EnvelopeId, TimeMs)) -> Header {
     let me = state.me();
-    let to = case.other(me).clone();
+    let to = asked.agency.clone();
     let last = case.last_of(me);
     let ends = (to, now.plus_ms(ACT_LIFETIME_MS));
     let header = header(state, (id, case.referral.clone(), now), &case.need, ends);
     Header {
         act,
-        attempt: case.attempt(),
-        agreement: *case.agreement(),
+        attempt: asked.attempt,
+        agreement: asked.agreement,
         sequence: last.map_or(1, |step| step.sequence + 1),
         previous: last.map(|step| step.digest),
-        in_reply_to: case.last_of(case.other(me)).map(|step| step.digest),
+        in_reply_to: case.last_of(&asked.agency).map(|step| step.digest),
         ..header
     }
 }
@@ -513,7 +571,9 @@ fn act_parts(request: &ActRequest, fields: Map<String, Value>, identity: Option<
             Home::Summary => {
                 draft::json_part(PartClass::Summary, Release::AtOnce, &json!({"summary": fields}))
             }
-            Home::Detail | Home::Consent | Home::Either | Home::Barred => draft::detail(&fields),
+            Home::Detail | Home::Consent | Home::Either | Home::Barred | Home::Throughout => {
+                draft::detail(&fields)
+            }
         });
     }
     parts.extend(request.files.iter().map(|file| PlainPart {

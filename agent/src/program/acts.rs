@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use agent::api;
-use serde_json::{Map, Value};
+use proto::payload::household;
+use serde_json::{Map, Value, json};
 
 use super::{
     arguments::ActCommand,
@@ -32,13 +33,30 @@ pub(crate) async fn act(folder: &Path, command: &ActCommand, screen: &Screen) ->
 fn detail(command: &ActCommand) -> Result<Vec<u8>, Trouble> {
     let (_, acting) = command.parts();
     let mut fields = Map::new();
-    let mut set = |name: &str, value: &str| drop(fields.insert(name.to_owned(), Value::from(value)));
+    let mut set = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
     match command {
-        ActCommand::Decline(with) | ActCommand::Fail(with) => set("reason", &with.reason),
-        ActCommand::Complete(with) => set("outcome", &with.outcome),
+        ActCommand::Decline(with) | ActCommand::Fail(with) => {
+            set("reason", with.reason.as_str().into());
+            if let Some(told) = told_of("reason", &with.persons)? {
+                set("outcomes", told);
+            }
+        }
+        ActCommand::DeliverService(with) => {
+            if let Some(told) = told_of("outcome", &with.persons)? {
+                set("outcomes", told);
+            }
+        }
+        ActCommand::Complete(with) => {
+            let codes: Vec<_> = with.persons.iter().filter_map(|one| Some(one.split_once('=')?.1)).collect();
+            let all = with.outcome.as_deref().or_else(|| household::outcome_of_all(&codes));
+            set("outcome", all.unwrap_or("service_received").into());
+            if let Some(told) = told_of("outcome", &with.persons)? {
+                set("outcomes", told);
+            }
+        }
         ActCommand::Schedule(with) => {
             if let Some(date) = &with.date {
-                set("appointment", date);
+                set("appointment", date.as_str().into());
             }
         }
         ActCommand::Disclose(with) | ActCommand::ChangeContact(with) => {
@@ -55,7 +73,6 @@ fn detail(command: &ActCommand) -> Result<Vec<u8>, Trouble> {
         | ActCommand::Start(_)
         | ActCommand::Hold(_)
         | ActCommand::Resume(_)
-        | ActCommand::DeliverService(_)
         | ActCommand::RequestCancel(_)
         | ActCommand::ConfirmCancel(_)
         | ActCommand::RefuseCancel(_)
@@ -72,7 +89,19 @@ fn detail(command: &ActCommand) -> Result<Vec<u8>, Trouble> {
         | ActCommand::Note(_) => {}
     }
     if let Some(note) = &acting.note {
-        set("note", note);
+        set("note", note.as_str().into());
     }
     Ok(if fields.is_empty() { Vec::new() } else { Value::Object(fields).to_string().into_bytes() })
+}
+
+/// What came of it for single persons, as it is said on the command line; none when nothing is said.
+fn told_of(field: &str, persons: &[String]) -> Result<Option<Value>, Trouble> {
+    let told = persons.iter().map(|one| {
+        let (person, code) = one
+            .split_once('=')
+            .ok_or_else(|| Trouble::usage("say --person as a number and a code: p2=could_not_contact"))?;
+        Ok(json!({"person": person, field: code}))
+    });
+    let told = told.collect::<Result<Vec<_>, Trouble>>()?;
+    Ok(Some(told).filter(|told| !told.is_empty()).map(Value::from))
 }

@@ -293,6 +293,9 @@ pub(crate) struct WithReason {
     /// Why, as a code: no_capacity, service_unavailable, out_of_area, client_declined, other, …
     #[arg(long, value_name = "CODE")]
     pub(crate) reason: String,
+    /// Why for one person of the household, such as p2=not_eligible; may be given several times.
+    #[arg(long = "person", value_name = "PERSON=CODE")]
+    pub(crate) persons: Vec<String>,
     #[command(flatten)]
     pub(crate) acting: Acting,
 }
@@ -300,9 +303,24 @@ pub(crate) struct WithReason {
 /// An act that must say what came of it.
 #[derive(Debug, Args)]
 pub(crate) struct WithOutcome {
-    /// What came of it: service_received, partially_received, client_declined, …
-    #[arg(long, default_value = "service_received", value_name = "CODE")]
-    pub(crate) outcome: String,
+    /// What came of it: service_received (when nothing is said), partially_received, client_declined, …
+    #[arg(long, value_name = "CODE")]
+    pub(crate) outcome: Option<String>,
+    /// What came of it for one person of the household, such as p2=could_not_contact; may be given several
+    /// times. Then it says by itself what came of it for all.
+    #[arg(long = "person", value_name = "PERSON=CODE")]
+    pub(crate) persons: Vec<String>,
+    #[command(flatten)]
+    pub(crate) acting: Acting,
+}
+
+/// An act that may say what came of it for single persons.
+#[derive(Debug, Args)]
+pub(crate) struct WithPersons {
+    /// What came of it for one person of the household, such as p2=service_received; may be given several
+    /// times.
+    #[arg(long = "person", value_name = "PERSON=CODE")]
+    pub(crate) persons: Vec<String>,
     #[command(flatten)]
     pub(crate) acting: Acting,
 }
@@ -353,7 +371,7 @@ pub(crate) enum ActCommand {
     /// End the pause.
     Resume(Acting),
     /// The service was given.
-    DeliverService(Acting),
+    DeliverService(WithPersons),
     /// Close it with an outcome.
     Complete(WithOutcome),
     /// It could not be done.
@@ -407,7 +425,7 @@ impl ActCommand {
             Self::Start(acting) => (Act::Start, acting),
             Self::Hold(acting) => (Act::Hold, acting),
             Self::Resume(acting) => (Act::Resume, acting),
-            Self::DeliverService(acting) => (Act::DeliverService, acting),
+            Self::DeliverService(with) => (Act::DeliverService, &with.acting),
             Self::Complete(with) => (Act::Complete, &with.acting),
             Self::Fail(with) => (Act::Fail, &with.acting),
             Self::RequestCancel(acting) => (Act::RequestCancel, acting),

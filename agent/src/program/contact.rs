@@ -64,6 +64,7 @@ fn vocabulary_of(name: &str) -> Option<&'static Vocabulary> {
         | Form::Phone
         | Form::Countries
         | Form::Agencies
+        | Form::Person
         | Form::Object(_)
         | Form::Objects(_) => None,
     }

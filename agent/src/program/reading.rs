@@ -51,6 +51,8 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
     let lines = [show::case_line(&summary, language)]
         .into_iter()
         .chain(show::safe_contact_lines(&shown.parts, language))
+        .chain(show::outcome_lines(&shown.parts, language))
+        .chain(shown.tied.iter().map(|tied| show::tied_line(tied, language)))
         .chain(shown.steps.iter().map(|step| show::step_line(step, language)))
         .chain(refusals)
         .chain(shown.told.iter().map(|entry| show::entry_line(entry, language)))
@@ -75,6 +77,8 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
         json!({
             "case": show::case_json(&summary),
             "steps": shown.steps.iter().map(step).collect::<Vec<_>>(),
+            "tied": shown.tied.iter().map(show::tied_json).collect::<Vec<_>>(),
+            "outcomes": show::outcomes_json(&shown.parts),
             "parts": shown.parts.iter().map(show::part_json).collect::<Vec<_>>(),
             "told": shown.told.iter().map(show::entry_json).collect::<Vec<_>>(),
         })

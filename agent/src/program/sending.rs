@@ -67,14 +67,21 @@ pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> 
             .map_err(|error| Trouble::usage(format!("{name} cannot be read: {}", error.kind())))?
             .len();
         let (media_type, content) = (String::new(), document::Content::Apart { path: path.clone(), bytes });
-        Ok(document::File { name, media_type, contains_identity: true, content })
+        let about = Vec::new();
+        Ok(document::File { name, media_type, contains_identity: true, about, content })
     });
     let files = files.collect::<Result<_, Trouble>>()?;
-    match document::read(&text, files, clock::now()) {
-        Ok(document) => {
-            let kind = words::kind(kind_word(document.kind), screen.language);
-            let lines = [format!("{}: {kind}", screen.language.pick("Good", "صحيح"))];
-            screen.show(lines, || json!({"good": true, "kind": kind_word(document.kind)}));
+    match document::read_all(&text, files, clock::now()) {
+        Ok(documents) => {
+            let good = screen.language.pick("Good", "صحيح");
+            let kind = |document: &document::Document| kind_word(document.kind);
+            let lines =
+                documents.iter().map(|one| format!("{good}: {}", words::kind(kind(one), screen.language)));
+            let all: Vec<_> = lines.collect();
+            screen.show(
+                all,
+                || json!({"good": true, "kind": documents.first().map(kind), "referrals": documents.len()}),
+            );
             Ok(Outcome::Done)
         }
         Err(flaws) => {
@@ -170,14 +177,17 @@ pub(crate) async fn answered(
     match answer.answer {
         Some(Answer::Queued(queued)) if sending.wait => wait(client, &queued, sending, screen).await,
         Some(Answer::Queued(queued)) => {
+            let others = (!queued.others.is_empty()).then(|| split_line(&queued));
             let lines = [
                 format!("Written down as {}.", queued.referral),
                 "It is sent, again and again, until the gateway has answered.".to_owned(),
             ];
-            screen.show(
-                lines,
-                || json!({"referral": queued.referral, "envelope": queued.envelope, "standing": "queued"}),
-            );
+            screen.show(lines.into_iter().chain(others), || {
+                json!({
+                    "referral": queued.referral, "envelope": queued.envelope, "standing": "queued",
+                    "others": queued.others,
+                })
+            });
             Ok(Outcome::Done)
         }
         Some(Answer::Flaws(flaws)) => {
@@ -195,6 +205,10 @@ pub(crate) async fn answered(
         }
         None => Err(Trouble::fault("the agent is of a later version than this program")),
     }
+}
+
+fn split_line(queued: &api::Queued) -> String {
+    format!("The need is split; the others are {}. See `agent show`.", queued.others.join(", "))
 }
 
 fn flawed(flaws: &api::Flaws, screen: &Screen) {
@@ -233,10 +247,12 @@ async fn wait(
     let step = settled?;
     match (step.standing(), &step.refusal) {
         (api::Standing::Taken, _) => {
+            let others = (!queued.others.is_empty()).then(|| split_line(queued));
             let lines = [format!("Taken by the gateway: {}. The receipt is here.", queued.referral)];
-            screen.show(lines, || {
+            screen.show(lines.into_iter().chain(others), || {
                 json!({
                     "referral": queued.referral, "envelope": queued.envelope, "standing": "taken",
+                    "others": queued.others,
                     "evidence": step.evidence.saturating_sub(1),
                 })
             });

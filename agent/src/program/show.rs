@@ -1,7 +1,10 @@
 //! How things are shown: for people in their language, or as JSON for programs. Not here: where they
 //! come from.
 
-use std::io::{self, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+};
 
 use agent::{
     api,
@@ -13,7 +16,9 @@ use proto::{
     evidence::Event,
     ids::{PartClass, ReasonClass, Urgency},
     lifecycle::{Act, Status},
+    payload::household,
     refusal::Refusal,
+    vocabulary::{HOUSEHOLD_ROLES, OUTCOMES, REASONS},
     wire,
 };
 use serde_json::{Value, json};
@@ -96,9 +101,14 @@ pub(crate) fn case_line(case: &api::CaseSummary, language: Language) -> String {
     // What is no referral says so.
     let is_referral = case.kind.is_empty() || case.kind == "referral";
     let kind = if is_referral { String::new() } else { format!("  {}", words::kind(&case.kind, language)) };
+    let split = language.pick("one of a split need", "جزء من احتياج مقسَّم");
+    let split = if case.split_with.is_empty() { String::new() } else { format!("  [{split}]") };
+    let moved = language.pick("the recipient answers for it", "الجهة المستلِمة هي المسؤولة عنها");
+    let is_moved = !case.answers_for_it.is_empty() && case.answers_for_it != case.opened_by;
+    let moved = if is_moved { format!("  [{moved}]") } else { String::new() };
     let isolated = |text: &str| language.isolated(text);
     format!(
-        "{}  {}  {}{kind}  {urgency}  {}  {status}{told}{waiting}{unopened}",
+        "{}  {}  {}{kind}  {urgency}  {}  {status}{moved}{told}{waiting}{unopened}{split}",
         isolated(short(&case.referral)),
         isolated(&format!("{direction} {}", case.other)),
         isolated(&moment(case.changed_at_ms)),
@@ -125,6 +135,45 @@ pub(crate) fn case_json(case: &api::CaseSummary) -> Value {
         "legal_acts": case.legal_acts.iter().filter_map(|act| act_of(*act)).map(words::verb).collect::<Vec<_>>(),
         "not_opened": case.not_opened,
         "told": case.told.as_ref().map(entry_json),
+        "split_with": case.split_with,
+        "answers_for_it": case.answers_for_it,
+    })
+}
+
+/// A referral that hangs together with a case, in one line.
+pub(crate) fn tied_line(tied: &api::Tied, language: Language) -> String {
+    let tie = match tied.tie() {
+        api::Tie::Onward => language.pick("referred on", "أُحيلت إلى"),
+        api::Tie::OnwardOf => language.pick("came as", "وردت برقم"),
+        api::Tie::Split => language.pick("the same need", "الاحتياج نفسه"),
+        api::Tie::Unspecified => "?",
+    };
+    let arrow = if tied.tie() == api::Tie::OnwardOf { "<-" } else { "->" };
+    let status = status_of(tied.status).map_or("?", |status| words::status(status, language));
+    let withdrawal = match tied.withdrawal() {
+        api::Passed::Unspecified => "",
+        api::Passed::Due => language.pick("  [withdrawal waits]", "  [سحب الموافقة قيد الإرسال]"),
+        api::Passed::Refused => {
+            language.pick("  [withdrawal refused: telephone them]", "  [رُدّ سحب الموافقة: اتصل بهم هاتفيًا]")
+        }
+        api::Passed::On => language.pick("  [withdrawal passed on]", "  [أُبلغت بسحب الموافقة]"),
+        api::Passed::Confirmed => language.pick("  [withdrawal confirmed]", "  [أكدت تنفيذ سحب الموافقة]"),
+    };
+    let isolated = |text: &str| language.isolated(text);
+    let whom = isolated(&format!("{arrow} {}", tied.other));
+    format!("  {tie}: {}  {whom}  {status}{withdrawal}", isolated(short(&tied.referral)))
+}
+
+/// The same for programs.
+pub(crate) fn tied_json(tied: &api::Tied) -> Value {
+    let word = |name: &str, prefix: &str| name.trim_start_matches(prefix).to_ascii_lowercase();
+    let withdrawal = Some(tied.withdrawal()).filter(|passed| *passed != api::Passed::Unspecified);
+    json!({
+        "referral": tied.referral,
+        "tie": word(tied.tie().as_str_name(), "TIE_"),
+        "other": tied.other,
+        "status": status_of(tied.status).map(|status| code(&format!("{status:?}"))),
+        "withdrawal": withdrawal.map(|passed| word(passed.as_str_name(), "PASSED_")),
     })
 }
 
@@ -279,6 +328,56 @@ pub(crate) fn safe_contact_lines(parts: &[api::Part], language: Language) -> Vec
     };
     let head = format!("  {}", language.pick("SAFE CONTACT (read this first):", "التواصل الآمن (يُقرأ أولًا):"));
     [head].into_iter().chain(contact::lines(&contact, language)).collect()
+}
+
+/// What came of it for each person of the household, the newest word of each.
+pub(crate) fn outcome_lines(parts: &[api::Part], language: Language) -> Vec<String> {
+    let told = outcomes(parts);
+    let head = language.pick("What came of it for each person:", "النتيجة لكل شخص:");
+    let head = (!told.is_empty()).then(|| format!("  {head}"));
+    let lines = told.into_iter().map(|(person, (field, code))| {
+        let vocabulary = if field == "outcome" { OUTCOMES } else { REASONS };
+        let label = vocabulary.find(&code).map(|term| language.pick(term.en, term.ar).to_owned());
+        let role = role_of(&person, parts).and_then(|role| HOUSEHOLD_ROLES.find(&role));
+        let role = role.map_or_else(String::new, |term| format!(" ({})", language.pick(term.en, term.ar)));
+        format!("    {}{role}: {}", language.isolated(&person), label.unwrap_or(code))
+    });
+    head.into_iter().chain(lines).collect()
+}
+
+/// The same for programs.
+pub(crate) fn outcomes_json(parts: &[api::Part]) -> Value {
+    let one = |(person, (field, code)): (String, (String, String))| json!({"person": person, field: code});
+    Value::Array(outcomes(parts).into_iter().map(one).collect())
+}
+
+/// By person: the field that tells it, and its code. Only numbers and codes as they must look.
+fn outcomes(parts: &[api::Part]) -> BTreeMap<String, (String, String)> {
+    let details = parts.iter().filter(|part| PartClass::parse(part.class, "class") == Ok(PartClass::Detail));
+    let told = details
+        .filter_map(content_json)
+        .filter_map(|content| content.get("detail")?.get("outcomes")?.as_array().cloned());
+    let one = |one: Value| {
+        let text = |name: &str| Some(one.get(name)?.as_str()?.to_owned());
+        let person = text("person").filter(|person| household::is_person(person))?;
+        let said = |field: &str| Some((field.to_owned(), text(field)?));
+        let (field, code) = said("outcome").or_else(|| said("reason"))?;
+        let vocabulary = if field == "outcome" { OUTCOMES } else { REASONS };
+        vocabulary.contains(&code).then_some((person, (field, code)))
+    };
+    told.flatten().filter_map(one).collect()
+}
+
+/// What a person is in the household, where the case says so.
+fn role_of(person: &str, parts: &[api::Part]) -> Option<String> {
+    parts.iter().filter_map(content_json).find_map(|content| {
+        let lists = [("summary", "household"), ("identity", "persons")];
+        lists.iter().find_map(|(section, list)| {
+            let mut all = content.get(section)?.get(list)?.as_array()?.iter();
+            let one = all.find(|one| one.get("person").and_then(Value::as_str) == Some(person))?;
+            Some(one.get("role")?.as_str()?.to_owned())
+        })
+    })
 }
 
 /// A part for programs.

@@ -245,7 +245,7 @@ fn new_attempt(
 ) -> Result<Decision, Stop> {
     let header = &push.header;
     if header.from != header.referral.opened_by {
-        return Err(not_legal(referral.status, Who::Recipient));
+        return Err(not_legal(referral, Who::Recipient));
     }
     if !referral.status.is_final() {
         return Err(Refusal::AttemptOpen.into());
@@ -255,7 +255,7 @@ fn new_attempt(
         return Err(Refusal::AttemptNumber.into());
     }
     if !referral.status.allows_new_attempt() {
-        return Err(not_legal(referral.status, Who::Referrer));
+        return Err(not_legal(referral, Who::Referrer));
     }
     if header.reason.is_some() {
         return Err(Refusal::ReasonNotLegal.into());
@@ -264,17 +264,19 @@ fn new_attempt(
     Ok(Decision::Do(submission(state, push, clause), Vec::new()))
 }
 
-fn not_legal(status: Status, who: Who) -> Stop {
+fn not_legal(referral: &Referral, who: Who) -> Stop {
     let refusal = Refusal::ActNotLegal;
-    Stop::Refused { refusal, field: refusal.field(), legal_acts: legal_acts(status, who).collect() }
+    let legal = legal_acts(referral.status, who);
+    let legal = legal.filter(|act| referral.responsibility.after(*act).is_some());
+    Stop::Refused { refusal, field: refusal.field(), legal_acts: legal.collect() }
 }
 
 /// Who answers when time has run out is told so kindly.
-fn too_late(status: Status, who: Who) -> Stop {
-    if status == Status::Expired && who == Who::Recipient {
+fn too_late(referral: &Referral, who: Who) -> Stop {
+    if referral.status == Status::Expired && who == Who::Recipient {
         Refusal::AttemptEnded.into()
     } else {
-        not_legal(status, who)
+        not_legal(referral, who)
     }
 }
 
@@ -286,7 +288,9 @@ fn check_act(header: &Header, referral: &Referral) -> Result<Transition, Stop> {
     let transition = if header.attempt < referral.attempt() {
         ended_attempt(header.act, who).ok_or(Refusal::AttemptEnded)?
     } else {
-        transition(referral.status, header.act, who).ok_or_else(|| too_late(referral.status, who))?
+        let answers = referral.responsibility.after(header.act);
+        let found = transition(referral.status, header.act, who).filter(|_| answers.is_some());
+        found.ok_or_else(|| too_late(referral, who))?
     };
     if header.act.reason_fits(header.reason) { Ok(transition) } else { Err(Refusal::ReasonNotLegal.into()) }
 }

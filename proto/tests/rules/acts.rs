@@ -6,7 +6,7 @@ use proto::{
     evidence::Event,
     header::Header,
     ids::{Kind, Release, TimeMs},
-    lifecycle::{Act, Status},
+    lifecycle::{Act, Responsibility, Status},
     referral::ATTEMPTS_MAX,
     refusal::Refusal::*,
     wire,
@@ -359,6 +359,40 @@ fn an_acceptance_releases_nothing_when_the_renewed_agreement_discloses_no_more()
         assert_eq!(last == Some(Release::OnAcceptance), releases, "row {place}");
         net.writer.check();
     }
+}
+
+/// A referral leaves the case with whoever opened it; a transfer that was offered and accepted moves it, and
+/// then the former owner cannot take it back from whoever answers for her.
+#[test]
+fn a_transfer_is_offered_then_accepted_and_moves_the_case() {
+    use Responsibility::{Offered, Recipient, Referrer};
+    let mut net = Network::new();
+    let opening = net.opens(DFWAC, AMAN);
+    let answers = |net: &Network| net.writer.referral(&opening.referral).unwrap().responsibility;
+    let refused = |net: &mut Network, from, act| {
+        let envelope = net.act(&opening, from, act);
+        net.push(&envelope).refused().map(|(refusal, _)| refusal)
+    };
+    net.does(&opening, AMAN, Act::Accept);
+    assert_eq!(answers(&net), Referrer, "an acceptance moves nothing");
+    assert_eq!(refused(&mut net, AMAN, Act::AcceptTransfer), Some(ActNotLegal), "nothing is offered");
+    net.does(&opening, DFWAC, Act::OfferTransfer);
+    assert_eq!(answers(&net), Offered);
+    assert_eq!(refused(&mut net, DFWAC, Act::OfferTransfer), Some(ActNotLegal), "twice");
+    net.does(&opening, AMAN, Act::DeclineTransfer);
+    assert_eq!(answers(&net), Referrer);
+    net.does(&opening, DFWAC, Act::OfferTransfer);
+    net.does(&opening, AMAN, Act::AcceptTransfer);
+    assert_eq!(answers(&net), Recipient);
+    for act in [Act::Recall, Act::RequestCancel, Act::OfferTransfer] {
+        assert_eq!(refused(&mut net, DFWAC, act), Some(ActNotLegal), "{act:?}");
+    }
+    net.does(&opening, DFWAC, Act::WithdrawConsent);
+    net.does(&opening, AMAN, Act::Fail);
+    let again = net.attempt(&opening, IOM);
+    net.push(&again).accepted();
+    assert_eq!(answers(&net), Referrer, "a new attempt begins with whoever opened it");
+    net.writer.check();
 }
 
 #[test]

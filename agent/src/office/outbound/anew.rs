@@ -22,9 +22,9 @@ use crate::{
     clock,
     document::{self, Document, File},
     draft::{self, Drafted, NotDrafted, PlainPart},
-    office::{NotSent, Office, Sent, entry, new_id},
+    office::{NotSent, Office, Sent, entry, new_id, onward},
     records::{self, record},
-    state::State,
+    state::{State, Tie},
     store::{Claim, StoreFault},
 };
 
@@ -193,6 +193,9 @@ impl Office {
             if case.steps.iter().filter(of_attempt).any(stands) || before.expires_at <= now {
                 return Err(ELSEWHERE);
             }
+            if let Some(former) = state.tie(&before.referral).and_then(|tie| tie.onward_of.as_ref()) {
+                onward::may_go_on(state, former)?;
+            }
             let opening = opening(state, &document, None, (id, now))?;
             let last = case.last_of(&self.me);
             Ok(Header {
@@ -232,7 +235,7 @@ impl Office {
             if !legal || before.attempt != case.attempt() {
                 return Err(ELSEWHERE);
             }
-            let header = acting(state, case, before.act, (id, now));
+            let header = acting(state, case, before.act, &case.present(&self.me), (id, now));
             let in_reply_to = if before.act == Act::Reseal { before.in_reply_to } else { header.in_reply_to };
             Ok(Header { reason: before.reason, in_reply_to, ..header })
         };
@@ -258,7 +261,7 @@ impl Office {
             if !may || expires_at <= now {
                 return Err(ELSEWHERE);
             }
-            let header = acting(state, case, Act::Reseal, (id, now));
+            let header = acting(state, case, Act::Reseal, &case.present(&self.me), (id, now));
             let agreement = if is_present { header.agreement } else { kept.step.agreement };
             let in_reply_to = Some(kept.step.digest);
             Ok(Header { attempt, agreement, in_reply_to, expires_at, ..header })
@@ -310,7 +313,8 @@ impl Office {
         if !self.store.read(|state| state.anew().waits(&instead_of)) {
             return Err(ELSEWHERE);
         }
-        Ok(self.queue(Drafted { instead_of: Some(instead_of), ..drafted }, "").await?)
+        let drafted = Drafted { instead_of: Some(instead_of), ..drafted };
+        Ok(self.queue(vec![(drafted, Tie::default())], "").await?)
     }
 }
 
@@ -362,6 +366,7 @@ fn document_of(kept: &Kept) -> Option<Document> {
         name: part.file_name.clone(),
         media_type: part.media_type.clone(),
         contains_identity: part.release == Release::OnAcceptance,
+        about: Vec::new(),
         content: part.content.clone(),
     };
     Some(Document {
@@ -387,5 +392,7 @@ fn document_of(kept: &Kept) -> Option<Document> {
             None => None,
         },
         files: of_class(PartClass::Attachment).map(file).collect(),
+        // How it hangs together with others is kept with the referral.
+        onward_of: None,
     })
 }
