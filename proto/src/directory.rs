@@ -283,6 +283,12 @@ impl Directory {
         memorandum.agreement.parties.contains(party).then_some(memorandum)
     }
 
+    /// The agreements that have a clause for a direction, whatever their standing.
+    pub fn agreements_between(&self, from: &AgencyId, to: &AgencyId) -> impl Iterator<Item = Digest> {
+        let between = self.directions.get(&(from.clone(), to.clone()));
+        between.into_iter().flatten().copied()
+    }
+
     /// An agreement that both agencies are parties of and that can carry a new referral now.
     ///
     /// # Errors

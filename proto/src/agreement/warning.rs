@@ -1,0 +1,563 @@
+//! What is wrong with an agreement, or missing in it, before anybody signs: each a value with a stable code
+//! and words in both languages. Arabic is not yet reviewed by a native speaker of the field. A warning
+//! forbids nothing; what the directory would refuse says so. Not here: what an agreement allows
+//! (`telling`).
+
+mod in_directory;
+mod in_text;
+
+use super::telling::urgency_word;
+use crate::{
+    count::{Noun, Place},
+    digest::Digest,
+    ids::{AgencyId, Code, Jurisdiction, TimeMs, Urgency},
+    language::Language,
+    refusal::Refusal,
+};
+
+/// Longer agreements are warned of: 10 years.
+pub const VALIDITY_DAYS_MAX: u64 = 3_653;
+/// An agreement that ends sooner than this is warned of.
+pub const VALIDITY_LEFT_DAYS_MIN: u64 = 30;
+/// What is sealed need not lie at the gateway for longer: one year.
+pub const RETENTION_DAYS_MAX: u64 = 366;
+/// Most warnings of one agreement; further ones are not looked for.
+pub const WARNINGS_MAX: usize = 500;
+
+/// How much a warning weighs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Weight {
+    /// The directory will not take the agreement.
+    Refused,
+    /// Two things in it do not go together, or something in it can have no effect.
+    Contradiction,
+    /// Something that agreements say is missing, or unusual.
+    Gap,
+}
+
+impl Weight {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Contradiction => "contradiction",
+            Self::Gap => "gap",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub const fn word(self, language: Language) -> &'static str {
+        match self {
+            Self::Refused => language.pick("the directory will not take it", "لن يقبلها الدليل"),
+            Self::Contradiction => language.pick("contradiction", "تعارض"),
+            Self::Gap => language.pick("gap", "نقص"),
+        }
+    }
+}
+
+/// A list of a clause.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each is described in agreement.proto, once")]
+pub enum List {
+    Kinds,
+    Categories,
+    Services,
+    Urgencies,
+    Jurisdictions,
+}
+
+/// What a paper says beside its clauses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsaid {
+    /// A title in both languages.
+    Title,
+    /// What it rests on.
+    LegalBasis,
+    /// Where the gateway may stand.
+    HostingCountry,
+    /// The digest of the signed paper.
+    Paper,
+    /// How long ciphertext is kept.
+    Retention,
+}
+
+/// In what two clauses differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Difference {
+    /// When identity may travel.
+    Disclosure,
+    /// Time limits.
+    Clocks,
+    /// Sizes and numbers of files.
+    Files,
+    /// Whether it is by name only.
+    Addressing,
+}
+
+/// Something that is wrong with an agreement, or missing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "what a field holds is its type's to say")]
+pub enum Warning {
+    /// The directory would refuse it, for the sake of a clause or of the whole.
+    Refused { refusal: Refusal, clause: Option<Code> },
+    /// A list that allows nothing.
+    ListEmpty { clause: Code, list: List },
+    /// What a clause allows, an earlier one allows already.
+    ClauseCovered { clause: Code, by: Code },
+    /// Two clauses are for the same, and differ.
+    ClausesDiffer { first: Code, second: Code, differ: Vec<Difference> },
+    /// A code that no document of ours has, and the one that was perhaps meant.
+    CodeUnknown { clause: Code, code: Code, nearest: Option<&'static str> },
+    /// A code that stands in no header, and the one that does.
+    CodeTooFine { clause: Code, code: Code, parent: &'static str },
+    /// Time limits for what the clause does not allow.
+    ClocksUnused { clause: Code, urgency: Urgency },
+    /// A calendar, and no limit that counts in it.
+    CalendarUnused { clause: Code },
+    /// An attachment may be larger than anything that the gateway carries.
+    LimitBeyond { clause: Code },
+    /// A limit on envelopes, which no rule reads.
+    LimitNotApplied { clause: Code },
+    /// A limit of 0, which is the network's own.
+    LimitOfZero { clause: Code },
+    /// The sender may keep what never travels.
+    KeepsNothing { clause: Code },
+    /// One may send and the other may not.
+    NoReturn { from: AgencyId, to: AgencyId },
+    /// It stands in no clause.
+    PartyIdle { party: AgencyId },
+    /// Nobody is said to sign for it.
+    NoOffice { party: AgencyId },
+    /// Not said.
+    Unsaid(Unsaid),
+    /// Identity may travel before anybody has accepted.
+    IdentityAtOnce { clause: Code },
+    /// Referrals whose recipient never learns who she is.
+    IdentityNever { clause: Code },
+    /// It begins only then.
+    NotYet { from: TimeMs },
+    /// It ends soon.
+    EndsSoon { days: u64 },
+    /// It is in force for very long.
+    VeryLong { days: u64 },
+    /// What is sealed is kept for very long.
+    KeptLong { days: u64 },
+    /// The renewal begins after the former has ended.
+    RenewalGap { days: u64 },
+    /// A clause of the former is gone, and with it the identity of what was sent by it.
+    RenewalDrops { clause: Code },
+    /// The recipient is asked by name only, and the clause does not say so.
+    NotByNameOnly { clause: Code, to: AgencyId },
+    /// A place in which neither of the two acts.
+    ElsewhereOnly { clause: Code, jurisdiction: Jurisdiction },
+    /// Emergencies, and nobody to telephone.
+    NoDutyPhone { clause: Code, to: AgencyId },
+    /// The recipient does not say that it offers this.
+    NotOffered { clause: Code, to: AgencyId, service: Code },
+    /// Another agreement in force is for the same.
+    OtherAgreement { clause: Code, agreement: Digest },
+}
+
+impl Warning {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { refusal, .. } => refusal.name(),
+            Self::ListEmpty { .. } => "LIST_EMPTY",
+            Self::ClauseCovered { .. } => "CLAUSE_COVERED",
+            Self::ClausesDiffer { .. } => "CLAUSES_DIFFER",
+            Self::CodeUnknown { .. } => "CODE_UNKNOWN",
+            Self::CodeTooFine { .. } => "CODE_TOO_FINE",
+            Self::ClocksUnused { .. } => "CLOCKS_UNUSED",
+            Self::CalendarUnused { .. } => "CALENDAR_UNUSED",
+            Self::LimitBeyond { .. } => "LIMIT_BEYOND",
+            Self::LimitNotApplied { .. } => "LIMIT_NOT_APPLIED",
+            Self::LimitOfZero { .. } => "LIMIT_OF_ZERO",
+            Self::KeepsNothing { .. } => "KEEPS_NOTHING",
+            Self::NoReturn { .. } => "NO_RETURN",
+            Self::PartyIdle { .. } => "PARTY_IDLE",
+            Self::NoOffice { .. } => "NO_OFFICE",
+            Self::Unsaid(Unsaid::Title) => "NO_TITLE",
+            Self::Unsaid(Unsaid::LegalBasis) => "NO_LEGAL_BASIS",
+            Self::Unsaid(Unsaid::HostingCountry) => "NO_HOSTING_COUNTRY",
+            Self::Unsaid(Unsaid::Paper) => "NO_PAPER",
+            Self::Unsaid(Unsaid::Retention) => "NO_RETENTION",
+            Self::IdentityAtOnce { .. } => "IDENTITY_AT_ONCE",
+            Self::IdentityNever { .. } => "IDENTITY_NEVER",
+            Self::NotYet { .. } => "NOT_YET",
+            Self::EndsSoon { .. } => "ENDS_SOON",
+            Self::VeryLong { .. } => "VERY_LONG",
+            Self::KeptLong { .. } => "KEPT_LONG",
+            Self::RenewalGap { .. } => "RENEWAL_GAP",
+            Self::RenewalDrops { .. } => "RENEWAL_DROPS",
+            Self::NotByNameOnly { .. } => "NOT_BY_NAME_ONLY",
+            Self::ElsewhereOnly { .. } => "ELSEWHERE_ONLY",
+            Self::NoDutyPhone { .. } => "NO_DUTY_PHONE",
+            Self::NotOffered { .. } => "NOT_OFFERED",
+            Self::OtherAgreement { .. } => "OTHER_AGREEMENT",
+        }
+    }
+
+    /// How much it weighs.
+    #[must_use]
+    pub const fn weight(&self) -> Weight {
+        match self {
+            Self::Refused { .. } => Weight::Refused,
+            Self::ListEmpty { .. }
+            | Self::ClauseCovered { .. }
+            | Self::ClausesDiffer { .. }
+            | Self::CodeUnknown { .. }
+            | Self::CodeTooFine { .. }
+            | Self::ClocksUnused { .. }
+            | Self::CalendarUnused { .. }
+            | Self::LimitBeyond { .. }
+            | Self::LimitNotApplied { .. }
+            | Self::LimitOfZero { .. }
+            | Self::KeepsNothing { .. }
+            | Self::NotByNameOnly { .. }
+            | Self::OtherAgreement { .. } => Weight::Contradiction,
+            Self::NoReturn { .. }
+            | Self::PartyIdle { .. }
+            | Self::NoOffice { .. }
+            | Self::Unsaid(_)
+            | Self::IdentityAtOnce { .. }
+            | Self::IdentityNever { .. }
+            | Self::NotYet { .. }
+            | Self::EndsSoon { .. }
+            | Self::VeryLong { .. }
+            | Self::KeptLong { .. }
+            | Self::RenewalGap { .. }
+            | Self::RenewalDrops { .. }
+            | Self::ElsewhereOnly { .. }
+            | Self::NoDutyPhone { .. }
+            | Self::NotOffered { .. } => Weight::Gap,
+        }
+    }
+
+    /// The clause that it is about.
+    #[must_use]
+    pub const fn clause(&self) -> Option<&Code> {
+        match self {
+            Self::Refused { clause, .. } => clause.as_ref(),
+            Self::ListEmpty { clause, .. }
+            | Self::ClauseCovered { clause, .. }
+            | Self::ClausesDiffer { second: clause, .. }
+            | Self::CodeUnknown { clause, .. }
+            | Self::CodeTooFine { clause, .. }
+            | Self::ClocksUnused { clause, .. }
+            | Self::CalendarUnused { clause }
+            | Self::LimitBeyond { clause }
+            | Self::LimitNotApplied { clause }
+            | Self::LimitOfZero { clause }
+            | Self::KeepsNothing { clause }
+            | Self::IdentityAtOnce { clause }
+            | Self::IdentityNever { clause }
+            | Self::RenewalDrops { clause }
+            | Self::NotByNameOnly { clause, .. }
+            | Self::ElsewhereOnly { clause, .. }
+            | Self::NoDutyPhone { clause, .. }
+            | Self::NotOffered { clause, .. }
+            | Self::OtherAgreement { clause, .. } => Some(clause),
+            Self::NoReturn { .. }
+            | Self::PartyIdle { .. }
+            | Self::NoOffice { .. }
+            | Self::Unsaid(_)
+            | Self::NotYet { .. }
+            | Self::EndsSoon { .. }
+            | Self::VeryLong { .. }
+            | Self::KeptLong { .. }
+            | Self::RenewalGap { .. } => None,
+        }
+    }
+
+    /// A line for people: how much it weighs, its code, where, what, and what to do.
+    #[must_use]
+    pub fn line(&self, language: Language) -> String {
+        let code = language.isolated(self.code());
+        let clause = self.clause().map_or_else(String::new, |clause| {
+            format!("{} {}: ", language.pick("clause", "البند"), language.isolated(clause.as_str()))
+        });
+        format!("{} ({code}): {clause}{}", self.weight().word(language), self.text(language))
+    }
+
+    /// What is wrong, and what to do; without the clause's name.
+    #[must_use]
+    pub fn text(&self, language: Language) -> String {
+        match language {
+            Language::English => self.english(),
+            Language::Arabic => self.arabic(),
+        }
+    }
+
+    fn english(&self) -> String {
+        const E: Language = Language::English;
+        let days = |days: u64| Noun::Day.english(days);
+        match self {
+            Self::Refused { refusal, .. } => refusal.text_en().to_owned(),
+            Self::ListEmpty { list, .. } => {
+                format!("Its list of {} is empty, so it allows nothing. Fill it, or take the clause out.", list.word(E))
+            }
+            Self::ClauseCovered { by, .. } => format!(
+                "The clause {by} stands before it and allows all of it already, so this one never counts. Take one out."
+            ),
+            Self::ClausesDiffer { first, differ, .. } => format!(
+                "It is for some of the same referrals as the clause {first}, and says otherwise on {}. {first} stands \
+                 before it and counts where it allows an envelope; what it does not allow, this one may. Keep them apart.",
+                E.listed(differ.iter().map(|one| one.word(E).to_owned()))
+            ),
+            Self::CodeUnknown { code, nearest: Some(nearest), .. } => {
+                format!("No referral has the code {code}. Was {nearest} meant?")
+            }
+            Self::CodeUnknown { code, nearest: None, .. } => {
+                format!("No referral has the code {code}. `agent codes` lists those that there are.")
+            }
+            Self::CodeTooFine { code, parent, .. } => format!(
+                "Referrals never say {code} to the gateway, only {parent}, so {code} allows nothing. Write {parent}."
+            ),
+            Self::ClocksUnused { urgency, .. } => format!(
+                "It has time limits for {} referrals, which it does not allow.",
+                urgency_word(*urgency, E)
+            ),
+            Self::CalendarUnused { .. } => "It names a calendar, and no time limit of its own that counts in it: the \
+                 network's limits and those of emergencies count around the clock."
+                .to_owned(),
+            Self::LimitBeyond { .. } => "It allows larger attachments than the gateway carries (2 GiB).".to_owned(),
+            Self::LimitNotApplied { .. } => {
+                "No rule reads envelope_bytes_max. Limit the attachments instead.".to_owned()
+            }
+            Self::LimitOfZero { .. } => {
+                "A limit of 0 is the network's own limit, and not none at all. Leave it out.".to_owned()
+            }
+            Self::KeepsNothing { .. } => {
+                "The sender may keep the identity until an acceptance, but identity never travels by this clause."
+                    .to_owned()
+            }
+            Self::NoReturn { from, to } => format!(
+                "{from} may send to {to}, but {to} may send nothing of its own back: it can answer, and neither refer \
+                 nor write. Add a clause for the way back, if that is not meant so."
+            ),
+            Self::PartyIdle { party } => format!("{party} signs, but stands in no clause."),
+            Self::NoOffice { party } => format!("It does not say, in both languages, which office signs for {party}."),
+            Self::Unsaid(Unsaid::Title) => "It has no title in both languages.".to_owned(),
+            Self::Unsaid(Unsaid::LegalBasis) => "It does not say what it rests on (legal_basis).".to_owned(),
+            Self::Unsaid(Unsaid::HostingCountry) => {
+                "It does not say in which country the gateway may stand (hosting_country).".to_owned()
+            }
+            Self::Unsaid(Unsaid::Paper) => {
+                "It names no signed paper (paper_sha256): nobody can tell later which paper this is.".to_owned()
+            }
+            Self::Unsaid(Unsaid::Retention) => {
+                "It does not say for how long the gateway keeps what is sealed (retention_days).".to_owned()
+            }
+            Self::IdentityAtOnce { .. } => {
+                "It lets who she is travel before anybody has accepted: also to an agency that then declines."
+                    .to_owned()
+            }
+            Self::IdentityNever { .. } => {
+                "It allows referrals whose recipient never learns who she is, not even when it has accepted.".to_owned()
+            }
+            Self::NotYet { from } => {
+                format!("It is not in force before {}. Until then it allows nothing.", crate::calendar::written(*from))
+            }
+            Self::EndsSoon { days: left } => format!("It ends within {}. Sign its renewal in time.", days(left.saturating_add(1))),
+            Self::VeryLong { days: long } => {
+                format!("It is in force for {}: longer than 10 years. Is its end right?", days(*long))
+            }
+            Self::KeptLong { days: kept } => format!(
+                "The gateway would keep what is sealed for {} after a referral has ended. Recipients keep what they \
+                 need; the gateway need not.",
+                days(*kept)
+            ),
+            Self::RenewalGap { days: gap } => format!(
+                "It begins {} after the former has ended. In between nothing may be sent.",
+                days(gap.saturating_add(1))
+            ),
+            Self::RenewalDrops { .. } => "The former has it, and this one has not: of referrals that were sent by it, \
+                 the identity is not handed over any more. Keep the clause's name if it is the same direction."
+                .to_owned(),
+            Self::NotByNameOnly { to, .. } => format!(
+                "{to} is of a type that is asked by name only, with an own consent and a second person. Say so: \
+                 by_name_only = true."
+            ),
+            Self::ElsewhereOnly { jurisdiction, .. } => {
+                format!("Neither of the two acts in {jurisdiction}, as far as the directory says.")
+            }
+            Self::NoDutyPhone { to, .. } => format!(
+                "It allows emergencies, and the directory has no duty telephone of {to}. Ask it to publish one."
+            ),
+            Self::NotOffered { to, service, .. } => {
+                format!("{to} says which services it offers, and {service} is not among them.")
+            }
+            Self::OtherAgreement { agreement, .. } => format!(
+                "Another agreement in force, {agreement}, is for some of the same referrals. Which one counts is the \
+                 sender's to say. Renew that one instead, or let it end."
+            ),
+        }
+    }
+
+    fn arabic(&self) -> String {
+        const A: Language = Language::Arabic;
+        let of = |name: &str| A.isolated(name);
+        let days = |days: u64| Noun::Day.arabic(days, Place::Governed);
+        match self {
+            Self::Refused { refusal, .. } => refusal.text_ar().to_owned(),
+            Self::ListEmpty { list, .. } => {
+                format!("قائمة {} فارغة، فلا يسمح البند بشيء. أكملها أو احذف البند.", list.word(A))
+            }
+            Self::ClauseCovered { by, .. } => format!(
+                "يسبقه البند {} ويسمح بكل ما فيه، فلا يُعمل بهذا البند أبدًا. احذف أحدهما.",
+                of(by.as_str())
+            ),
+            Self::ClausesDiffer { first, differ, .. } => {
+                let first = of(first.as_str());
+                let differ = A.listed(differ.iter().map(|one| one.word(A).to_owned()));
+                format!(
+                    "يشمل بعض الإحالات التي يشملها البند {first} ويختلف عنه في: {differ}. يُعمل بالبند {first} أولًا \
+                     حيث يسمح بالمغلف، وما لا يسمح به قد يسمح به هذا البند. افصل بينهما."
+                )
+            }
+            Self::CodeUnknown { code, nearest: Some(nearest), .. } => {
+                format!("لا تحمل أي إحالة الرمز {}. هل المقصود {}؟", of(code.as_str()), of(nearest))
+            }
+            Self::CodeUnknown { code, nearest: None, .. } => format!(
+                "لا تحمل أي إحالة الرمز {}. يعرض الأمر {} الرموز المتاحة.",
+                of(code.as_str()),
+                of("agent codes")
+            ),
+            Self::CodeTooFine { code, parent, .. } => format!(
+                "لا تذكر الإحالات للبوابة الرمز {code} بل {parent} فقط، فلا يسمح {code} بشيء. اكتب {parent}.",
+                code = of(code.as_str()),
+                parent = of(parent)
+            ),
+            Self::ClocksUnused { urgency, .. } => {
+                format!("فيه مهل لإحالات {} لا يسمح بها.", urgency_word(*urgency, A))
+            }
+            Self::CalendarUnused { .. } => {
+                "يذكر تقويمًا وليست فيه مهلة خاصة به تُحسب بهذا التقويم: مهل الشبكة ومهل الحالات الطارئة تُحسب على مدار الساعة."
+                    .to_owned()
+            }
+            Self::LimitBeyond { .. } => {
+                format!("يسمح بمرفقات أكبر مما تنقله البوابة ({}).", of("2 GiB"))
+            }
+            Self::LimitNotApplied { .. } => {
+                format!("لا تطبّق أي قاعدة الحد {}. ضع حدًا للمرفقات بدلًا منه.", of("envelope_bytes_max"))
+            }
+            Self::LimitOfZero { .. } => "الحد صفر يعني حد الشبكة نفسه، ولا يعني المنع. احذفه.".to_owned(),
+            Self::KeepsNothing { .. } => {
+                "يجوز أن تبقى البيانات التعريفية لدى الجهة المرسِلة حتى القبول، لكنها لا تُرسل مطلقًا بموجب هذا البند."
+                    .to_owned()
+            }
+            Self::NoReturn { from, to } => format!(
+                "يجوز أن ترسل {from} إلى {to}، ولا يجوز أن ترسل {to} شيئًا من عندها: يمكنها الرد، ولا يمكنها الإحالة ولا \
+                 المراسلة. أضف بندًا للاتجاه المقابل إن لم يكن ذلك مقصودًا.",
+                from = of(from.as_str()),
+                to = of(to.as_str())
+            ),
+            Self::PartyIdle { party } => format!("توقّع {} ولا يرد ذكرها في أي بند.", of(party.as_str())),
+            Self::NoOffice { party } => {
+                format!("لا تذكر باللغتين المكتب الذي يوقّع عن {}.", of(party.as_str()))
+            }
+            Self::Unsaid(Unsaid::Title) => "ليس لها عنوان باللغتين.".to_owned(),
+            Self::Unsaid(Unsaid::LegalBasis) => {
+                format!("لا تذكر أساسها القانوني ({}).", of("legal_basis"))
+            }
+            Self::Unsaid(Unsaid::HostingCountry) => {
+                format!("لا تذكر الدولة التي يجوز أن توجد فيها البوابة ({}).", of("hosting_country"))
+            }
+            Self::Unsaid(Unsaid::Paper) => format!(
+                "لا تذكر بصمة النسخة الورقية الموقّعة ({})، فلا يمكن لاحقًا معرفة أي نسخة هي.",
+                of("paper_sha256")
+            ),
+            Self::Unsaid(Unsaid::Retention) => {
+                format!("لا تذكر مدة احتفاظ البوابة بالمحتوى المختوم ({}).", of("retention_days"))
+            }
+            Self::IdentityAtOnce { .. } => {
+                "يسمح بإرسال البيانات التعريفية قبل أن تقبل أي جهة، ومن ذلك إلى جهة تعتذر بعد ذلك.".to_owned()
+            }
+            Self::IdentityNever { .. } => {
+                "يسمح بإحالات لا تصل فيها البيانات التعريفية إلى الجهة المستلِمة حتى بعد قبولها.".to_owned()
+            }
+            Self::NotYet { from } => format!(
+                "لا يبدأ سريانها قبل {}. ولا تسمح بشيء حتى ذلك الحين.",
+                of(&crate::calendar::written(*from))
+            ),
+            Self::EndsSoon { days: left } => {
+                format!("ينتهي سريانها خلال {}. وقّعوا تجديدها في الوقت المناسب.", days(left.saturating_add(1)))
+            }
+            Self::VeryLong { days: long } => {
+                format!("تسري لمدة {}، أي أكثر من 10 سنوات. هل تاريخ انتهائها صحيح؟", days(*long))
+            }
+            Self::KeptLong { days: kept } => format!(
+                "تحتفظ البوابة بالمحتوى المختوم لمدة {} بعد انتهاء الإحالة. تحتفظ الجهات المستلِمة بما تحتاج إليه، ولا \
+                 حاجة إلى ذلك في البوابة.",
+                days(*kept)
+            ),
+            Self::RenewalGap { days: gap } => format!(
+                "يبدأ سريانها بعد {} من انتهاء سابقتها. ولا يجوز إرسال شيء في تلك المدة.",
+                days(gap.saturating_add(1))
+            ),
+            Self::RenewalDrops { .. } => {
+                "هذا البند في الاتفاقية السابقة وليس في هذه: لن تُسلَّم بعد الآن البيانات التعريفية لما أُرسل بموجبه. \
+                 احتفظ باسم البند إن كان الاتجاه نفسه."
+                    .to_owned()
+            }
+            Self::NotByNameOnly { to, .. } => format!(
+                "نوع الجهة {} من الأنواع التي لا تُختار إلا بالاسم وبموافقة خاصة وبموافقة زميل ثانٍ. صرّح بذلك: {}.",
+                of(to.as_str()),
+                of("by_name_only = true")
+            ),
+            Self::ElsewhereOnly { jurisdiction, .. } => {
+                format!("لا تعمل أي من الجهتين في {} بحسب الدليل.", of(jurisdiction.as_str()))
+            }
+            Self::NoDutyPhone { to, .. } => format!(
+                "يسمح بالحالات الطارئة وليس في الدليل هاتف مناوبة للجهة {}. اطلب منها نشر رقم.",
+                of(to.as_str())
+            ),
+            Self::NotOffered { to, service, .. } => format!(
+                "تذكر {} الخدمات التي تقدمها، وليست {} من بينها.",
+                of(to.as_str()),
+                of(service.as_str())
+            ),
+            Self::OtherAgreement { agreement, .. } => format!(
+                "تشمل اتفاقية أخرى سارية، {}، بعض الإحالات نفسها. والجهة المرسِلة هي التي تذكر أيهما يُعمل بها. جدّد تلك \
+                 الاتفاقية بدلًا من هذه أو دعها تنتهي.",
+                of(&agreement.to_string())
+            ),
+        }
+    }
+}
+
+impl List {
+    const fn word(self, language: Language) -> &'static str {
+        match self {
+            Self::Kinds => language.pick("kinds", "الأنواع"),
+            Self::Categories => language.pick("categories", "الفئات"),
+            Self::Services => language.pick("services", "الخدمات"),
+            Self::Urgencies => language.pick("urgencies", "درجات الاستعجال"),
+            Self::Jurisdictions => language.pick("jurisdictions", "النطاقات الجغرافية"),
+        }
+    }
+}
+
+impl Difference {
+    const fn word(self, language: Language) -> &'static str {
+        match self {
+            Self::Disclosure => language.pick("when identity may travel", "وقت إرسال البيانات التعريفية"),
+            Self::Clocks => language.pick("time limits", "المهل"),
+            Self::Files => language.pick("sizes of files", "أحجام المرفقات"),
+            Self::Addressing => {
+                language.pick("whether the agency is asked by name only", "الاقتصار على اختيار الجهة بالاسم")
+            }
+        }
+    }
+}
+
+/// The heaviest first; else in the order in which they were found.
+fn in_order(mut warnings: Vec<Warning>) -> Vec<Warning> {
+    warnings.truncate(WARNINGS_MAX);
+    warnings.sort_by_key(Warning::weight);
+    warnings
+}
