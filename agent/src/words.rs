@@ -4,7 +4,7 @@
 
 use proto::{
     clocks::ClockKind,
-    count::{self, Adjective, Noun, Place},
+    count::{Adjective, Noun, Place},
     evidence::Event,
     ids::{ReasonClass, Urgency},
     lifecycle::{Act, Status},

@@ -375,8 +375,9 @@ impl Warning {
                 "It begins {} after the former has ended. In between nothing may be sent.",
                 days(gap.saturating_add(1))
             ),
-            Self::RenewalDrops { .. } => "The former has it, and this one has not: of referrals that were sent by it, \
-                 the identity is not handed over any more. Keep the clause's name if it is the same direction."
+            Self::RenewalDrops { .. } => "The former lets identity travel by it, and this one does not: of referrals \
+                 that were sent by it, the identity is not handed over any more. Keep the clause's name and direction, \
+                 if that is not meant so."
                 .to_owned(),
             Self::NotByNameOnly { to, .. } => format!(
                 "{to} is of a type that is asked by name only, with an own consent and a second person. Say so: \
@@ -500,8 +501,8 @@ impl Warning {
                 days(gap.saturating_add(1))
             ),
             Self::RenewalDrops { .. } => {
-                "هذا البند في الاتفاقية السابقة وليس في هذه: لن تُسلَّم بعد الآن البيانات التعريفية لما أُرسل بموجبه. \
-                 احتفظ باسم البند إن كان الاتجاه نفسه."
+                "تسمح الاتفاقية السابقة بموجب هذا البند بإرسال البيانات التعريفية ولا تسمح بها هذه: لن تُسلَّم بعد الآن \
+                 البيانات التعريفية لما أُرسل بموجبه. احتفظ باسم البند واتجاهه إن لم يكن ذلك مقصودًا."
                     .to_owned()
             }
             Self::NotByNameOnly { to, .. } => format!(
