@@ -14,9 +14,6 @@ pub enum Language {
 }
 
 impl Language {
-    /// Both.
-    pub const ALL: &'static [Self] = &[Self::English, Self::Arabic];
-
     /// One of two texts.
     #[must_use]
     pub const fn pick(self, english: &'static str, arabic: &'static str) -> &'static str {
@@ -34,12 +31,6 @@ impl Language {
             Self::Arabic => count::isolated(text),
         }
     }
-
-    /// Several things, one after the other.
-    #[must_use]
-    pub fn listed(self, things: impl IntoIterator<Item = String>) -> String {
-        things.into_iter().collect::<Vec<_>>().join(self.pick("; ", "؛ "))
-    }
 }
 
 #[cfg(test)]
@@ -50,11 +41,5 @@ mod tests {
     fn names_inside_arabic_are_kept_apart() {
         assert_eq!(Language::Arabic.isolated("ae.dfwac"), "\u{2068}ae.dfwac\u{2069}");
         assert_eq!(Language::English.isolated("ae.dfwac"), "ae.dfwac");
-    }
-
-    #[test]
-    fn a_list_has_the_separator_of_its_language() {
-        let list = |language: Language| language.listed(["1".to_owned(), "2".to_owned()]);
-        assert_eq!([list(Language::English), list(Language::Arabic)], ["1; 2", "1؛ 2"]);
     }
 }

@@ -182,7 +182,7 @@ fn held_lines(held: &api::HeldAgreement, language: Language) -> Vec<String> {
     };
     let digest = language.isolated(&held.agreement);
     let until = language.isolated(&written(TimeMs(held.valid_until_ms)));
-    let parties = language.listed(held.parties.iter().map(|party| language.isolated(party)));
+    let parties = telling::listed(language, held.parties.iter().map(|party| language.isolated(party)));
     let missing = held.parties.iter().filter(|party| !held.signed_by.contains(party));
     let missing: Vec<_> = missing.map(|party| language.isolated(party)).collect();
     let mut lines = vec![digest, format!("  {}", proto::count::isolated(title)), format!("  {parties}")];
@@ -201,7 +201,7 @@ fn held_lines(held: &api::HeldAgreement, language: Language) -> Vec<String> {
     }
     if !missing.is_empty() {
         let waits = language.pick("  not signed yet by", "  لم توقّع بعد");
-        lines.push(format!("{waits}: {}", language.listed(missing)));
+        lines.push(format!("{waits}: {}", telling::listed(language, missing)));
     }
     lines
 }

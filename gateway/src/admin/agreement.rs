@@ -425,7 +425,7 @@ mod tests {
             signing_office_en = \"A\"\nsigning_office_ar = \"ا\"\n\n[[clauses]]\nid = \"dubai",
         );
         let third = written(folder.path(), "third.toml", &with_third);
-        let refused = super::draft(&third, Some(&paper)).unwrap_err().to_string();
+        let refused = super::draft(&third, Some(&paper)).map(|_| ()).unwrap_err().to_string();
         assert!(refused.contains("REVISION_NOT_NEXT"), "{refused}");
         assert_eq!(codes(&read(&third, Some(&paper)).unwrap())[0], "REVISION_NOT_NEXT");
     }

@@ -135,14 +135,14 @@ fn clause_lines(clause: &Clause, language: Language) -> Vec<String> {
     }];
     let places = clause.jurisdictions.iter().map(|one| language.isolated(one.as_str()));
     for (label, words) in [
-        (("what", "ما يُرسَل"), language.listed(clause.kinds.iter().map(|kind| kind_label(*kind, language)))),
+        (("what", "ما يُرسَل"), listed(language, clause.kinds.iter().map(|kind| kind_label(*kind, language)))),
         (("cases", "فئات الحالات"), labels(CATEGORIES, &clause.categories, language)),
         (("services", "الخدمات"), labels(SERVICES, &clause.services, language)),
         (
             ("urgency", "درجة الاستعجال"),
-            language.listed(clause.urgencies.iter().map(|one| urgency_word(*one, language).to_owned())),
+            listed(language, clause.urgencies.iter().map(|one| urgency_word(*one, language).to_owned())),
         ),
-        (("where", "النطاق الجغرافي"), language.listed(places)),
+        (("where", "النطاق الجغرافي"), listed(language, places)),
         (("who she is", "البيانات التعريفية"), disclosure(clause, language).to_owned()),
         (("how it is addressed", "طريقة اختيار الجهة"), addressing(clause, language).to_owned()),
         (("files", "المرفقات"), files(clause, language)),
@@ -166,7 +166,7 @@ fn labels(vocabulary: &Vocabulary, codes: &[Code], language: Language) -> String
         Some(term) => language.pick(term.en, term.ar).to_owned(),
         None => isolated(code.as_str()),
     };
-    language.listed(codes.iter().map(label))
+    listed(language, codes.iter().map(label))
 }
 
 pub(super) const fn urgency_word(urgency: Urgency, language: Language) -> &'static str {
@@ -237,7 +237,7 @@ fn clock_lines(clause: &Clause, language: Language) -> Vec<String> {
         if !limits.is_empty() {
             let of = urgency_word(*urgency, language);
             let label = language.pick("time limits", "المهل");
-            lines.push(format!("  {label} ({of}): {}", language.listed(limits)));
+            lines.push(format!("  {label} ({of}): {}", listed(language, limits)));
         }
     }
     let others = if lines.is_empty() {
@@ -273,6 +273,12 @@ fn limit_words(kind: ClockKind, seconds: u64, language: Language) -> String {
     };
     let within = language.pick("within", "خلال");
     format!("{} {within} {}", language.pick(english, arabic), duration(seconds, language))
+}
+
+/// Several things, one after the other.
+#[must_use]
+pub fn listed(language: Language, things: impl IntoIterator<Item = String>) -> String {
+    things.into_iter().collect::<Vec<_>>().join(language.pick("; ", "؛ "))
 }
 
 /// A time in the largest unit that says it whole.

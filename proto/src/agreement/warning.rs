@@ -6,7 +6,7 @@
 mod in_directory;
 mod in_text;
 
-use super::telling::urgency_word;
+use super::telling::{listed, urgency_word};
 use crate::{
     count::{Noun, Place},
     digest::Digest,
@@ -306,7 +306,7 @@ impl Warning {
             Self::ClausesDiffer { first, differ, .. } => format!(
                 "It is for some of the same referrals as the clause {first}, and says otherwise on {}. {first} stands \
                  before it and counts where it allows an envelope; what it does not allow, this one may. Keep them apart.",
-                E.listed(differ.iter().map(|one| one.word(E).to_owned()))
+                listed(E, differ.iter().map(|one| one.word(E).to_owned()))
             ),
             Self::CodeUnknown { code, nearest: Some(nearest), .. } => {
                 format!("No referral has the code {code}. Was {nearest} meant?")
@@ -414,7 +414,7 @@ impl Warning {
             ),
             Self::ClausesDiffer { first, differ, .. } => {
                 let first = of(first.as_str());
-                let differ = A.listed(differ.iter().map(|one| one.word(A).to_owned()));
+                let differ = listed(A, differ.iter().map(|one| one.word(A).to_owned()));
                 format!(
                     "يشمل بعض الإحالات التي يشملها البند {first} ويختلف عنه في: {differ}. يُعمل بالبند {first} أولًا \
                      حيث يسمح بالمغلف، وما لا يسمح به قد يسمح به هذا البند. افصل بينهما."

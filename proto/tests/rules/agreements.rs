@@ -356,8 +356,8 @@ fn rich() -> Whole {
 #[test]
 fn the_words_are_those_that_were_reviewed() {
     let mut said = String::new();
-    for language in Language::ALL {
-        said += &telling::lines(&rich(), *language).join("\n");
+    for language in [Language::English, Language::Arabic] {
+        said += &telling::lines(&rich(), language).join("\n");
         said += "\n\n";
         let narrower = renewal(|text| {
             text.clauses[0].services = vec!["shelter".into()];
@@ -365,10 +365,10 @@ fn the_words_are_those_that_were_reviewed() {
             text.retention_days = 2;
             text.valid_until_ms += 365 * DAY;
         });
-        said += &telling::changes(&narrower.0, &narrower.1, *language).join("\n");
+        said += &telling::changes(&narrower.0, &narrower.1, language).join("\n");
         said += "\n\n";
         for warning in every_warning() {
-            said += &format!("{}\n", warning.line(*language));
+            said += &format!("{}\n", warning.line(language));
         }
         said += "\n";
     }

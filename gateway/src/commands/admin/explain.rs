@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use gateway::admin::object::hex;
-use proto::{calendar::written, ids::TimeMs, language::Language, wire};
+use proto::{agreement::telling::listed, calendar::written, ids::TimeMs, language::Language, wire};
 use serde_json::{Value, json};
 
 use super::{super::Said, As, Lang, wait};
@@ -121,7 +121,7 @@ fn explanation_lines(one: &wire::Explanation, language: Language) -> Vec<String>
     let conditions: Vec<_> = one.conditions.iter().map(|code| language.isolated(code)).collect();
     if !conditions.is_empty() {
         let only = language.pick("  only if the case has", "  فقط إذا كان في الحالة");
-        lines.push(format!("{only}: {}", language.listed(conditions)));
+        lines.push(format!("{only}: {}", listed(language, conditions)));
     }
     lines.extend(one.verdict.iter().map(|verdict| verdict_line(verdict, language)));
     let of_agreements = one.agreements.iter().filter(|verdict| Some(*verdict) != one.verdict.as_ref());
