@@ -360,7 +360,7 @@ impl Directory {
                     return Err(NoRoute { refusal: Refusal::RecipientSuspended, agreement: Some(*digest) });
                 }
                 Ok(clause) => return Ok((*digest, clause)),
-                Err(refusal) if refusal > furthest.refusal => {
+                Err(refusal) if nearness(refusal) > nearness(furthest.refusal) => {
                     furthest = NoRoute { refusal, agreement: Some(*digest) };
                 }
                 Err(_) => {}
@@ -506,7 +506,7 @@ impl Directory {
         for (digest, verdict) in self.verdicts(need, now) {
             match verdict {
                 Ok(clause) => return Ok((digest, clause)),
-                Err(refusal) => furthest = furthest.max(refusal),
+                Err(refusal) => furthest = std::cmp::max_by_key(furthest, refusal, |one| nearness(*one)),
             }
         }
         Err(furthest)
@@ -742,6 +742,12 @@ impl Directory {
             key.revoked_at.get_or_insert(now);
         }
     }
+}
+
+/// How near an agreement comes to allowing something. Of one that was replaced, what replaced it tells more.
+fn nearness(refusal: Refusal) -> (bool, Refusal) {
+    let tells_little = matches!(refusal, Refusal::NoAgreement | Refusal::AgreementSuperseded);
+    (!tells_little, refusal)
 }
 
 /// Where and when a change was logged.

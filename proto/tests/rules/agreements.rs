@@ -3,9 +3,14 @@
 
 use prost::Message as _;
 use proto::{
-    agreement::{telling, warning::Warning, whole::Whole},
+    agreement::{
+        telling,
+        warning::{WARNINGS_MAX, Warning},
+        whole::Whole,
+    },
     ids::{EnvelopeId, TimeMs},
     language::Language,
+    refusal::Refusal,
     wire::{self, directory_change::Change},
 };
 
@@ -62,6 +67,7 @@ fn a_sound_agreement_earns_no_warning() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one row for each warning")]
 fn each_warning_by_the_change_that_earns_it() {
     let rows: Vec<(&[&str], OfAgreement)> = vec![
         (&["AGREEMENT_ENDED"], |text| text.valid_until_ms = T0),
@@ -169,6 +175,23 @@ fn each_warning_by_the_change_that_earns_it() {
     }
 }
 
+/// Clauses that all differ from each other make very many pairs; what the directory refuses is never lost.
+#[test]
+fn warnings_are_limited_and_the_heaviest_stay() {
+    let warnings = changed(|text| {
+        for number in 0..200 {
+            with_third(text, |third| {
+                third.clause_id = format!("clause-{number}");
+                third.services.push(format!("s-{number}"));
+                third.clocks = limits(1, 60 + number);
+            });
+        }
+        text.valid_until_ms = T0;
+    });
+    let warnings = warnings.warnings(TimeMs(T0));
+    assert_eq!((warnings.len(), warnings[0].code()), (WARNINGS_MAX, "AGREEMENT_ENDED"));
+}
+
 /// Agencies with duty desks.
 fn duty_desks() -> Network {
     let mut net = Network::new();
@@ -191,6 +214,7 @@ fn publish(net: &mut Network, name: &str, services: &[&str]) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one row for each warning")]
 fn each_warning_beside_the_directory() {
     type Row = (&'static [&'static str], OfNetwork, OfAgreement);
     let rows: Vec<Row> = vec![
@@ -331,6 +355,27 @@ fn the_identity_that_a_renewal_drops_is_dropped() {
     }
 }
 
+/// Regression: of an agreement whose renewal had ended, the former's end was told, not the renewal's.
+#[test]
+fn of_a_renewal_that_has_ended_it_is_told_that_it_has_ended() {
+    let mut net = Network::new();
+    net.agree(&sound());
+    let (former, new) = renewal(|text| text.valid_until_ms = T0 + DAY);
+    net.agree(new.text());
+    let mut header = net.opening(AMAN, IOM);
+    header.category = code("trafficking");
+    let directory = net.writer.state.directory();
+    let route = |at: u64| directory.route(&header, TimeMs(at));
+    assert_eq!(route(T0 + DAY - 1).unwrap().0, new.digest());
+    let none = route(T0 + DAY).unwrap_err();
+    assert_eq!((none.refusal, none.agreement), (Refusal::AgreementEnded, Some(new.digest())));
+    assert_eq!(directory.agreed((&header).into(), TimeMs(T0 + DAY)).unwrap_err(), Refusal::AgreementEnded);
+    assert_eq!(
+        directory.standing(&former.digest(), TimeMs(T0 + DAY)).err(),
+        Some(Refusal::AgreementSuperseded)
+    );
+}
+
 /// As [`changed`], with one thing of every kind in it.
 fn rich() -> Whole {
     changed(|text| {
@@ -383,7 +428,7 @@ fn every_warning() -> Vec<Warning> {
     let clause = || code("there");
     let (from, to, party) = (agency(DFWAC), agency(AMAN), agency(IOM));
     vec![
-        Warning::Refused { refusal: proto::refusal::Refusal::ClocksNotStricter, clause: Some(clause()) },
+        Warning::Refused { refusal: Refusal::ClocksNotStricter, clause: Some(clause()) },
         Warning::ListEmpty { clause: clause(), list: List::Services },
         Warning::ClauseCovered { clause: clause(), by: code("other") },
         Warning::ClausesDiffer {

@@ -2,8 +2,8 @@
 //! needs the directory (`in_directory`).
 
 use super::{
-    Difference, List, RETENTION_DAYS_MAX, Unsaid, VALIDITY_DAYS_MAX, VALIDITY_LEFT_DAYS_MIN, Warning,
-    in_order,
+    Difference, List, RETENTION_DAYS_MAX, Unsaid, VALIDITY_DAYS_MAX, VALIDITY_LEFT_DAYS_MIN, WARNINGS_MAX,
+    Warning, in_order,
 };
 use crate::{
     agreement::{
@@ -109,6 +109,10 @@ impl Whole {
         let clauses = &self.agreement.clauses;
         let mut warnings = Vec::new();
         for (place, later) in clauses.iter().enumerate() {
+            // Many clauses make very many pairs.
+            if warnings.len() >= WARNINGS_MAX {
+                break;
+            }
             let before =
                 clauses.iter().take(place).filter(|one| (&one.from, &one.to) == (&later.from, &later.to));
             let before: Vec<_> = before.filter(|earlier| meet(earlier, later)).collect();
