@@ -1,18 +1,18 @@
-//! An agreement on its way from party to party as a file: what it says, and this agency's signature
-//! under it. Not here: what it allows (`proto::agreement`), and who hands it to the gateway.
+//! An agreement on its way from party to party as a file, and this agency's signature under it. Not here:
+//! what it allows, and what is wrong with it (`proto::agreement`), and who hands it to the gateway.
 
-use prost::Message as _;
 use proto::{
-    agreement::Agreement,
+    agreement::{telling, whole::Whole},
     digest::Digest,
     dsse::{self, PayloadType},
     ids::AgencyId,
     key::SigningKey,
+    language::Language,
     wire,
 };
 use thiserror::Error;
 
-use crate::{document::day_of, signed_file::SignedFile};
+use crate::signed_file::SignedFile;
 
 /// Why a file was not signed. Each says what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -35,8 +35,7 @@ pub enum NotSigned {
 #[derive(Clone, PartialEq)]
 pub struct AgreementFile {
     object: wire::SignedObject,
-    text: wire::Agreement,
-    agreement: Agreement,
+    whole: Whole,
 }
 
 impl AgreementFile {
@@ -50,11 +49,20 @@ impl AgreementFile {
         if object.payload_type != PayloadType::Agreement.as_str() {
             return Err(NotSigned::NotAFile);
         }
-        let agreement = Agreement::parse(&object.payload).map_err(NotSigned::Malformed)?;
-        let text = wire::Agreement::decode(object.payload.as_slice());
-        let text =
-            text.map_err(|_| NotSigned::Malformed(proto::Malformed::Protobuf { message: "Agreement" }))?;
-        Ok(Self { object, text, agreement })
+        let whole = Whole::parse(&object.payload).map_err(NotSigned::Malformed)?;
+        Ok(Self { object, whole })
+    }
+
+    /// What it says.
+    #[must_use]
+    pub const fn whole(&self) -> &Whole {
+        &self.whole
+    }
+
+    /// The object, as it is signed so far.
+    #[must_use]
+    pub const fn object(&self) -> &wire::SignedObject {
+        &self.object
     }
 
     /// Adds an agency's signature.
@@ -62,7 +70,7 @@ impl AgreementFile {
     /// # Errors
     /// [`NotSigned`].
     pub fn sign(&mut self, me: &AgencyId, key: &SigningKey) -> Result<(), NotSigned> {
-        if !self.agreement.parties.contains(me) {
+        if !self.whole.agreement().parties.contains(me) {
             return Err(NotSigned::NotAParty);
         }
         let own = dsse::sign(PayloadType::Agreement, self.object.payload.clone(), &[key]);
@@ -83,46 +91,23 @@ impl AgreementFile {
 
     /// What evidence and headers call it.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of(&dsse::pre_authentication_encoding(&self.object.payload_type, &self.object.payload))
+    pub const fn digest(&self) -> Digest {
+        self.whole.digest()
     }
 
     /// What it says, for whoever is asked to sign it.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        let parties: Vec<_> = self.agreement.parties.iter().map(ToString::to_string).collect();
-        let clause = |clause: &proto::agreement::Clause| {
-            let list = |words: Vec<String>| words.join(", ");
-            format!(
-                "  {}: {} may refer to {}: {}; services {}; in {}; identity {:?}",
-                clause.clause_id,
-                clause.from,
-                clause.to,
-                list(clause.categories.iter().map(ToString::to_string).collect()),
-                list(clause.services.iter().map(ToString::to_string).collect()),
-                list(clause.jurisdictions.iter().map(ToString::to_string).collect()),
-                clause.disclosure,
-            )
-        };
-        let head = [
-            self.text.title_en.clone(),
-            format!("\u{2067}{}\u{2069}", self.text.title_ar),
-            format!("revision {} of {}", self.agreement.revision, self.agreement.id),
-            format!("digest {}", self.digest()),
-            format!("parties: {}", parties.join(", ")),
-            format!(
-                "from {} until {}",
-                day_of(self.agreement.valid_from),
-                day_of(self.agreement.valid_until)
-            ),
-            format!("signatures so far: {}", self.object.signatures.len()),
-        ];
-        head.into_iter().chain(self.agreement.clauses.iter().map(clause)).collect()
+    pub fn lines(&self, language: Language) -> Vec<String> {
+        let so_far = language.pick("signatures so far", "عدد التواقيع حتى الآن");
+        let mut lines = telling::lines(&self.whole, language);
+        lines.push(format!("{so_far}: {}", self.object.signatures.len()));
+        lines
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
     use proto::dsse::Unverified;
 
     use super::*;
@@ -179,8 +164,13 @@ mod tests {
         let find = |id: &proto::key::KeyId| keys.iter().map(SigningKey::public).find(|key| key.id() == *id);
         let verified = Unverified::parse(signed.object.clone()).unwrap().verify(find).unwrap();
         assert_eq!(verified.digest(), signed.digest());
-        let said = signed.lines().join("\n");
-        for word in ["An example", "مثال", "ae-rk.aman may refer to ae.dfwac", "signatures so far: 2"] {
+        let said = signed.lines(Language::English).join("\n");
+        for word in ["An example", "مثال", "ae-rk.aman may send to ae.dfwac", "signatures so far: 2"] {
+            assert!(said.contains(word), "{word}");
+        }
+        let said = signed.lines(Language::Arabic).join("\n");
+        for word in ["مثال", "يجوز أن ترسل \u{2068}ae-rk.aman\u{2069}", "الإيواء الآمن"]
+        {
             assert!(said.contains(word), "{word}");
         }
     }

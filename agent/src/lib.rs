@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod agreement_file;
+pub mod agreement_stop;
 pub mod anew;
 pub mod case;
 pub mod certificate;

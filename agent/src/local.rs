@@ -1,6 +1,7 @@
 //! The local API on a Unix socket that only the agent's owner can open. Only here is plaintext spoken.
 //! Not here: what is done (`office`).
 
+mod agreements;
 mod answers;
 #[cfg(test)]
 mod tests;
@@ -275,6 +276,22 @@ impl agent_server::Agent for Local {
         _: Request<api::StatusRequest>,
     ) -> Result<Response<api::StatusAnswer>, Status> {
         Ok(Response::new(answers::status(&self.office)))
+    }
+
+    async fn list_agreements(
+        &self,
+        request: Request<api::ListAgreementsRequest>,
+    ) -> Result<Response<api::ListAgreementsAnswer>, Status> {
+        agreements::list(&self.office, &request.into_inner().agreement).map(Response::new)
+    }
+
+    async fn check_agreement(
+        &self,
+        request: Request<api::CheckAgreementRequest>,
+    ) -> Result<Response<api::CheckAgreementAnswer>, Status> {
+        self.office.freshen(FRESHEN_TIME_MAX).await;
+        let agreement = request.into_inner().agreement.unwrap_or_default();
+        agreements::check(&self.office, &agreement).map(Response::new)
     }
 
     type ReadPartStream = Pin<Box<dyn Stream<Item = Result<api::ReadPartAnswer, Status>> + Send>>;

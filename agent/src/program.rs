@@ -2,6 +2,7 @@
 //! (`show`), and the arguments' forms (`arguments`).
 
 mod acts;
+mod agreements;
 mod arguments;
 mod contact;
 mod joining;
@@ -51,7 +52,9 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Install(install) => joining::install(folder, install, screen),
         Command::Run(run) => joining::run(folder, run).await,
         Command::NewKey => joining::new_key(folder, screen),
-        Command::Sign(sign) => joining::sign(folder, sign, screen),
+        Command::Sign(sign) => agreements::sign(folder, sign, screen).await,
+        Command::Agreements(wanted) => agreements::show(folder, wanted, screen).await,
+        Command::SuspendAgreement(suspend) => agreements::suspend(folder, suspend, screen).await,
         Command::Send(send) => sending::send(folder, send, screen).await,
         Command::Check(check) => sending::check(check, screen),
         Command::Explain(explain) => sending::explain(folder, explain, screen).await,

@@ -4,7 +4,7 @@
 
 use proto::{
     clocks::ClockKind,
-    count::{self, Adjective, Noun, Place},
+    count::{Adjective, Noun, Place},
     evidence::Event,
     ids::{ReasonClass, Urgency},
     lifecycle::{Act, Status},
@@ -12,34 +12,7 @@ use proto::{
 };
 
 /// A language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// Arabic.
-    Arabic,
-}
-
-impl Language {
-    /// One of two texts.
-    #[must_use]
-    pub const fn pick(self, english: &'static str, arabic: &'static str) -> &'static str {
-        match self {
-            Self::English => english,
-            Self::Arabic => arabic,
-        }
-    }
-
-    /// A name or id inside a text of this language, kept apart from the direction around it.
-    #[must_use]
-    pub fn isolated(self, text: &str) -> String {
-        match self {
-            Self::English => text.to_owned(),
-            Self::Arabic => count::isolated(text),
-        }
-    }
-}
+pub use proto::language::Language;
 
 /// So many of something.
 #[must_use]
@@ -298,11 +271,5 @@ mod tests {
         let waiting = |count, language| counted_that(Noun::Envelope, count, Adjective::Waiting, language);
         assert_eq!(waiting(3, Language::Arabic), "3 مغلفات منتظرة");
         assert_eq!(waiting(3, Language::English), "3 waiting envelopes");
-    }
-
-    #[test]
-    fn names_inside_arabic_are_kept_apart() {
-        assert_eq!(Language::Arabic.isolated("ae.dfwac"), "\u{2068}ae.dfwac\u{2069}");
-        assert_eq!(Language::English.isolated("ae.dfwac"), "ae.dfwac");
     }
 }

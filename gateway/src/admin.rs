@@ -21,6 +21,7 @@ use proto::{
     dsse::{self, PayloadType},
     ids::AgencyId,
     key::{KeyId, SigningKey},
+    language::Language,
     wire::{self, directory_change::Change},
 };
 
@@ -95,14 +96,14 @@ impl Desk {
                 let mut object = file.to_wire()?;
                 object::countersign(&mut object, &key)?;
                 object::write(path, &ObjectFile::of(&object))?;
-                object::describe(&object)
+                object::describe(&object, Language::English)
             }
             Paper::Admission(mut admission) => {
                 let mut object = admission.admit.to_wire()?;
                 object::countersign(&mut object, &key)?;
                 admission.admit = ObjectFile::of(&object);
                 object::write(path, &admission)?;
-                admission.describe()
+                admission.describe(Language::English)
             }
         }
     }
@@ -129,10 +130,10 @@ impl Desk {
 ///
 /// # Errors
 /// When it is no such file.
-pub fn describe_file(path: &Path) -> Result<Vec<String>> {
+pub fn describe_file(path: &Path, language: Language) -> Result<Vec<String>> {
     match Paper::read(path)? {
-        Paper::Object(file) => object::describe(&file.to_wire()?),
-        Paper::Admission(admission) => admission.describe(),
+        Paper::Object(file) => object::describe(&file.to_wire()?, language),
+        Paper::Admission(admission) => admission.describe(language),
     }
 }
 
@@ -165,15 +166,7 @@ pub fn subject(text: &str) -> Result<wire::Subject> {
 }
 
 fn digest(text: &str) -> Option<Digest> {
-    if text.len() != 64 {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(Digest(digest))
+    Digest::from_hex(text, "digest").ok()
 }
 
 /// The withdrawal of an agency's key: one person's act.

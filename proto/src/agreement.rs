@@ -1,5 +1,10 @@
 //! Agreements: a memorandum as data, and whether it allows an envelope. Not here: who has signed it
-//! and whether it is suspended (`directory`).
+//! and whether it is suspended (`directory`), what it says to people (`telling`), and what is wrong with it
+//! (`warning`).
+
+pub mod telling;
+pub mod warning;
+pub mod whole;
 
 use std::collections::BTreeSet;
 

@@ -13,6 +13,19 @@ use crate::{ids::TimeMs, wire};
 /// limit comes before it.
 const DAYS_MAX: u32 = 1_000;
 
+/// A moment as people read it, UTC: the day, and the time where it is not the day's first moment.
+#[must_use]
+pub fn written(at: TimeMs) -> String {
+    let seconds = at.0 / 1000;
+    let (day, minute) = Day::of_minute(i64::try_from(seconds / 60).unwrap_or(i64::MAX));
+    let (year, month, day) = day.date();
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    match (minute, seconds % 60) {
+        (0, 0) => date,
+        (minute, second) => format!("{date} {:02}:{:02}:{second:02} UTC", minute / 60, minute % 60),
+    }
+}
+
 /// A calendar that has working time.
 #[derive(Clone, Copy)]
 pub struct WorkingTime<'a> {
@@ -98,6 +111,19 @@ mod tests {
 
     /// What it shows, week-end, holidays, since when (date and hour), how many hours, due when.
     type Row = (&'static str, &'static [u32], &'static [u32], (u32, u32), u64, (u32, u32));
+
+    #[test]
+    fn moments_are_written_as_days_and_as_times_where_they_must_be() {
+        for (at, expected) in [
+            (0, "1970-01-01"),
+            (1_767_225_600_000, "2026-01-01"),
+            (1_767_225_600_999, "2026-01-01"),
+            (1_767_225_601_000, "2026-01-01 00:00:01 UTC"),
+            (1_790_000_000_000, "2026-09-21 14:13:20 UTC"),
+        ] {
+            assert_eq!(written(TimeMs(at)), expected);
+        }
+    }
 
     #[test]
     fn week_ends_holidays_hours_and_the_millisecond_before_and_after() {

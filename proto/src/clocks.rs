@@ -193,6 +193,11 @@ impl AgreedClocks {
         self.calendar.as_ref()
     }
 
+    /// Its limits in seconds, in the order in which they stand; 0 is the network's own.
+    pub fn limits(&self) -> impl Iterator<Item = (Urgency, ClockKind, u64)> {
+        self.limits.iter().copied()
+    }
+
     fn limit(&self, urgency: Urgency, kind: ClockKind) -> Option<u64> {
         let limit = self.limits.iter().find(|(of, clock, _)| *of == urgency && *clock == kind);
         limit.map(|(_, _, seconds)| *seconds)

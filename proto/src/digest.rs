@@ -36,6 +36,20 @@ impl Digest {
         }
     }
 
+    /// Reads a digest as it is shown: 64 hex digits.
+    ///
+    /// # Errors
+    /// [`Malformed::Form`], with the field.
+    pub fn from_hex(text: &str, field: &'static str) -> Result<Self, Malformed> {
+        let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)).filter(|_| is_hex) {
+            let pair = std::str::from_utf8(pair).map_err(|_| Malformed::Form { field })?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| Malformed::Form { field })?;
+        }
+        if is_hex { Ok(Self(digest)) } else { Err(Malformed::Form { field }) }
+    }
+
     /// The bytes of the digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod candidates;
 pub mod change;
+pub mod explained;
 pub mod invitation;
 pub mod replica;
 
@@ -283,6 +284,25 @@ impl Directory {
         memorandum.agreement.parties.contains(party).then_some(memorandum)
     }
 
+    /// The agreements that bind an agency, whatever their standing, in the order of their digests.
+    pub fn agreements_of<'a, 'n>(
+        &'a self,
+        party: &'n AgencyId,
+    ) -> impl Iterator<Item = (Digest, &'a Memorandum)> + use<'a, 'n> {
+        let binds = move |(_, held): &(&Digest, &Memorandum)| held.agreement.parties.contains(party);
+        self.agreements.iter().filter(binds).map(|(digest, held)| (*digest, held))
+    }
+
+    /// The agreements that have a clause for a direction, whatever their standing.
+    pub fn agreements_between(
+        &self,
+        from: &AgencyId,
+        to: &AgencyId,
+    ) -> impl Iterator<Item = Digest> + use<'_> {
+        let between = self.directions.get(&(from.clone(), to.clone()));
+        between.into_iter().flatten().copied()
+    }
+
     /// An agreement that both agencies are parties of and that can carry a new referral now.
     ///
     /// # Errors
@@ -297,6 +317,15 @@ impl Directory {
         if !memorandum.agreement.parties.contains(to) {
             return Err(Refusal::NoAgreement);
         }
+        self.standing(digest, now)
+    }
+
+    /// An agreement that can carry a new referral now, whoever its parties are.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] in precedence.
+    pub fn standing(&self, digest: &Digest, now: TimeMs) -> Result<&Agreement, Refusal> {
+        let memorandum = self.agreements.get(digest).ok_or(Refusal::NoAgreement)?;
         if !memorandum.all_signed() {
             return Err(Refusal::AgreementNotSigned);
         }
@@ -331,7 +360,7 @@ impl Directory {
                     return Err(NoRoute { refusal: Refusal::RecipientSuspended, agreement: Some(*digest) });
                 }
                 Ok(clause) => return Ok((*digest, clause)),
-                Err(refusal) if refusal > furthest.refusal => {
+                Err(refusal) if nearness(refusal) > nearness(furthest.refusal) => {
                     furthest = NoRoute { refusal, agreement: Some(*digest) };
                 }
                 Err(_) => {}
@@ -473,16 +502,27 @@ impl Directory {
     /// # Errors
     /// The [`Refusal`] of the agreement that comes furthest.
     pub fn agreed(&self, need: Need<'_>, now: TimeMs) -> Result<(Digest, &Clause), Refusal> {
-        let between = self.directions.get(&(need.from.clone(), need.to.clone()));
         let mut furthest = Refusal::NoAgreement;
-        for digest in between.into_iter().flatten() {
-            let agreement = self.agreement_in_force(digest, (need.from, need.to), now);
-            match agreement.and_then(|agreement| agreement.permits_need(need, now)) {
-                Ok(clause) => return Ok((*digest, clause)),
-                Err(refusal) => furthest = furthest.max(refusal),
+        for (digest, verdict) in self.verdicts(need, now) {
+            match verdict {
+                Ok(clause) => return Ok((digest, clause)),
+                Err(refusal) => furthest = std::cmp::max_by_key(furthest, refusal, |one| nearness(*one)),
             }
         }
         Err(furthest)
+    }
+
+    /// What each agreement that has a clause for the direction says of a need, in the order of their
+    /// digests.
+    pub fn verdicts<'a, 'n>(
+        &'a self,
+        need: Need<'n>,
+        now: TimeMs,
+    ) -> impl Iterator<Item = (Digest, Result<&'a Clause, Refusal>)> + use<'a, 'n> {
+        self.agreements_between(need.from, need.to).map(move |digest| {
+            let agreement = self.agreement_in_force(&digest, (need.from, need.to), now);
+            (digest, agreement.and_then(|agreement| agreement.permits_need(need, now)))
+        })
     }
 
     /// Whether an agreement in force lets another agency be asked, as a fallback, for what an envelope
@@ -702,6 +742,12 @@ impl Directory {
             key.revoked_at.get_or_insert(now);
         }
     }
+}
+
+/// How near an agreement comes to allowing something. Of one that was replaced, what replaced it tells more.
+fn nearness(refusal: Refusal) -> (bool, Refusal) {
+    let tells_little = matches!(refusal, Refusal::NoAgreement | Refusal::AgreementSuperseded);
+    (!tells_little, refusal)
 }
 
 /// Where and when a change was logged.

@@ -26,6 +26,7 @@ pub mod ids;
 pub mod invitation;
 pub mod key;
 pub mod known;
+pub mod language;
 pub mod lifecycle;
 pub mod log;
 mod malformed;

@@ -65,8 +65,13 @@ pub(crate) enum Command {
     Run(Run),
     /// Make a new sealing key, under which others seal from then on; what came before still opens.
     NewKey,
-    /// Read an agreement's file, and sign it for this agency.
+    /// Read what an agreement allows and what is wrong with it, and sign it for this agency.
     Sign(Sign),
+    /// List the agreements that bind this agency and how each stands, or show what one of them allows.
+    Agreements(Agreements),
+    /// Stop an agreement that binds this agency, at once. Lapses in 24 hours unless a second person does the
+    /// same; starting it again takes two administrators.
+    SuspendAgreement(SuspendAgreement),
     /// Send a referral, or a document of another kind, from a JSON file.
     Send(Send),
     /// Check a JSON file as `send` does, and send nothing.
@@ -146,9 +151,42 @@ pub(crate) struct Sign {
     /// it.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Only show what it says.
+    /// Only show what it allows and what is wrong with it.
     #[arg(long)]
     pub(crate) show: bool,
+}
+
+/// Arguments of `agreements`.
+#[derive(Debug, Args)]
+pub(crate) struct Agreements {
+    /// The agreement's digest, or the beginning of it; all when left out.
+    pub(crate) agreement: Option<String>,
+    /// Write its object into this file: whoever makes its renewal needs it.
+    #[arg(long, value_name = "FILE", requires = "agreement")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `suspend-agreement`.
+#[derive(Debug, Args)]
+pub(crate) struct SuspendAgreement {
+    /// The agreement's digest, whole.
+    pub(crate) agreement: String,
+    /// Why, as a code: never in words.
+    #[arg(long, value_enum)]
+    pub(crate) reason: StopReason,
+}
+
+/// Why an agreement is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StopReason {
+    /// Somebody may be in danger.
+    Security,
+    /// The parties do not agree any more.
+    Agreement,
+    /// A party asks for it.
+    Request,
+    /// Another reason.
+    Other,
 }
 
 /// Arguments of `run`.

@@ -8,7 +8,6 @@ use std::{
 
 use agent::{
     admission::{Admission, Applicant},
-    agreement_file::AgreementFile,
     certificate::Chain,
     clock,
     daemon::{self, Files},
@@ -31,7 +30,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Enrol, Init, Install, Run, Sign},
+    arguments::{Enrol, Init, Install, Run},
     outcome::{Outcome, Trouble},
     show::{self, Screen, moment},
     vocabularies::not_a_code,
@@ -209,23 +208,6 @@ pub(crate) fn new_key(root: &Path, screen: &Screen) -> Result<Outcome, Trouble> 
         format!("If {key} was stolen: gateway admin revoke-key {agency} {key} --reason stolen --as …")
     });
     screen.show(lines.into_iter().chain(stolen), || json!({"key": new, "before": before}));
-    Ok(Outcome::Done)
-}
-
-pub(crate) fn sign(root: &Path, sign: &Sign, screen: &Screen) -> Result<Outcome, Trouble> {
-    let files = Files::open(root).map_err(|fault| Trouble::of(&fault))?;
-    let json = read_text(&sign.file)?;
-    let mut agreement = AgreementFile::parse(json.as_bytes()).map_err(|fault| Trouble::of(&fault))?;
-    let mut lines = agreement.lines();
-    if !sign.show {
-        let keys = Keys::load(&files.folder).map_err(|fault| Trouble::of(&fault))?;
-        agreement.sign(&files.settings.agency, &keys.signing).map_err(|fault| Trouble::of(&fault))?;
-        fs::write(&sign.file, agreement.to_json()).map_err(|error| {
-            Trouble::fault(format!("{} cannot be written: {}", sign.file.display(), error.kind()))
-        })?;
-        lines.push(format!("Signed for {}.", files.settings.agency));
-    }
-    screen.show(lines, || json!({"agreement": agreement.digest().to_string(), "signed": !sign.show}));
     Ok(Outcome::Done)
 }
 

@@ -92,6 +92,17 @@ impl Client {
         }
     }
 
+    /// Has a need explained. The query is evidence.
+    ///
+    /// # Errors
+    /// What the gateway answers.
+    pub async fn explain(&mut self, asked: wire::ExplainRequest) -> Result<wire::ExplainAnswer> {
+        let mut request = Request::new(asked);
+        request.set_timeout(CALL_TIME_MAX);
+        let mut directory = DirectoryClient::new(self.channel.clone());
+        Ok(directory.explain(request).await.map_err(said)?.into_inner())
+    }
+
     /// Every record of the directory log, checked against its signed checkpoint.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use proto::{dsse::PayloadType, mechanism::Mechanism, wire};
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use super::agreement::{midnight_ms, number};
+use super::agreement::{moment_ms, number};
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -65,7 +65,7 @@ pub fn draft(path: &Path) -> Result<wire::SignedObject> {
 impl RuleFile {
     fn to_wire(&self) -> Result<wire::Rule> {
         let urgencies = self.urgencies.iter().map(|one| number("URGENCY", one, wire::Urgency::from_str_name));
-        let day = |day: &Option<Datetime>| day.as_ref().map_or(Ok(0), midnight_ms);
+        let day = |day: &Option<Datetime>| day.as_ref().map_or(Ok(0), moment_ms);
         Ok(wire::Rule {
             rule_id: self.id.clone(),
             from: self.from.clone(),

@@ -9,6 +9,7 @@ use prost::Message as _;
 use proto::{
     dsse::{self, PayloadType},
     key::SigningKey,
+    language::Language,
     wire,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -103,13 +104,13 @@ impl Admission {
     ///
     /// # Errors
     /// When it is not what an admission holds.
-    pub fn describe(&self) -> Result<Vec<String>> {
+    pub fn describe(&self, language: Language) -> Result<Vec<String>> {
         let mut lines = vec![format!(
             "admission of {} (machine {}) to the network {}",
             self.agency, self.node, self.network
         )];
         for object in self.objects()? {
-            lines.extend(describe(&object)?);
+            lines.extend(describe(&object, language)?);
         }
         Ok(lines)
     }
@@ -132,15 +133,15 @@ pub fn countersign(object: &mut wire::SignedObject, key: &SigningKey) -> Result<
     Ok(())
 }
 
-/// What an object says, line by line.
+/// What an object says, line by line; an agreement in either language.
 ///
 /// # Errors
 /// When its payload is not of its type.
-pub fn describe(object: &wire::SignedObject) -> Result<Vec<String>> {
+pub fn describe(object: &wire::SignedObject, language: Language) -> Result<Vec<String>> {
     let signed = object.signatures.iter().map(|signature| signature.key_id.as_str()).collect::<Vec<_>>();
     let signed = format!("  signed by the keys {}", signed.join(", "));
     let mut lines = if object.payload_type == PayloadType::Agreement.as_str() {
-        super::agreement::describe(&wire::Agreement::decode(object.payload.as_slice())?)
+        super::agreement::describe(&object.payload, language)?
     } else if object.payload_type == PayloadType::DirectoryEntry.as_str() {
         let change = wire::DirectoryChange::decode(object.payload.as_slice())?;
         vec![describe_change(change.change.context("the change is empty")?)]

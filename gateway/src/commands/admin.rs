@@ -1,5 +1,8 @@
 //! `gateway admin`: the arguments of what administrators do.
 
+mod agreement;
+mod explain;
+
 use std::{
     path::{Path, PathBuf},
     time::SystemTime,
@@ -10,7 +13,7 @@ use certs::{Authority, Fingerprint, Identity, LEAF_LIFETIME, Reason, UnixTime, W
 use clap::{Args, Subcommand, ValueEnum};
 use gateway::{
     admin::{
-        self, Desk, agreement,
+        self, Desk,
         client::Changed,
         describe_file,
         invitation::{self, Guest, GuestEntry},
@@ -19,7 +22,10 @@ use gateway::{
     },
     place::Place,
 };
-use proto::wire::{self, directory_change::Change};
+use proto::{
+    language::Language,
+    wire::{self, directory_change::Change},
+};
 use serde_json::{Value, json};
 
 use super::Said;
@@ -56,6 +62,8 @@ enum AdminCommand {
     Show {
         /// An admission or a signed object.
         file: PathBuf,
+        #[command(flatten)]
+        lang: Lang,
     },
     /// Add your signature to a file.
     Sign {
@@ -90,14 +98,11 @@ enum AdminCommand {
         #[arg(long)]
         gateway: PathBuf,
     },
-    /// Make the object of an agreement's file (TOML), for its parties to sign.
-    Agreement {
-        /// The agreement.
-        file: PathBuf,
-        /// Where the object goes.
-        #[arg(long)]
-        out: PathBuf,
-    },
+    /// Make the object of an agreement's file (TOML), for its parties to sign; or check one.
+    Agreement(agreement::AgreementArguments),
+    /// To whom a need would go, by which rule and clause, and what keeps it from going elsewhere. Only what
+    /// a header says is asked about, nothing is sent, and the query is evidence.
+    Explain(explain::ExplainArguments),
     /// Make the object of the referral mechanism's file (TOML), for two administrators to sign.
     Mechanism {
         /// The mechanism.
@@ -177,6 +182,30 @@ enum AdminCommand {
 }
 
 #[derive(Debug, Args)]
+struct Lang {
+    /// The language of what is shown.
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Tongue,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Tongue {
+    /// English.
+    En,
+    /// Arabic.
+    Ar,
+}
+
+impl Lang {
+    const fn language(&self) -> Language {
+        match self.lang {
+            Tongue::En => Language::English,
+            Tongue::Ar => Language::Arabic,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 struct InviteArguments {
     /// The agency's id, such as ae.dfwac.
     agency: String,
@@ -232,20 +261,17 @@ enum KeyReason {
 impl AdminArguments {
     pub(super) fn run(self) -> Result<Said> {
         match self.command {
-            AdminCommand::Show { file } => said(describe_file(&file)?),
+            AdminCommand::Show { file, lang } => said(describe_file(&file, lang.language())?),
             AdminCommand::Sign { file, me } => said(me.desk().sign_file(&file)?),
             AdminCommand::Submit { file, me } => changed(&wait(me.desk().submit_file(&file))?),
             AdminCommand::Certify { file, gateway, out } => certify(&file, &gateway, &out),
             AdminCommand::RevokeCertificate { which, gateway } => revoke_certificate(&which, &gateway),
-            AdminCommand::Agreement { file, out } => {
-                let object = agreement::draft(&file)?;
-                admin::write_new(&out, &object)?;
-                said(object::describe(&object)?)
-            }
+            AdminCommand::Agreement(arguments) => arguments.run(),
+            AdminCommand::Explain(arguments) => arguments.run(),
             AdminCommand::Mechanism { file, out } => {
                 let object = mechanism::draft(&file)?;
                 admin::write_new(&out, &object)?;
-                said(object::describe(&object)?)
+                said(object::describe(&object, Language::English)?)
             }
             AdminCommand::Invite(arguments) => arguments.run(),
             AdminCommand::Invitations { me } => invitations(&me),
@@ -292,7 +318,7 @@ impl As {
     fn write(&self, change: Change, out: &Out) -> Result<Said> {
         let object = self.desk().sign_change(change)?;
         admin::write_new(&out.out, &object)?;
-        let mut lines = object::describe(&object)?;
+        let mut lines = object::describe(&object, Language::English)?;
         let file = out.out.display();
         lines.push(format!("A second administrator now runs: gateway admin sign {file} --as …"));
         lines.push(format!("and then:                         gateway admin submit {file} --as …"));
@@ -319,7 +345,7 @@ impl InviteArguments {
         admin::write_new(&self.out.out, &made.object)?;
         let invite = &made.invitation.invite;
         let (file, text) = (self.out.out.display(), self.invitation.display());
-        let mut lines = object::describe(&made.object)?;
+        let mut lines = object::describe(&made.object, Language::English)?;
         lines.push(format!("A second administrator now runs: gateway admin sign {file} --as …"));
         lines.push(format!("and then:                         gateway admin submit {file} --as …"));
         lines.push(format!(
@@ -461,7 +487,7 @@ fn record_says(record: wire::DirectoryRecord) -> Result<String> {
     use wire::directory_record::What;
     Ok(match record.what {
         Some(What::Change(object) | What::Mechanism(object)) => {
-            object::describe(&object)?.into_iter().next().unwrap_or_default()
+            object::describe(&object, Language::English)?.into_iter().next().unwrap_or_default()
         }
         Some(What::Agreement(entry)) => {
             let standing = if entry.in_force { "in force" } else { "not signed by all" };

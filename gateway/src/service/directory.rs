@@ -4,13 +4,21 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
-use proto::{Malformed, command::Command, digest::Digest, refusal::Refusal, wire};
+use proto::{
+    Malformed,
+    command::{Command, Query},
+    digest::Digest,
+    directory::explained::{Asked, Explained},
+    refusal::Refusal,
+    wire,
+};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Answers, Gateway, agency, answers, caller, denial, log::not_given, stubs::directory_server::Directory,
+    Answers, Gateway, agency, answers, caller, denial, evidence::Asker, log::not_given,
+    stubs::directory_server::Directory,
 };
-use crate::{history::Log, hub::Unavailable, writer};
+use crate::{clock, history::Log, hub::Unavailable, writer};
 
 /// The service.
 #[derive(Clone)]
@@ -91,5 +99,27 @@ impl Directory for DirectoryService {
         let memorandum =
             memorandum.ok_or_else(|| answers::unrecorded(Refusal::SubjectUnknown, "agreement"))?;
         Ok(Response::new(wire::AgreementAnswer { signed: Some(memorandum.signed.object().clone()) }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<wire::ExplainRequest>,
+    ) -> Result<Response<wire::ExplainAnswer>, Status> {
+        let caller = caller(&request)?;
+        // What binds others is none of an agency's business; its agent explains the rest.
+        if caller.pseudonym().is_none() {
+            return Err(answers::unrecorded(Refusal::RoleNotAllowed, ""));
+        }
+        let asked = Asked::parse(&request.into_inner()).map_err(answers::malformed)?;
+        let query = Query { referral: None, index: None };
+        self.0.leave_evidence(&Asker::Staff(caller), query).await?;
+        let (directory, now) = (self.0.hub.directory(), clock::now());
+        let explanations = directory.explain(asked.need(), now);
+        let mechanism = directory.mechanism().map_or_else(Vec::new, |held| held.signed.digest().to_vec());
+        Ok(Response::new(wire::ExplainAnswer {
+            explanations: explanations.iter().map(Explained::to_wire).collect(),
+            at_ms: now.0,
+            mechanism,
+        }))
     }
 }

@@ -116,7 +116,7 @@ fn unknown() -> Status {
 
 /// Who asks, and so what is shown.
 #[derive(Clone)]
-enum Asker {
+pub(super) enum Asker {
     /// Its own records.
     Party { agency: AgencyId, caller: Caller },
     /// Everybody's records.
@@ -150,7 +150,7 @@ impl Asker {
 
 impl Gateway {
     /// Has the writer decide whether a query may be answered, and waits until its record is synced.
-    async fn leave_evidence(&self, asker: &Asker, query: Query) -> Result<(), Status> {
+    pub(super) async fn leave_evidence(&self, asker: &Asker, query: Query) -> Result<(), Status> {
         let command = Command::Query(query);
         let request = writer::Request { caller: asker.caller().clone(), command, parts: Vec::new() };
         let answer = self.hub.ask(request).map_err(answers::unavailable_status)?;

@@ -409,6 +409,15 @@ impl Directory {
         places?.into_iter().max()
     }
 
+    /// Why an agreement would not be taken, were it signed by all of its parties now.
+    #[must_use]
+    pub fn would_refuse(&self, digest: &Digest, agreement: &Agreement, now: TimeMs) -> Option<Refusal> {
+        if self.agreements.contains_key(digest) {
+            return None;
+        }
+        self.judge_parties(agreement, now).and_then(|()| self.judge_new_agreement(agreement)).err()
+    }
+
     fn judge_parties(&self, agreement: &Agreement, now: TimeMs) -> Result<(), Refusal> {
         if agreement.valid_until <= now {
             return Err(Refusal::AgreementEnded);

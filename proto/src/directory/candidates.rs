@@ -14,6 +14,8 @@ use crate::{
 pub struct Candidate<'a> {
     /// The first rule that names it.
     pub rule: &'a Code,
+    /// What else that rule asks for: only the sender's agent knows whether it is so.
+    pub conditions: &'a [Code],
     /// The agency.
     pub recipient: &'a AgencyId,
     /// The agreement and its clause by which the need may go there, or why it may not.
@@ -37,7 +39,8 @@ impl Directory {
                 if is_new && recipient != need.from {
                     let need = Need { to: recipient, addressing: Addressing::ByNeed, ..need };
                     let route = self.way(need, now);
-                    found.push(Candidate { rule: &rule.rule_id, recipient, route });
+                    let conditions = &rule.agent_conditions;
+                    found.push(Candidate { rule: &rule.rule_id, conditions, recipient, route });
                 }
             }
         }

@@ -312,3 +312,42 @@ fn candidates_are_those_whom_the_rules_name_in_their_order() {
     let stopped = found(&net, &opening, true);
     assert_eq!(stopped[0], row(AMAN, Some(RecipientSuspended)));
 }
+
+/// What staff are told of a need: the same as what the gateway would answer, and each agreement's part.
+#[test]
+fn a_need_is_explained_as_it_would_be_answered() {
+    let mut net = Network::new();
+    let opening = net.opening(DFWAC, AMAN);
+    let to = agency(AMAN);
+    let need = Need { to: &to, ..(&opening).into() };
+    let explained = |net: &Network, need: Need<'_>| -> Vec<(String, Option<u32>, Option<Refusal>, usize)> {
+        let state = &net.writer.state;
+        let found = state.directory().explain(need, state.now()).into_iter();
+        found.map(|one| (one.agency.to_string(), one.turn, one.route.err(), one.agreements.len())).collect()
+    };
+    let one = |agency: &str, turn, refusal, agreements| (agency.to_owned(), turn, refusal, agreements);
+    assert_eq!(explained(&net, need), [one(AMAN, Some(1), None, 1)]);
+    let by_need = Need { addressing: Addressing::ByNeed, ..need };
+    assert_eq!(explained(&net, by_need), [one(AMAN, Some(1), None, 1), one(IOM, Some(2), None, 1)]);
+    // A message has no fallbacks.
+    let message = Need { kind: Kind::Message, ..by_need };
+    assert_eq!(explained(&net, message), [one(AMAN, Some(1), None, 1), one(IOM, None, None, 1)]);
+    // A second agreement of the two: each says its part, and the one that allows it counts.
+    let mut other = agreement(DFWAC, AMAN);
+    other.agreement_id = proto::ids::EnvelopeId::new(TimeMs(T0), [9; 10]).as_bytes().to_vec();
+    for clause in &mut other.clauses {
+        clause.services = vec!["legal".into()];
+    }
+    net.agree(&other);
+    assert_eq!(explained(&net, need), [one(AMAN, Some(1), None, 2)]);
+    net.change(&by("amal"), suspension(subject(AMAN)), &["amal"]).accepted();
+    assert_eq!(
+        explained(&net, by_need),
+        [one(AMAN, None, Some(RecipientSuspended), 2), one(IOM, Some(1), None, 1)]
+    );
+    net.change(&by("amal"), suspension(subject(DFWAC)), &["amal"]).accepted();
+    assert_eq!(explained(&net, need), [one(AMAN, None, Some(SenderSuspended), 2)]);
+    let nobody = agency("xx.nobody");
+    assert_eq!(explained(&net, Need { from: &nobody, ..need }), [one(AMAN, None, Some(SenderUnknown), 0)]);
+    assert_eq!(explained(&net, Need { to: &nobody, ..need })[0].1, None);
+}

@@ -37,7 +37,7 @@ fn golden(name: &str, says: &str, bytes: &[u8]) -> Vec<u8> {
 /// Compares a text with its golden file. One that differs is put beside the build, to be looked at
 /// and, if it is meant, copied.
 #[allow(clippy::disallowed_methods, reason = "a test that fails shows what it got")]
-fn golden_text(name: &str, text: &str) -> String {
+pub(crate) fn golden_text(name: &str, text: &str) -> String {
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let file = std::fs::read_to_string(&golden).unwrap_or_default();
     if file != text {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test helpers may")]
 
 mod acts;
+mod agreements;
 mod authority;
 mod clauses;
 mod clocks;

@@ -653,4 +653,11 @@ impl directory_server::Directory for Played {
             signed: Some(signed.ok_or_else(|| Status::not_found("none"))?),
         }))
     }
+
+    async fn explain(
+        &self,
+        _: Request<wire::ExplainRequest>,
+    ) -> Result<Response<wire::ExplainAnswer>, Status> {
+        Err(Status::permission_denied("for staff"))
+    }
 }
