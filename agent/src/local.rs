@@ -16,8 +16,9 @@ use std::{
 };
 
 use proto::{
-    ids::{EnvelopeId, ReferralKey},
+    ids::ReferralKey,
     lifecycle::Act,
+    spoken::{NotSpoken, Spoken},
 };
 use tokio::{net::UnixListener, sync::mpsc};
 use tokio_stream::{
@@ -76,22 +77,32 @@ impl Local {
         served.map_err(io::Error::other)
     }
 
-    /// A referral by its id or the beginning of it.
+    /// A referral by its id, the beginning of it, or its code for the telephone.
     fn find(&self, text: &str) -> Result<ReferralKey, Status> {
+        match Spoken::parse(text) {
+            Ok(code) => return self.find_one(|referral| Spoken::of(referral) == code),
+            Err(misheard @ NotSpoken::CheckDigit) => {
+                return Err(Status::invalid_argument(format!("{misheard} / {}", misheard.text_ar())));
+            }
+            Err(NotSpoken::Form) => {}
+        }
         let wanted: String = text.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
         if wanted.len() < PREFIX_CHARS_MIN {
             return Err(Status::invalid_argument("give at least four characters of the referral's id"));
         }
-        let begins = |id: &EnvelopeId| id.to_string().replace('-', "").starts_with(&wanted);
+        self.find_one(|referral| referral.id.to_string().replace('-', "").starts_with(&wanted))
+    }
+
+    fn find_one(&self, is_wanted: impl Fn(&ReferralKey) -> bool) -> Result<ReferralKey, Status> {
         let mut found: Vec<ReferralKey> = self.office.store.read(|state| {
-            let cases = state.cases().filter(|case| begins(&case.referral.id));
+            let cases = state.cases().filter(|case| is_wanted(&case.referral));
             cases.map(|case| case.referral.clone()).take(2).collect()
         });
         match (found.pop(), found.pop()) {
             (Some(one), None) => Ok(one),
             (None, _) => Err(Status::not_found("there is no such referral here")),
             (Some(_), Some(_)) => {
-                Err(Status::invalid_argument("several referrals begin so: give more of the id"))
+                Err(Status::invalid_argument("several referrals are named so: give more of the id"))
             }
         }
     }
@@ -103,6 +114,8 @@ impl Local {
                 referral: sent.referral.id.to_string(),
                 reference: Some(sent.referral.to_wire()),
                 envelope: sent.digest.to_string(),
+                spoken_code: Spoken::of(&sent.referral).to_string(),
+                telephone: None,
             }),
             Err(NotSent::Flawed(flaws)) => Answer::Flaws(answers::flaws(&flaws)),
             Err(NotSent::Refused { refusal, legal }) => Answer::Refusal(answers::refusal(refusal, &legal)),
@@ -196,7 +209,13 @@ impl agent_server::Agent for Local {
             unchecked: request.unchecked,
             again,
         };
-        Self::sent(self.office.send(request).await)
+        let sent = self.office.send(request).await;
+        let telephone = sent.as_ref().ok().and_then(|sent| answers::telephone(&self.office, &sent.referral));
+        let mut answer = Self::sent(sent)?;
+        if let Some(api::send_answer::Answer::Queued(queued)) = &mut answer.get_mut().answer {
+            queued.telephone = telephone;
+        }
+        Ok(answer)
     }
 
     async fn act(&self, request: Request<api::ActRequest>) -> Result<Response<api::SendAnswer>, Status> {

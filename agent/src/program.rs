@@ -5,6 +5,7 @@ mod acts;
 mod arguments;
 mod contact;
 mod joining;
+mod notices;
 mod outcome;
 mod reading;
 mod sending;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, NoticesCommand};
 use outcome::{Outcome, Trouble};
 use show::Screen;
 
@@ -61,6 +62,9 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Receipt(receipt) => reading::receipts(folder, receipt, screen).await,
         Command::Verify(verify) => reading::verify(folder, verify, screen),
         Command::Status => reading::status(folder, screen).await,
+        Command::Notices(asked) => match asked.what {
+            NoticesCommand::Test => notices::test(folder, screen).await,
+        },
         Command::Act(act) => acts::act(folder, act, screen).await,
     }
 }

@@ -54,6 +54,12 @@ impl<'a> WorkingTime<'a> {
         TimeMs(u64::MAX)
     }
 
+    /// Whether a moment is in working time.
+    #[must_use]
+    pub fn holds(&self, at: TimeMs) -> bool {
+        self.hours(self.zone.day_of(at)).is_some_and(|(opens, closes)| opens <= at && at < closes)
+    }
+
     /// From when to when a day's work goes; nothing on a day off.
     fn hours(&self, day: Day) -> Option<(TimeMs, TimeMs)> {
         let off =

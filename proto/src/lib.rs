@@ -36,6 +36,7 @@ pub mod receipt;
 pub mod referral;
 pub mod refusal;
 pub mod snapshot;
+pub mod spoken;
 pub mod state;
 pub mod vocabulary;
 

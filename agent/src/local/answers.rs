@@ -4,17 +4,18 @@ use std::sync::atomic::Ordering;
 
 use proto::{
     evidence::Happening,
-    ids::{AgencyId, ReferralKey},
+    ids::{AgencyId, Code, ReferralKey, Urgency},
     lifecycle::{Act, Status},
     receipt::Receipt,
     refusal::Refusal,
+    spoken::Spoken,
     wire,
 };
 
 use crate::{
     api,
     case::{Case, Logged, Standing, Step},
-    clock, document,
+    clock, document, notices,
     office::{LinkState, Office, outbound::kind_word, show::ShownPart},
     opening,
     routing::{self, Kept},
@@ -93,7 +94,24 @@ pub(super) fn summary(case: &Case, me: &AgencyId) -> api::CaseSummary {
         legal_acts: case.legal_acts(me).into_iter().map(Act::number).collect(),
         not_opened,
         told: case.last_word().map(|told| entry(told.logged, &told.what)),
+        spoken_code: Spoken::of(&case.referral).to_string(),
     }
+}
+
+/// Whom to telephone about an emergency: the other side's duty desk, as the directory has it.
+pub(super) fn telephone(office: &Office, referral: &ReferralKey) -> Option<api::Telephone> {
+    office.store.read(|state| {
+        let case = state.case(referral).filter(|case| case.need.urgency == Urgency::Emergency)?;
+        let (directory, other) = (state.replica().directory(), case.other(state.me()));
+        let profile = directory.agency(other).and_then(|agency| agency.profile.as_ref());
+        let (phone, hours) = profile
+            .map(|profile| (profile.duty_phone.clone(), profile.duty_hours.clone()))
+            .unwrap_or_default();
+        let calendar = Code::parse(&hours, "hours").ok();
+        let times = calendar.and_then(|name| directory.working_time(&name));
+        let closed_now = times.is_some_and(|times| !times.holds(clock::now()));
+        Some(api::Telephone { agency: other.to_string(), phone, hours, closed_now })
+    })
 }
 
 pub(super) fn is_open(case: &api::CaseSummary) -> bool {
@@ -107,7 +125,8 @@ pub(super) fn show(office: &Office, referral: &ReferralKey) -> Result<api::ShowC
     let steps = case.steps.iter().map(|step| self::step(office, step)).collect::<Result<_, _>>()?;
     let parts = office.parts(&case)?.into_iter().map(part).collect();
     let told = case.told.iter().map(|told| entry(told.logged, &told.what)).collect();
-    Ok(api::ShowCaseAnswer { summary: Some(summary(&case, &office.me)), steps, parts, told })
+    let telephone = telephone(office, referral);
+    Ok(api::ShowCaseAnswer { summary: Some(summary(&case, &office.me)), steps, parts, told, telephone })
 }
 
 fn step(office: &Office, step: &Step) -> Result<api::Step, StoreFault> {
@@ -219,6 +238,18 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
             certificate_ends_at_s: office.certificate_ends_at_s.load(Ordering::Relaxed),
             may_seal: state.may_seal(),
             alarms: state.alarms().iter().map(alarm).collect(),
+            notices: office.notices.all().into_iter().map(notice_way).collect(),
         }
     })
+}
+
+fn notice_way((way, standing): (&'static str, notices::Standing)) -> api::NoticeWay {
+    let failing = standing.failing;
+    api::NoticeWay {
+        way: way.to_owned(),
+        told_at_ms: standing.told_at.map_or(0, |at| at.0),
+        failing_since_ms: failing.map_or(0, |(since, _)| since.0),
+        why_en: failing.map_or_else(String::new, |(_, why)| why.to_string()),
+        why_ar: failing.map_or("", |(_, why)| why.text_ar()).to_owned(),
+    }
 }
