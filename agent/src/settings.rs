@@ -196,6 +196,9 @@ fn hook(file: HookFile) -> Result<Hook, SettingsFault> {
     let bad = || SettingsFault::Value("hook.url");
     let url: Uri = file.url.parse().map_err(|_| bad())?;
     let host = url.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(bad());
+    }
     let is_plain = url.scheme() == Some(&Scheme::HTTP) && is_this_machine(host);
     if url.scheme() == Some(&Scheme::HTTPS) || is_plain { Ok(Hook { url, ca: file.ca }) } else { Err(bad()) }
 }
@@ -294,6 +297,7 @@ mod tests {
         let many = format!("to = [{}]", vec!["\"c@d.example\""; MAILBOXES_MAX + 1].join(", "));
         for (table, from, to, expected) in [
             ("hook", "", "url = \"http://hooks.example/x\"", "`hook.url`"),
+            ("hook", "", "url = \"https://user:word@hooks.example/x\"", "`hook.url`"),
             ("hook", "", "url = \"ftp://127.0.0.1/x\"", "`hook.url`"),
             ("hook", "", "url = \"/only/a/path\"", "`hook.url`"),
             ("mail", ":587", "", "`mail.server`"),

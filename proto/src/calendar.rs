@@ -102,6 +102,23 @@ mod tests {
         zone.first_moment(Day::from_yyyymmdd(date).unwrap(), hour * 60 + minute).0
     }
 
+    #[test]
+    fn somebody_is_there_in_working_time_only() {
+        let days = calendar("Asia/Dubai", SAT_SUN, 8 * 60, 16 * 60, &[20_261_202]);
+        let working = WorkingTime::of(&days).unwrap();
+        let holds = |date, hour| working.holds(TimeMs(at("Asia/Dubai", date, hour, 0)));
+        for (date, hour, is_there) in [
+            (20_261_126, 7, false),
+            (20_261_126, 8, true),
+            (20_261_126, 15, true),
+            (20_261_126, 16, false),
+            (20_261_128, 12, false),
+            (20_261_202, 12, false),
+        ] {
+            assert_eq!(holds(date, hour), is_there, "{date} {hour}");
+        }
+    }
+
     /// What it shows, week-end, holidays, since when (date and hour), how many hours, due when.
     type Row = (&'static str, &'static [u32], &'static [u32], (u32, u32), u64, (u32, u32));
 

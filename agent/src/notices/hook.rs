@@ -1,11 +1,7 @@
 //! A hook: a server of the agency's gets the notice as an HTTP POST of JSON. Not here: what stands in it
 //! (`notices`).
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use http::{Method, Request, Uri, header, uri::Scheme};
 use http_body_util::Full;
@@ -36,13 +32,11 @@ pub(super) const HOOK_TIME_MAX: Duration = Duration::from_secs(10);
 pub struct Hook {
     settings: settings::Hook,
     folder: Folder,
-    /// What was made of the settings at the first call that could.
-    config: Mutex<Option<Arc<ClientConfig>>>,
 }
 
 impl Hook {
     pub(super) const fn new(settings: settings::Hook, folder: Folder) -> Self {
-        Self { settings, folder, config: Mutex::new(None) }
+        Self { settings, folder }
     }
 
     pub(super) async fn carry(&self, notice: &Notice) -> Result<(), NotTold> {
@@ -60,21 +54,12 @@ impl Hook {
             let stream = TcpStream::connect((bare, port)).await.map_err(unreachable)?;
             return post(stream, url, notice).await;
         }
-        let config = self.config()?;
+        // Made anew each time: the file may have been renewed.
+        let config = Arc::new(client(authority(&self.folder, self.settings.ca.as_deref())?)?);
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| NotTold::Tls)?;
         let stream = TcpStream::connect((bare, port)).await.map_err(unreachable)?;
         let stream = TlsConnector::from(config).connect(name, stream).await.map_err(|_| NotTold::Tls)?;
         post(stream, url, notice).await
-    }
-
-    fn config(&self) -> Result<Arc<ClientConfig>, NotTold> {
-        let mut kept = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(config) = &*kept {
-            return Ok(Arc::clone(config));
-        }
-        let config = Arc::new(client(authority(&self.folder, self.settings.ca.as_deref())?)?);
-        *kept = Some(Arc::clone(&config));
-        Ok(config)
     }
 }
 
@@ -123,7 +108,6 @@ where
     if answer.status().is_success() { Ok(()) } else { Err(NotTold::Answered(answer.status().as_u16())) }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
 fn of_http(error: hyper::Error) -> NotTold {
     if error.is_parse() { NotTold::Protocol } else { NotTold::Unreachable(io::ErrorKind::ConnectionAborted) }
 }
