@@ -10,7 +10,10 @@ use std::{
 use proto::ids::AgencyId;
 use rustls::pki_types::UnixTime;
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     certificate::Chain,
@@ -22,7 +25,7 @@ use crate::{
         connection::{Connector, NotConnected},
     },
     network::{Network, NetworkFault},
-    notices,
+    notices::{self, way::Way},
     office::{Office, outbound::anew},
     settings::{Settings, SettingsFault},
     spool::Spool,
@@ -112,13 +115,14 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let store = open_store(&files.folder, &keys, &me).await?;
     let policy = files.network.policy()?;
     let spool = open_spool(&files.folder, &store)?;
-    let office = Arc::new(Office::new(me, keys, files.network.clone(), policy, (store, spool)));
+    let office = Office::new(me, keys, files.network.clone(), policy, (store, spool));
+    let office = Arc::new(office.with_duty_desk(files.settings.duty_desk.clone()));
     let line = Line::default();
     let mut ended = office.store.changes();
     let (stop_local, local_stops) = tokio::sync::oneshot::channel::<()>();
     let local = serve(&files, &office, &line, local_stops)?;
-    let bell = files.settings.notices.clone();
-    let bell = bell.map(|command| tokio::spawn(notices::run(Arc::clone(&office), command)));
+    let ways = Way::all(&files.settings, &files.folder).into_iter();
+    let bells: Vec<_> = ways.map(|way| tokio::spawn(notices::run(Arc::clone(&office), way))).collect();
     let withdrawals = tokio::spawn(withdrawal::run(Arc::clone(&office)));
     let connecting = Arc::clone(&office);
     let link = tokio::spawn(link::run(
@@ -135,9 +139,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     };
     link.abort();
     withdrawals.abort();
-    if let Some(bell) = &bell {
-        bell.abort();
-    }
+    bells.iter().for_each(JoinHandle::abort);
     sealing.abort();
     drop(stop_local);
     drop((link.await, local.await, sealing.await, office));
@@ -185,7 +187,7 @@ fn serve(
     office: &Arc<Office>,
     line: &Line,
     stops: tokio::sync::oneshot::Receiver<()>,
-) -> Result<tokio::task::JoinHandle<()>, RunFault> {
+) -> Result<JoinHandle<()>, RunFault> {
     use crate::local::{Local, listen};
     let socket = files.folder.socket();
     let listener = listen(&socket).map_err(RunFault::Socket)?;
@@ -207,7 +209,7 @@ fn serve(
     _: &Arc<Office>,
     _: &Line,
     stops: tokio::sync::oneshot::Receiver<()>,
-) -> Result<tokio::task::JoinHandle<()>, RunFault> {
+) -> Result<JoinHandle<()>, RunFault> {
     tracing::warn!("there is no local API on this system yet");
     Ok(tokio::spawn(async { drop(stops.await) }))
 }

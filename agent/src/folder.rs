@@ -157,16 +157,29 @@ impl Folder {
     /// # Errors
     /// [`FolderFault`]: not there, not its owner's alone, too large.
     pub fn read(&self, name: Name) -> Result<Vec<u8>, FolderFault> {
-        let path = self.path(name);
-        let mut file = File::open(&path).map_err(|error| missing_or(&path, &error))?;
-        let metadata = file.metadata().map_err(|error| io_fault(&path, &error))?;
+        self.read_private(name.path())
+    }
+
+    /// Reads a secret that the settings name: a path in the folder, unless it is absolute.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_private(&self, path: &str) -> Result<Vec<u8>, FolderFault> {
+        let path = self.0.join(path);
+        let (file, metadata) = open(&path)?;
         check_private(&path, &metadata)?;
-        if metadata.len() > FILE_BYTES_MAX {
-            return Err(FolderFault::TooLarge(path));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        file.read_to_end(&mut bytes).map_err(|error| io_fault(&path, &error))?;
-        Ok(bytes)
+        read_whole(&path, file, &metadata)
+    }
+
+    /// Reads what is no secret and which the settings name, such as certificates of an authority: a path in
+    /// the folder, unless it is absolute.
+    ///
+    /// # Errors
+    /// [`FolderFault`]: not there, or too large.
+    pub fn read_beside(&self, path: &str) -> Result<Vec<u8>, FolderFault> {
+        let path = self.0.join(path);
+        let (file, metadata) = open(&path)?;
+        read_whole(&path, file, &metadata)
     }
 
     /// Puts a file in place, whole or not at all, also when the power fails.
@@ -179,6 +192,21 @@ impl Folder {
         let written = write_private(&half, bytes).and_then(|()| fs::rename(&half, &path));
         written.and_then(|()| sync_parent(&path)).map_err(|error| io_fault(&path, &error))
     }
+}
+
+fn open(path: &Path) -> Result<(File, fs::Metadata), FolderFault> {
+    let file = File::open(path).map_err(|error| missing_or(path, &error))?;
+    let metadata = file.metadata().map_err(|error| io_fault(path, &error))?;
+    Ok((file, metadata))
+}
+
+fn read_whole(path: &Path, mut file: File, metadata: &fs::Metadata) -> Result<Vec<u8>, FolderFault> {
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(FolderFault::TooLarge(path.to_owned()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    file.read_to_end(&mut bytes).map_err(|error| io_fault(path, &error))?;
+    Ok(bytes)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {

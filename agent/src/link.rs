@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod connection;
 pub(crate) mod directory;
+mod duty_desk;
 mod evidence;
 mod inbox;
 mod outbox;

@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use proto::{ids::ReferralKey, lifecycle::Act};
+use proto::{ids::ReferralKey, lifecycle::Act, spoken::Spoken};
 use tokio::{net::UnixListener, sync::mpsc};
 use tokio_stream::{
     Stream,
@@ -72,14 +72,19 @@ impl Local {
         served.map_err(io::Error::other)
     }
 
-    /// A referral by its id or the beginning of it.
+    /// A referral by its id, the beginning of it, or its code for the telephone.
     fn find(&self, text: &str) -> Result<ReferralKey, Status> {
         self.office.find(text).map_err(|not_found| match not_found {
             NotFound::TooShort => {
                 Status::invalid_argument("give at least four characters of the referral's id")
             }
             NotFound::None => Status::not_found("there is no such referral here"),
-            NotFound::Several => Status::invalid_argument("several referrals begin so: give more of the id"),
+            NotFound::Several => {
+                Status::invalid_argument("several referrals are named so: give more of the id")
+            }
+            NotFound::Misheard(misheard) => {
+                Status::invalid_argument(format!("{misheard} / {}", misheard.text_ar()))
+            }
         })
     }
 
@@ -91,6 +96,8 @@ impl Local {
                 reference: Some(sent.referral.to_wire()),
                 envelope: sent.digest.to_string(),
                 others: sent.others.iter().map(|other| other.id.to_string()).collect(),
+                spoken_code: Spoken::of(&sent.referral).to_string(),
+                telephone: None,
             }),
             Err(NotSent::Flawed(flaws)) => Answer::Flaws(answers::flaws(&flaws)),
             Err(NotSent::Refused { refusal, legal }) => Answer::Refusal(answers::refusal(refusal, &legal)),
@@ -192,7 +199,13 @@ impl agent_server::Agent for Local {
             unchecked: request.unchecked,
             again,
         };
-        Self::sent(self.office.send(request).await)
+        let sent = self.office.send(request).await;
+        let telephone = sent.as_ref().ok().and_then(|sent| answers::telephone(&self.office, &sent.referral));
+        let mut answer = Self::sent(sent)?;
+        if let Some(api::send_answer::Answer::Queued(queued)) = &mut answer.get_mut().answer {
+            queued.telephone = telephone;
+        }
+        Ok(answer)
     }
 
     async fn act(&self, request: Request<api::ActRequest>) -> Result<Response<api::SendAnswer>, Status> {

@@ -1,45 +1,50 @@
-//! Notices to people: that something waits, and nothing of what. A program of the agency's carries them: a
-//! mail, a message, a bell. Not here: what waits (`case`), and who reads it.
+//! Notices to people: that something waits, and nothing of what. A program of the agency's carries them, a
+//! server of its own gets them, or mails do. Not here: what waits (`case`), and who reads it.
+
+pub mod bell;
+mod hook;
+mod mail;
+mod program;
+pub mod way;
 
 use std::{
-    collections::BTreeSet,
-    io::{self, Write as _},
-    process::{Command, ExitStatus, Stdio},
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use proto::{
     count::{Adjective, Noun, Place},
-    ids::{ReferralKey, TimeMs, Urgency},
+    ids::{AgencyId, ReferralKey, TimeMs, Urgency},
     lifecycle::{Status, Who},
+    spoken::Spoken,
 };
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
+
+use bell::Bell;
+use way::{NotTold, Way};
 
 use crate::{clock, office::Office, state::State};
 
-/// How often people are told again of an emergency that nobody has seen: 10 minutes.
-pub const REMIND_EMERGENCY_MS: u64 = 10 * 60 * 1000;
-/// How often of anything else: a day.
-pub const REMIND_MS: u64 = 24 * 60 * 60 * 1000;
-/// How long the agency's program may take.
-pub const PROGRAM_TIME_MAX: Duration = Duration::from_secs(30);
-/// How often it is looked whether a reminder is due.
-const LOOK_EVERY: Duration = Duration::from_secs(20);
-/// How often it is looked whether the program has ended.
-const PROGRAM_LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Most spoken codes that one notice names.
+pub const CODES_MAX: usize = 3;
 
 /// What waits for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Referrals that came, and that nobody has said to have seen.
-    unseen: BTreeSet<ReferralKey>,
-    /// Those of them that are emergencies.
-    emergencies: usize,
+    unseen: BTreeMap<ReferralKey, Urgency>,
     /// Referrals of which the gateway had the last word: a time limit was missed, nobody is asked any more.
-    missed: BTreeSet<ReferralKey>,
+    missed: BTreeMap<ReferralKey, Urgency>,
+}
+
+/// What is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// An emergency that nobody has seen.
+    Emergency,
+    /// Anything else.
+    Other,
 }
 
 impl Waiting {
@@ -50,11 +55,10 @@ impl Waiting {
         for case in state.cases() {
             let came = case.who(state.me()) == Some(Who::Recipient);
             if came && matches!(case.status(), Status::Submitted | Status::Delivered) {
-                waiting.unseen.insert(case.referral.clone());
-                waiting.emergencies += usize::from(case.need.urgency == Urgency::Emergency);
+                waiting.unseen.insert(case.referral.clone(), case.need.urgency);
             }
             if !came && case.last_word().is_some() {
-                waiting.missed.insert(case.referral.clone());
+                waiting.missed.insert(case.referral.clone(), case.need.urgency);
             }
         }
         waiting
@@ -64,19 +68,83 @@ impl Waiting {
         self.unseen.is_empty() && self.missed.is_empty()
     }
 
+    fn has_emergency(&self) -> bool {
+        self.emergencies().next().is_some()
+    }
+
+    fn emergencies(&self) -> impl Iterator<Item = &ReferralKey> {
+        self.unseen.iter().filter(|(_, urgency)| **urgency == Urgency::Emergency).map(|(key, _)| key)
+    }
+
+    /// Forgets what waits no more.
+    fn keep_of(&mut self, waiting: &Self) {
+        self.unseen.retain(|key, _| waiting.unseen.contains_key(key));
+        self.missed.retain(|key, _| waiting.missed.contains_key(key));
+    }
+
+    fn news_since(&self, told: &Self) -> Option<News> {
+        if self.emergencies().any(|key| !told.unseen.contains_key(key)) {
+            return Some(News::Emergency);
+        }
+        let unseen = self.unseen.keys().any(|key| !told.unseen.contains_key(key));
+        let missed = self.missed.keys().any(|key| !told.missed.contains_key(key));
+        (unseen || missed).then_some(News::Other)
+    }
+}
+
+/// What people are told: how much waits, how urgent it is, and by which codes it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether it only tries the way.
+    is_test: bool,
+    agency: AgencyId,
+    unseen: u64,
+    emergencies: u64,
+    missed: u64,
+    urgency: Option<Urgency>,
+    codes: Vec<Spoken>,
+}
+
+impl Notice {
+    /// Of what waits at an agency.
+    #[must_use]
+    pub fn of(waiting: &Waiting, agency: &AgencyId) -> Self {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let all = || waiting.unseen.iter().chain(&waiting.missed);
+        // The most urgent first; one referral may both be unseen and have missed a limit.
+        let ordered: BTreeSet<_> = all().map(|(key, urgency)| (urgency.number(), Spoken::of(key))).collect();
+        Self {
+            is_test: false,
+            agency: agency.clone(),
+            unseen: count(waiting.unseen.len()),
+            emergencies: count(waiting.emergencies().count()),
+            missed: count(waiting.missed.len()),
+            urgency: Urgency::ALL.iter().copied().find(|one| all().any(|(_, urgency)| urgency == one)),
+            codes: ordered.into_iter().map(|(_, code)| code).take(CODES_MAX).collect(),
+        }
+    }
+
+    /// One that tries a way, and says so.
+    #[must_use]
+    pub const fn test(agency: AgencyId) -> Self {
+        Self { is_test: true, agency, unseen: 0, emergencies: 0, missed: 0, urgency: None, codes: Vec::new() }
+    }
+
     /// In English.
     #[must_use]
     pub fn text_en(&self) -> String {
-        let counts = Counts::of(self);
+        if self.is_test {
+            return "This only tries whether notices arrive. Nothing waits because of it.".to_owned();
+        }
         let mut parts = Vec::new();
-        if counts.unseen > 0 {
-            parts.push(Noun::Referral.english_that(counts.unseen, Adjective::Waiting));
+        if self.unseen > 0 {
+            parts.push(Noun::Referral.english_that(self.unseen, Adjective::Waiting));
         }
-        if counts.emergencies > 0 {
-            parts.push(format!("in an emergency: {}", counts.emergencies));
+        if self.emergencies > 0 {
+            parts.push(format!("in an emergency: {}", self.emergencies));
         }
-        if counts.missed > 0 {
-            parts.push(format!("a time limit was missed in {}", Noun::Referral.english(counts.missed)));
+        if self.missed > 0 {
+            parts.push(format!("a time limit was missed in {}", Noun::Referral.english(self.missed)));
         }
         format!("{}. Open your agent.", parts.join("; "))
     }
@@ -84,194 +152,183 @@ impl Waiting {
     /// In Arabic, not yet reviewed by a native speaker of the field.
     #[must_use]
     pub fn text_ar(&self) -> String {
-        let counts = Counts::of(self);
+        if self.is_test {
+            return "هذه تجربة لوصول الإشعارات فقط. لا شيء ينتظر بسببها.".to_owned();
+        }
         let mut parts = Vec::new();
-        if counts.unseen > 0 {
-            parts.push(Noun::Referral.arabic_that(counts.unseen, Adjective::Waiting));
+        if self.unseen > 0 {
+            parts.push(Noun::Referral.arabic_that(self.unseen, Adjective::Waiting));
         }
-        if counts.emergencies > 0 {
-            parts.push(format!("الطارئة منها: {}", counts.emergencies));
+        if self.emergencies > 0 {
+            parts.push(format!("الطارئة منها: {}", self.emergencies));
         }
-        if counts.missed > 0 {
-            parts.push(format!("انقضت المهلة في {}", Noun::Referral.arabic(counts.missed, Place::Governed)));
+        if self.missed > 0 {
+            parts.push(format!("انقضت المهلة في {}", Noun::Referral.arabic(self.missed, Place::Governed)));
         }
         format!("{}. يُرجى فتح برنامج الإحالة.", parts.join("؛ "))
     }
 
-    /// What the program reads: counts and words, no name, no number of a case.
+    /// What programs and hooks read: counts, codes and words, no name, no id of a case.
     #[must_use]
-    pub fn message(&self) -> String {
-        let Counts { unseen, emergencies, missed } = Counts::of(self);
-        let (text_en, text_ar) = (self.text_en(), self.text_ar());
+    pub fn json(&self) -> String {
         json!({
-            "unseen": unseen, "emergencies": emergencies, "missed": missed,
-            "text_en": text_en, "text_ar": text_ar,
+            "kind": if self.is_test { "test" } else { "waiting" },
+            "agency": self.agency.as_str(),
+            "urgency": self.urgency.map(|urgency| crate::words::urgency(urgency, crate::words::Language::English)),
+            "unseen": self.unseen, "emergencies": self.emergencies, "missed": self.missed,
+            "codes": self.codes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "text_en": self.text_en(), "text_ar": self.text_ar(),
         })
         .to_string()
     }
-}
 
-struct Counts {
-    unseen: u64,
-    emergencies: u64,
-    missed: u64,
-}
+    /// A mail's subject.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        let (english, arabic) = if self.is_test {
+            ("Referrals: a test", "الإحالات: تجربة")
+        } else if self.emergencies > 0 {
+            ("Referrals: AN EMERGENCY waits", "الإحالات: حالة طارئة بانتظاركم")
+        } else {
+            ("Referrals: something waits", "الإحالات: أمر بانتظاركم")
+        };
+        format!("{english} / {arabic}")
+    }
 
-impl Counts {
-    fn of(waiting: &Waiting) -> Self {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        Self {
-            unseen: count(waiting.unseen.len()),
-            emergencies: count(waiting.emergencies),
-            missed: count(waiting.missed.len()),
-        }
+    /// A mail's text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let codes: Vec<_> = self.codes.iter().map(ToString::to_string).collect();
+        let (codes_en, codes_ar) = if codes.is_empty() {
+            (String::new(), String::new())
+        } else {
+            let (listed, first) = (codes.join(", "), codes.first().map_or("", String::as_str));
+            (
+                format!("Codes for the telephone and for `agent show \"{first}\"`: {listed}\r\n"),
+                format!("الرموز للهاتف وللأمر agent show: \u{2068}{listed}\u{2069}\r\n"),
+            )
+        };
+        format!(
+            "{}\r\n{codes_en}\r\n{}\r\n{codes_ar}\r\n-- \r\n{}\r\n",
+            self.text_en(),
+            self.text_ar(),
+            self.agency
+        )
     }
 }
 
-/// What people were told last, and when.
+/// How a way stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When people were told last by it; nothing since the agent began to run.
+    pub told_at: Option<TimeMs>,
+    /// Since when it fails, and why at the last try; nothing while it works.
+    pub failing: Option<(TimeMs, NotTold)>,
+}
+
+/// How all ways stand, for whoever asks the agent.
 #[derive(Debug, Default)]
-pub struct Bell {
-    told: Waiting,
-    at: TimeMs,
-}
+pub struct Board(Mutex<BTreeMap<&'static str, Standing>>);
 
-impl Bell {
-    /// Whether people are to be told now; then they count as told.
-    pub fn rings(&mut self, waiting: &Waiting, now: TimeMs) -> bool {
-        let is_new =
-            !waiting.unseen.is_subset(&self.told.unseen) || !waiting.missed.is_subset(&self.told.missed);
-        let every = if waiting.emergencies > 0 { REMIND_EMERGENCY_MS } else { REMIND_MS };
-        let is_due = now >= self.at.plus_ms(every);
-        let rings = !waiting.is_empty() && (is_new || is_due);
-        self.told = waiting.clone();
-        if rings {
-            self.at = now;
-        }
-        rings
+impl Board {
+    /// Each way by its name.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<&'static str, Standing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, way: &Way, change: impl FnOnce(&mut Standing)) {
+        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(way.name()).or_default());
     }
 }
 
-/// Rings as long as the agent runs. A program that fails is tried again when the next reminder is due.
-pub async fn run(office: Arc<Office>, command: Vec<String>) {
+/// Rings by one way as long as the agent runs. What fails is told and tried again; nothing waits for it.
+pub async fn run(office: Arc<Office>, way: Way) {
     let mut changes = office.store.changes();
-    let mut every = interval(LOOK_EVERY);
-    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut bell = Bell::default();
+    let mut bell = Bell::gathering(way.gather_ms());
+    office.notices.note(&way, |_| {});
     loop {
         let waiting = office.store.read(Waiting::of);
         if bell.rings(&waiting, clock::now()) {
-            let (command, message) = (command.clone(), waiting.message());
-            match tokio::task::spawn_blocking(move || carry(&command, &message)).await {
-                Ok(Ok(status)) if status.success() => tracing::info!("people were told that something waits"),
-                Ok(Ok(status)) => tracing::error!(%status, "the program for notices failed"),
-                Ok(Err(error)) => {
-                    tracing::error!(kind = %error.kind(), "the program for notices did not run")
-                }
-                Err(_) => return,
-            }
+            ring(&office, &way, &mut bell, waiting).await;
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
-            _ = every.tick() => {}
+            () = sleep(bell.rests(clock::now())) => {}
         }
     }
 }
 
-/// Runs the agency's program with a message on its standard input.
-fn carry(command: &[String], message: &str) -> io::Result<ExitStatus> {
-    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        // One that does not read has perhaps ended already: its status tells.
-        drop(writeln!(input, "{message}"));
-    }
-    let end = Instant::now() + PROGRAM_TIME_MAX;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
+async fn ring(office: &Office, way: &Way, bell: &mut Bell, waiting: Waiting) {
+    let told = way.carry(&Notice::of(&waiting, &office.me)).await;
+    let now = clock::now();
+    match told {
+        Ok(()) => {
+            bell.told(waiting, now);
+            office.notices.note(way, |standing| *standing = Standing { told_at: Some(now), failing: None });
+            tracing::info!(way = way.name(), "people were told that something waits");
         }
-        if Instant::now() >= end {
-            child.kill()?;
-            return child.wait();
+        Err(why) => {
+            let failures = bell.failed(waiting, now);
+            office.notices.note(way, |standing| {
+                let since = standing.failing.map_or(now, |(since, _)| since);
+                standing.failing = Some((since, why));
+            });
+            tracing::error!(way = way.name(), %why, failures, "people could not be told that something waits");
         }
-        thread::sleep(PROGRAM_LOOK_EVERY);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proto::ids::{AgencyId, EnvelopeId};
+    use proto::ids::EnvelopeId;
 
     use super::*;
 
+    fn agency() -> AgencyId {
+        AgencyId::parse("ae.dfwac", "opened_by").unwrap()
+    }
+
     fn key(number: u64) -> ReferralKey {
-        let opened_by = AgencyId::parse("ae.dfwac", "opened_by").unwrap();
-        ReferralKey { id: EnvelopeId::new(TimeMs(number), [1; 10]), opened_by }
+        ReferralKey { id: EnvelopeId::new(TimeMs(number), [1; 10]), opened_by: agency() }
     }
 
-    fn waiting(unseen: &[u64], emergencies: usize, missed: &[u64]) -> Waiting {
-        let keys = |numbers: &[u64]| numbers.iter().map(|number| key(*number)).collect();
-        Waiting { unseen: keys(unseen), emergencies, missed: keys(missed) }
+    /// Of those that are unseen the first few are emergencies.
+    pub(super) fn waiting(unseen: &[u64], emergencies: usize, missed: &[u64]) -> Waiting {
+        let urgency = |place: usize| if place < emergencies { Urgency::Emergency } else { Urgency::Normal };
+        let unseen = unseen.iter().enumerate().map(|(place, number)| (key(*number), urgency(place)));
+        let missed = missed.iter().map(|number| (key(*number), Urgency::Urgent));
+        Waiting { unseen: unseen.collect(), missed: missed.collect() }
     }
 
     #[test]
-    fn people_are_told_of_what_is_new_and_reminded_of_what_waits() {
-        let (start, mut bell) = (TimeMs(1_790_000_000_000), Bell::default());
-        let minute = 60 * 1000;
-        let hour = 60 * minute;
-        // After so many milliseconds so much waits: whether the bell rings.
-        let rows = [
-            (0, waiting(&[], 0, &[]), false),
-            (1, waiting(&[1], 0, &[]), true),
-            (2, waiting(&[1], 0, &[]), false),
-            // One was seen, another came: as many as before, but news.
-            (3, waiting(&[2], 0, &[]), true),
-            (4, waiting(&[2], 0, &[7]), true),
-            (5, waiting(&[], 0, &[7]), false),
-            (23 * hour, waiting(&[], 0, &[7]), false),
-            (24 * hour + 4, waiting(&[], 0, &[7]), true),
-            (24 * hour + 5, waiting(&[3], 1, &[]), true),
-            (24 * hour + 9 * minute, waiting(&[3], 1, &[]), false),
-            (24 * hour + 10 * minute + 5, waiting(&[3], 1, &[]), true),
-            (25 * hour, waiting(&[], 0, &[]), false),
-        ];
-        for (after, waiting, rings) in rows {
-            assert_eq!(bell.rings(&waiting, start.plus_ms(after)), rings, "{after} {waiting:?}");
+    fn a_notice_says_how_many_and_by_which_codes_and_nothing_else() {
+        let notice = Notice::of(&waiting(&[2, 1], 1, &[3]), &agency());
+        let read: serde_json::Value = serde_json::from_str(&notice.json()).unwrap();
+        let codes = [2, 3, 1].map(|number| Spoken::of(&key(number)).to_string());
+        let expected = json!({
+            "kind": "waiting", "agency": "ae.dfwac", "urgency": "emergency", "unseen": 2, "emergencies": 1,
+            "missed": 1, "codes": codes,
+            "text_en": "2 waiting referrals; in an emergency: 1; a time limit was missed in 1 referral. Open your agent.",
+            "text_ar": "إحالتان منتظرتان؛ الطارئة منها: 1؛ انقضت المهلة في إحالة واحدة. يُرجى فتح برنامج الإحالة.",
+        });
+        assert_eq!(read, expected);
+        let text = notice.text();
+        assert!(
+            text.contains(&codes[0]) && text.contains(&notice.text_en()) && text.contains(&notice.text_ar())
+        );
+        for told in [notice.json(), text, notice.subject()] {
+            assert!(!told.contains(&key(1).id.to_string()), "{told}");
         }
+        assert!(notice.subject().contains("EMERGENCY") && notice.subject().contains("طارئة"));
+        let many: Vec<u64> = (1..100).collect();
+        assert_eq!(Notice::of(&waiting(&many, 0, &[]), &agency()).codes.len(), CODES_MAX);
     }
 
     #[test]
-    fn a_message_says_how_many_and_nothing_else() {
-        let all = waiting(&[1, 2], 1, &[3]);
-        let message = all.message();
-        assert!(message.contains(r#""unseen":2"#) && message.contains(r#""emergencies":1"#), "{message}");
-        assert!(!message.contains("dfwac") && !message.contains(&key(1).id.to_string()), "{message}");
-        assert_eq!(
-            all.text_en(),
-            "2 waiting referrals; in an emergency: 1; a time limit was missed in 1 referral. Open your agent."
-        );
-        assert_eq!(
-            all.text_ar(),
-            "إحالتان منتظرتان؛ الطارئة منها: 1؛ انقضت المهلة في إحالة واحدة. يُرجى فتح برنامج الإحالة."
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_program_reads_the_message_and_is_not_waited_for_for_ever() {
-        let folder = tempfile::tempdir().unwrap();
-        let told = folder.path().join("told");
-        let script = format!("cat > '{}'", told.display());
-        let command = ["sh", "-c", &script].map(str::to_owned);
-        assert!(carry(&command, "{\"unseen\":1}").unwrap().success());
-        assert_eq!(std::fs::read_to_string(told).unwrap(), "{\"unseen\":1}\n");
-        assert!(!carry(&["false".to_owned()], "").unwrap().success());
-        assert!(carry(&["/nowhere/at-all".to_owned()], "").is_err());
-        assert!(carry(&[], "").is_err());
+    fn a_test_says_that_it_is_one() {
+        let notice = Notice::test(agency());
+        assert!(notice.json().contains(r#""kind":"test""#) && notice.subject().contains("test"));
+        assert!(notice.text().contains("Nothing waits") && notice.text().contains("تجربة"));
     }
 }

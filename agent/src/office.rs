@@ -30,8 +30,9 @@ use crate::{
     draft::{Drafted, NotDrafted},
     keys::Keys,
     network::Network,
-    randomness,
+    notices, randomness,
     records::{self, record},
+    settings::DutyDesk,
     spool::Spool,
     state::{State, Tie},
     store::{Claim, Entry, Place, Store, StoreFault},
@@ -79,6 +80,10 @@ pub struct Office {
     pub looked: watch::Sender<u64>,
     /// When the certificate that is used ends: Unix seconds; 0 before the first connection.
     pub certificate_ends_at_s: AtomicU64,
+    /// How the ways stand by which people are told.
+    pub notices: notices::Board,
+    /// Whom others are to telephone, by the settings.
+    pub duty_desk: Option<DutyDesk>,
     published: Vec<PublicKeyOf>,
     /// One at a time makes envelopes: each must follow the one before it.
     pen: Mutex<()>,
@@ -175,9 +180,17 @@ impl Office {
             look: Notify::new(),
             looked: watch::Sender::new(0),
             certificate_ends_at_s: AtomicU64::new(0),
+            notices: notices::Board::default(),
+            duty_desk: None,
             published,
             pen: Mutex::new(()),
         }
+    }
+
+    /// With the duty desk of the agency's settings.
+    #[must_use]
+    pub fn with_duty_desk(self, duty_desk: Option<DutyDesk>) -> Self {
+        Self { duty_desk, ..self }
     }
 
     /// The keys that the directory should hold for this agency.

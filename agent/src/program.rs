@@ -6,6 +6,7 @@ mod agreements;
 mod arguments;
 mod contact;
 mod joining;
+mod notices;
 mod outcome;
 mod reading;
 mod sending;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, NoticesCommand};
 use outcome::{Outcome, Trouble};
 use show::Screen;
 
@@ -65,6 +66,9 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Receipt(receipt) => reading::receipts(folder, receipt, screen).await,
         Command::Verify(verify) => reading::verify(folder, verify, screen),
         Command::Status => reading::status(folder, screen).await,
+        Command::Notices(asked) => match asked.what {
+            NoticesCommand::Test => notices::test(folder, screen).await,
+        },
         Command::Act(act) => acts::act(folder, act, screen).await,
     }
 }

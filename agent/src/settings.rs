@@ -1,6 +1,8 @@
 //! `agent.toml`: the few things that an agency decides about its agent. Not here: the network, which
 //! its administrators decide (`network`).
 
+use http::{Uri, uri::Scheme};
+use lettre::message::Mailbox;
 use proto::ids::{AgencyId, Code};
 use serde::Deserialize;
 use thiserror::Error;
@@ -30,6 +32,113 @@ pub struct Settings {
     pub connect: Option<String>,
     /// The program, and its arguments, that tells people that something waits.
     pub notices: Option<Vec<String>>,
+    /// The server that is told the same.
+    pub hook: Option<Hook>,
+    /// The mails that say the same.
+    pub mail: Option<Mail>,
+    /// Whom others telephone in an emergency: published in the directory.
+    pub duty_desk: Option<DutyDesk>,
+}
+
+/// Most mailboxes that mails go to.
+pub const MAILBOXES_MAX: usize = 20;
+
+/// A server that gets a POST when something waits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Where: `https`, or `http` on this machine.
+    pub url: Uri,
+    /// The file of the authority that its certificate leads to.
+    pub ca: Option<String>,
+}
+
+/// Mails that say that something waits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The mail server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection to it is secured.
+    pub security: Security,
+    /// Whom they are from.
+    pub from: Mailbox,
+    /// Whom they go to.
+    pub to: Vec<Mailbox>,
+    /// What the server wants to know, if it does.
+    pub login: Option<Login>,
+    /// The file of the authority that its certificate leads to.
+    pub ca: Option<String>,
+}
+
+/// User and password of a mail server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The file of the password.
+    pub password_file: String,
+}
+
+/// How the connection to a mail server is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Security {
+    /// TLS after a command of the protocol, without which nothing is sent.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
+    /// Not at all: only on this machine.
+    None,
+}
+
+/// Whom others telephone in an emergency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DutyDesk {
+    /// E.164: `+97172221111`.
+    pub phone: String,
+    /// The calendar of the directory whose working time it keeps; empty for around the clock.
+    pub hours: String,
+}
+
+// An address may hold a secret, and a mailbox is somebody's.
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mail")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HookFile {
+    url: String,
+    ca: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailFile {
+    server: String,
+    security: Security,
+    from: String,
+    to: Vec<String>,
+    user: Option<String>,
+    password_file: Option<String>,
+    ca: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DutyDeskFile {
+    phone: String,
+    #[serde(default)]
+    hours: String,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +148,9 @@ struct File {
     node: String,
     connect: Option<String>,
     notices: Option<Vec<String>>,
+    hook: Option<HookFile>,
+    mail: Option<MailFile>,
+    duty_desk: Option<DutyDeskFile>,
 }
 
 impl Settings {
@@ -60,6 +172,9 @@ impl Settings {
             node: node(&file.node).ok_or(SettingsFault::Value("node"))?,
             connect: file.connect,
             notices: file.notices,
+            hook: file.hook.map(hook).transpose()?,
+            mail: file.mail.map(mail).transpose()?,
+            duty_desk: file.duty_desk.map(duty_desk).transpose()?,
         })
     }
 
@@ -77,6 +192,58 @@ pub fn node(text: &str) -> Option<Code> {
     Code::parse(text, "node").ok().filter(|_| is_label)
 }
 
+fn hook(file: HookFile) -> Result<Hook, SettingsFault> {
+    let bad = || SettingsFault::Value("hook.url");
+    let url: Uri = file.url.parse().map_err(|_| bad())?;
+    let host = url.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(bad());
+    }
+    let is_plain = url.scheme() == Some(&Scheme::HTTP) && is_this_machine(host);
+    if url.scheme() == Some(&Scheme::HTTPS) || is_plain { Ok(Hook { url, ca: file.ca }) } else { Err(bad()) }
+}
+
+fn mail(file: MailFile) -> Result<Mail, SettingsFault> {
+    let bad = SettingsFault::Value;
+    let (host, port) = file.server.rsplit_once(':').ok_or_else(|| bad("mail.server"))?;
+    let port = port.parse().map_err(|_| bad("mail.server"))?;
+    if host.is_empty() {
+        return Err(bad("mail.server"));
+    }
+    if file.security == Security::None && !is_this_machine(host) {
+        return Err(bad("mail.security"));
+    }
+    let login = match (file.user, file.password_file) {
+        (Some(user), Some(password_file)) => Some(Login { user, password_file }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => return Err(bad("mail.password_file")),
+    };
+    if file.to.is_empty() || file.to.len() > MAILBOXES_MAX {
+        return Err(bad("mail.to"));
+    }
+    let to = file.to.iter().map(|to| to.parse().map_err(|_| bad("mail.to"))).collect::<Result<_, _>>()?;
+    let from = file.from.parse().map_err(|_| bad("mail.from"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(Mail { host, port, security: file.security, from, to, login, ca: file.ca })
+}
+
+/// Judged again where it is published: here only what would never be taken.
+fn duty_desk(file: DutyDeskFile) -> Result<DutyDesk, SettingsFault> {
+    let digits = file.phone.strip_prefix('+').unwrap_or_default();
+    if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(SettingsFault::Value("duty_desk.phone"));
+    }
+    if !file.hours.is_empty() && Code::parse(&file.hours, "hours").is_err() {
+        return Err(SettingsFault::Value("duty_desk.hours"));
+    }
+    Ok(DutyDesk { phone: file.phone, hours: file.hours })
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
@@ -92,9 +259,17 @@ mod tests {
             (sample.agency.as_str(), sample.node.as_str(), sample.connect),
             ("ae.example", "main", None)
         );
-        let every_key = SAMPLE.replace("# connect =", "connect =").replace("# notices =", "notices =");
-        let every_key = Settings::parse(&every_key).unwrap();
+        // Every line of the sample that is no prose, as it stands there.
+        let is_key = |line: &&str| {
+            line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        };
+        let lines = SAMPLE.lines().map(|line| line.strip_prefix("# ").filter(is_key).unwrap_or(line));
+        let every_key = Settings::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
         assert!(every_key.connect.is_some() && every_key.notices.is_some());
+        assert!(every_key.hook.unwrap().ca.is_some());
+        let mail = every_key.mail.unwrap();
+        assert!(mail.login.is_some() && mail.ca.is_some() && mail.to.len() == 2);
+        assert!(!every_key.duty_desk.unwrap().hours.is_empty());
     }
 
     #[test]
@@ -115,6 +290,29 @@ mod tests {
             ("agency = \"ae.dfwac\"\nnode = \"main\"\ncolour = 1", "colour"),
             ("agency = \"ae.dfwac\"", "node"),
         ] {
+            let error = Settings::parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let mail = "server = \"mail.example:587\"\nsecurity = \"starttls\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]";
+        let many = format!("to = [{}]", vec!["\"c@d.example\""; MAILBOXES_MAX + 1].join(", "));
+        for (table, from, to, expected) in [
+            ("hook", "", "url = \"http://hooks.example/x\"", "`hook.url`"),
+            ("hook", "", "url = \"https://user:word@hooks.example/x\"", "`hook.url`"),
+            ("hook", "", "url = \"ftp://127.0.0.1/x\"", "`hook.url`"),
+            ("hook", "", "url = \"/only/a/path\"", "`hook.url`"),
+            ("mail", ":587", "", "`mail.server`"),
+            ("mail", "starttls", "none", "`mail.security`"),
+            ("mail", "starttls", "ssl", "security"),
+            ("mail", "a@b.example", "nobody", "`mail.from`"),
+            ("mail", "c@d.example", "", "`mail.to`"),
+            ("mail", "to = [\"c@d.example\"]", "to = []", "`mail.to`"),
+            ("mail", "to = [\"c@d.example\"]", &many, "`mail.to`"),
+            ("mail", "from", "user = \"u\"\nfrom", "`mail.password_file`"),
+            ("duty_desk", "", "phone = \"0501234567\"", "`duty_desk.phone`"),
+            ("duty_desk", "", "phone = \"+971501234567\"\nhours = \"A b\"", "`duty_desk.hours`"),
+        ] {
+            let content = if table == "mail" { mail.replacen(from, to, 1) } else { to.to_owned() };
+            let text = &format!("agency = \"ae.dfwac\"\nnode = \"main\"\n[{table}]\n{content}");
             let error = Settings::parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }

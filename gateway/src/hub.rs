@@ -162,6 +162,7 @@ enum Service {
     Leave { agency: AgencyId, stream: StreamNo },
     Fetch { agency: AgencyId, count_max: usize, reply: oneshot::Sender<Vec<Handed>> },
     Find { agency: AgencyId, envelope: Digest, reply: oneshot::Sender<Vec<Mail>> },
+    Roll,
     Derive { at: Locator, reply: oneshot::Sender<Option<Vec<Receipt>>> },
     Places { referral: ReferralKey, reply: oneshot::Sender<Option<Vec<Locator>>> },
     Batches { party: AgencyId, from: u64, most: usize, reply: oneshot::Sender<Option<Vec<PartyBatch>>> },
@@ -313,6 +314,14 @@ impl Hub {
     /// [`Unavailable`].
     pub async fn find(&self, agency: AgencyId, envelope: Digest) -> Result<Vec<Mail>, Unavailable> {
         self.call(|reply| Service::Find { agency, envelope, reply }).await
+    }
+
+    /// Lets the next batch begin a segment of the journal.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn roll(&self) -> Result<(), Unavailable> {
+        self.send(Job::Serve(Service::Roll))
     }
 
     /// The receipts of an entry, derived again; none while the tiles are being made again.
@@ -517,6 +526,7 @@ impl Thread {
                     mailbox.map_or_else(Vec::new, |mailbox| mailbox.all_of(&envelope).cloned().collect());
                 drop(reply.send(found));
             }
+            Service::Roll => self.writer.roll(),
             Service::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
             Service::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
             Service::Batches { party, from, most, reply } => {

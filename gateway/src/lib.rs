@@ -21,6 +21,7 @@ pub mod parts;
 pub mod peer;
 pub mod place;
 pub mod published;
+pub mod retention;
 pub mod serve;
 pub mod service;
 pub mod start;

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use proto::{digest::Digest, header::UPLOADED_BYTES_MAX, ids::AgencyId};
+use proto::{
+    digest::Digest,
+    header::UPLOADED_BYTES_MAX,
+    ids::{AgencyId, TimeMs},
+};
 use thiserror::Error;
 
 /// How much is written between two syncs: what an interrupted upload repeats at the most.
@@ -91,10 +95,32 @@ impl PartStore {
     /// Whether an agency has uploaded this, whole. If so it is kept from now on: an envelope is about
     /// to refer to it.
     #[must_use]
-    pub fn hold(&self, agency: &AgencyId, sha256: &Digest, length: u64) -> bool {
+    pub fn hold(&self, agency: &AgencyId, sha256: &Digest, length: u64, until: TimeMs) -> bool {
         let path = self.path(agency, sha256);
         let is_whole = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == length);
-        is_whole && self.mark(&path).is_ok()
+        is_whole && self.mark(&path, until).is_ok()
+    }
+
+    /// Whether it is here, whole.
+    #[must_use]
+    pub fn has(&self, agency: &AgencyId, sha256: &Digest) -> bool {
+        self.path(agency, sha256).exists()
+    }
+
+    /// Deletes one whose time is over, unless an envelope with a later end than this one's refers to it too.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn erase(&self, agency: &AgencyId, sha256: &Digest, until: TimeMs) -> io::Result<()> {
+        let path = self.path(agency, sha256);
+        let marker = marker(&path);
+        if marked(&marker).is_none_or(|marked| marked > until) {
+            return Ok(());
+        }
+        // The marker last: without it nobody comes back to the rest.
+        remove(&path)?;
+        sync_folder(&path)?;
+        remove(&marker)
     }
 
     /// Opens one for reading, from an offset on.
@@ -162,12 +188,16 @@ impl PartStore {
     }
 
     /// Before the envelope is decided: a crash in between leaves a file too many, never one too few.
-    fn mark(&self, path: &Path) -> io::Result<()> {
+    fn mark(&self, path: &Path, until: TimeMs) -> io::Result<()> {
         let marker = marker(path);
-        if marker.exists() {
+        if marked(&marker).is_some_and(|marked| marked >= until) {
             return Ok(());
         }
-        File::create(&marker)?.sync_all()?;
+        let half = path.with_added_extension("marking");
+        let mut file = File::create(&half)?;
+        write!(file, "{}", until.0)?;
+        file.sync_all()?;
+        fs::rename(&half, &marker)?;
         sync_folder(path)
     }
 
@@ -292,6 +322,19 @@ fn marker(path: &Path) -> PathBuf {
     path.with_added_extension("kept")
 }
 
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The last moment of those that refer to it. A marker of an older release says nothing of it.
+fn marked(marker: &Path) -> Option<TimeMs> {
+    let text = fs::read_to_string(marker).ok()?;
+    Some(TimeMs(text.trim().parse().unwrap_or(0)))
+}
+
 fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
@@ -299,6 +342,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const END: TimeMs = TimeMs(1_790_000_000_000);
 
     fn agency() -> AgencyId {
         AgencyId::parse("ae.dfwac", "agency").unwrap()
@@ -315,15 +360,15 @@ mod tests {
         let first = usize::try_from(SYNC_BYTES).unwrap();
         assert!(upload.take(&bytes[..first]).unwrap());
         drop(upload);
-        assert!(!store.hold(&agency(), &digest, length), "not whole yet");
+        assert!(!store.hold(&agency(), &digest, length, END), "not whole yet");
         let mut upload = store.upload(&agency(), digest, length).unwrap().unwrap();
         assert_eq!(upload.synced_bytes(), SYNC_BYTES);
         assert!(!upload.take(&bytes[first..]).unwrap());
         assert!(upload.is_whole());
         upload.finish().unwrap();
         assert!(store.upload(&agency(), digest, length).unwrap().is_none(), "it is here");
-        assert!(store.hold(&agency(), &digest, length));
-        assert!(!store.hold(&agency(), &digest, length - 1), "of another length");
+        assert!(store.hold(&agency(), &digest, length, END));
+        assert!(!store.hold(&agency(), &digest, length - 1, END), "of another length");
     }
 
     #[test]
@@ -335,7 +380,7 @@ mod tests {
         assert!(matches!(upload.take(b"more than announced"), Err(NotTaken::TooLong)));
         upload.take(b"different").unwrap();
         assert!(matches!(upload.finish(), Err(NotTaken::OtherDigest)));
-        assert!(!store.hold(&agency(), &digest, 9));
+        assert!(!store.hold(&agency(), &digest, 9, END));
         for length in [0, UPLOADED_BYTES_MAX + 1] {
             assert!(matches!(store.upload(&agency(), digest, length), Err(NotTaken::Length)));
         }
@@ -381,11 +426,28 @@ mod tests {
             upload.take(bytes).unwrap();
             upload.finish().unwrap();
         }
-        assert!(store.hold(&agency(), &Digest::of(b"one"), 3));
+        assert!(store.hold(&agency(), &Digest::of(b"one"), 3, END));
         assert_eq!(store.sweep(SystemTime::now()).unwrap(), 0);
         let later = SystemTime::now() + UNREFERRED_KEPT + Duration::from_secs(60);
         assert_eq!(store.sweep(later).unwrap(), 1);
-        assert!(store.hold(&agency(), &Digest::of(b"one"), 3));
-        assert!(!store.hold(&agency(), &Digest::of(b"two"), 3));
+        assert!(store.hold(&agency(), &Digest::of(b"one"), 3, END));
+        assert!(!store.hold(&agency(), &Digest::of(b"two"), 3, END));
+    }
+
+    #[test]
+    fn what_two_envelopes_refer_to_goes_with_the_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PartStore::open(folder.path(), 0).unwrap();
+        let digest = Digest::of(b"one");
+        let mut upload = store.upload(&agency(), digest, 3).unwrap().unwrap();
+        upload.take(b"one").unwrap();
+        upload.finish().unwrap();
+        assert!(store.hold(&agency(), &digest, 3, END.plus_ms(1)) && store.hold(&agency(), &digest, 3, END));
+        store.erase(&agency(), &digest, END).unwrap();
+        assert!(store.has(&agency(), &digest), "the other still needs it");
+        store.erase(&agency(), &digest, END.plus_ms(1)).unwrap();
+        assert!(!store.has(&agency(), &digest));
+        assert_eq!(fs::read_dir(folder.path().join(agency().as_str())).unwrap().count(), 0);
+        store.erase(&agency(), &digest, END.plus_ms(1)).unwrap();
     }
 }

@@ -10,6 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
+use journal::Eraser;
 use proto::ids::AgencyId;
 use rustls::ServerConfig;
 use thiserror::Error;
@@ -34,6 +35,7 @@ use crate::{
     },
     place::{KeyFault, Place},
     published::Published,
+    retention::Sweeper,
     service::{
         CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX,
         directory::DirectoryService,
@@ -138,6 +140,7 @@ pub struct Serving {
 
 struct Running {
     gateway: Arc<Gateway>,
+    eraser: Eraser,
     listener: TcpListener,
     metrics_listener: Option<TcpListener>,
     enrolling: Option<Enrolling>,
@@ -186,6 +189,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let connections = Arc::new(Connections::default());
     connections.revoke(tls.revoked, clock::now());
     metrics.crls_until.set(seconds(tls.crls_until));
+    let eraser = writer.journal().eraser();
     let (hub, writer_ended) = Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics));
     let gateway = Arc::new(Gateway {
         mail: MailReader::new(hub.history().clone()),
@@ -223,7 +227,16 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         enrolment_address: enrolling.as_ref().and_then(|one| one.listener.local_addr().ok()),
         metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
         started,
-        running: Running { gateway, listener, metrics_listener, enrolling, door, place, writer_ended },
+        running: Running {
+            gateway,
+            eraser,
+            listener,
+            metrics_listener,
+            enrolling,
+            door,
+            place,
+            writer_ended,
+        },
     })
 }
 
@@ -234,7 +247,7 @@ impl Serving {
     /// # Errors
     /// [`ServeFault`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeFault> {
-        let Running { gateway, listener, metrics_listener, enrolling, door, place, mut writer_ended } =
+        let Running { gateway, eraser, listener, metrics_listener, enrolling, door, place, mut writer_ended } =
             self.running;
         let (health, health_service) = tonic_health::server::health_reporter();
         let look = Look {
@@ -246,6 +259,7 @@ impl Serving {
             health,
         };
         let looking = tokio::spawn(look.run());
+        let erasing = tokio::spawn(Sweeper::new(Arc::clone(&gateway), eraser).run());
         let monitoring =
             metrics_listener.map(|listener| tokio::spawn(monitor(listener, Arc::clone(&gateway))));
         let enrolling = enrolling.map(|Enrolling { listener, tls, vkeys }| {
@@ -273,10 +287,11 @@ impl Serving {
             tracing::warn!("some connections did not end in time");
         }
         looking.abort();
+        erasing.abort();
         if let Some(monitoring) = monitoring {
             monitoring.abort();
         }
-        drop(looking.await);
+        drop((looking.await, erasing.await));
         if let Some(enrolling) = enrolling {
             // It answers what it has taken, and ends by itself.
             drop(enrolling.await);

@@ -2,7 +2,11 @@
 //! both logs, their checkpoints and tiles. One oracle for operators and for every test. Not here:
 //! receipts that others hold; they check those themselves.
 
-use std::{cell::RefCell, collections::BTreeSet, io};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use journal::{Blob, Position, ReadError, Reader};
 use proto::{
@@ -10,7 +14,7 @@ use proto::{
     batch::{Batch, Entry, LoggedCheckpoint},
     command::Command,
     digest::Digest,
-    evidence::Record,
+    evidence::{Event, Record},
     fact::Fact,
     ids::Locator,
     log::{
@@ -94,6 +98,11 @@ pub enum What {
     /// A signature does not verify.
     #[error("a signature does not verify: {0}")]
     Signature(Malformed),
+    /// A ciphertext was erased, and no record says that it was to be.
+    #[error(
+        "a ciphertext was erased, and the record that its tombstone names does not say that it was to be"
+    )]
+    Tombstone,
     /// A ciphertext is not the one that the header names.
     #[error("a ciphertext is not the one that its header names")]
     Ciphertext,
@@ -147,6 +156,8 @@ struct Check<'a, F> {
     verifiers: &'a Verifiers,
     published: [Option<Published<'a, F>>; 2],
     verified: Verified,
+    /// Envelopes of which something was erased, by the record that must say so, and where they stand.
+    tombstones: BTreeMap<(u64, Digest), (u64, Position, u32)>,
     /// Where we are.
     batch: u64,
     position: Position,
@@ -167,6 +178,7 @@ impl<'a, F: Files> Check<'a, F> {
             verifiers,
             published,
             verified: Verified::default(),
+            tombstones: BTreeMap::new(),
             batch: 0,
             position: journal::Mark::START.position,
             entry: None,
@@ -232,7 +244,12 @@ impl<'a, F: Files> Check<'a, F> {
                     self.verified.ciphertexts += 1;
                     Digest::of(bytes) == part.sha256
                 }
-                (Some(part), Some(Blob::Erased { bytes, .. })) => bytes == part.length_bytes,
+                (Some(part), Some(Blob::Erased { bytes, by })) => {
+                    if let (Some(signed), Some(place)) = (entry.command.signed(), self.entry) {
+                        self.tombstones.insert((by, signed.digest()), (self.batch, self.position, place));
+                    }
+                    bytes == part.length_bytes
+                }
                 (_, None) | (None, Some(_)) => false,
             };
             if !right {
@@ -244,7 +261,7 @@ impl<'a, F: Files> Check<'a, F> {
             .iter()
             .filter_map(Fact::record)
             .next()
-            .is_some_and(|record| record.what.event == proto::evidence::Event::SubmissionAcceptance);
+            .is_some_and(|record| record.what.event == Event::SubmissionAcceptance);
         // An accepted envelope has all its ciphertexts; a refused one has none.
         let missing = parts.next().is_some();
         if (accepted && missing) || (!accepted && entry.blobs > 0) {
@@ -264,6 +281,9 @@ impl<'a, F: Files> Check<'a, F> {
         for fact in &entry.facts {
             if let Fact::Evidence(record) = fact {
                 self.place(record)?;
+                if let (Event::Erased, Some(envelope)) = (record.what.event, record.what.envelope) {
+                    self.tombstones.remove(&(record.place.index, envelope));
+                }
                 self.verified.evidence += 1;
             } else {
                 self.verified.directory += 1;
@@ -305,6 +325,9 @@ impl<'a, F: Files> Check<'a, F> {
     fn end(mut self) -> Result<Verified, Wrong> {
         for published in self.published.iter().flatten() {
             published.end().map_err(|what| self.wrong(what))?;
+        }
+        if let Some((batch, position, entry)) = self.tombstones.values().next().copied() {
+            return Err(Wrong { batch, position, entry: Some(entry), what: What::Tombstone });
         }
         let files = self.published.iter().flatten().map(Published::compared).sum();
         self.verified.files = files;

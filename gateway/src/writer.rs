@@ -357,7 +357,8 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
                     | Command::Directory(_)
                     | Command::Tick(_)
                     | Command::Query(_)
-                    | Command::Queries(_) => {
+                    | Command::Queries(_)
+                    | Command::Erase(_) => {
                         Command::Denial(Denial { refusal: refused.refusal, field: refused.field, digest })
                     }
                 };
@@ -677,6 +678,13 @@ fn no_space(request: &Request, room: Room, draft: &Draft) -> Option<Busy> {
     }
 }
 
+impl<R, F> Writer<journal::FileJournal, R, F> {
+    /// Lets the next batch begin a segment, so that what is before it can be erased.
+    pub fn roll(&mut self) {
+        self.journal.roll();
+    }
+}
+
 /// What an entry may come to in the journal, at the most.
 fn entry_bytes(request: &Request) -> u64 {
     let length = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -689,7 +697,8 @@ fn entry_bytes(request: &Request) -> u64 {
         | Command::Denial(_)
         | Command::Tick(_)
         | Command::Query(_)
-        | Command::Queries(_) => 0,
+        | Command::Queries(_)
+        | Command::Erase(_) => 0,
     };
     // A directory change stands in the journal twice: as a command and as a leaf.
     ENTRY_BYTES.saturating_add(signed.saturating_mul(2)).saturating_add(parts).saturating_add(handovers)

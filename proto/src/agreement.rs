@@ -64,6 +64,8 @@ pub struct Agreement {
     pub valid_from: TimeMs,
     /// First moment no longer in force.
     pub valid_until: TimeMs,
+    /// How long ciphertext is kept after an envelope has expired; nothing for the network's default.
+    pub retention_days: Option<u32>,
 }
 
 /// What is to go from whom to whom: of a header what a clause is about, its parts aside.
@@ -146,6 +148,7 @@ impl Agreement {
             parties,
             valid_from,
             valid_until,
+            retention_days: Some(wire.retention_days).filter(|days| *days > 0),
         })
     }
 

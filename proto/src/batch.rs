@@ -7,11 +7,14 @@ use crate::{
     Malformed,
     caller::Caller,
     canonical,
-    command::{Command, DENIAL_COUNTS_MAX, Denial, DenialCount, QUERY_COUNTS_MAX, Query, QueryCount, Tick},
+    command::{
+        Command, DENIAL_COUNTS_MAX, Denial, DenialCount, Erasure, QUERY_COUNTS_MAX, Query, QueryCount, Tick,
+    },
     digest::Digest,
     fact::Fact,
     fields,
-    ids::{Locator, ReferralKey, TimeMs},
+    header::PARTS_MAX,
+    ids::{AgencyId, Locator, ReferralKey, TimeMs},
     key::SIGNATURE_BYTES,
     log::checkpoint::{Checkpoint, Origin},
     referral::Referral,
@@ -163,6 +166,7 @@ impl Entry {
                 let counts = wire::QueryCounts { counts: counts.iter().map(QueryCount::to_wire).collect() };
                 message::encode(9, &counts, out);
             }
+            Command::Erase(erasure) => message::encode(20, &erasure.to_wire(), out),
         }
         for fact in &self.facts {
             fact.encode(5, out);
@@ -184,6 +188,7 @@ impl Entry {
                 canonical::limit(queries.counts.len(), canonical::count(QUERY_COUNTS_MAX), "queries.counts")?;
                 Command::Queries(queries.counts.iter().map(QueryCount::parse).collect())
             }
+            Wire::Erasure(erasure) => Command::Erase(Box::new(Erasure::parse(&erasure)?)),
         };
         Ok(Self {
             caller: Caller::from_our_own_journal(wire.caller.as_ref())?,
@@ -216,6 +221,36 @@ fn query_of(wire: &wire::Query) -> Result<Query, Malformed> {
         referral: referral.map(|referral| ReferralKey::parse(Some(referral))).transpose()?,
         index: wire.index.checked_sub(1),
     })
+}
+
+impl Erasure {
+    fn to_wire(&self) -> wire::Erasure {
+        wire::Erasure {
+            referral: Some(self.referral.to_wire()),
+            envelope: self.envelope.to_vec(),
+            from: self.from.to_string(),
+            to: self.to.to_string(),
+            attempt: self.attempt,
+            agreement: self.agreement.to_vec(),
+            expires_at_ms: self.expires_at.0,
+            part_digests: self.part_digests.iter().map(|digest| digest.to_vec()).collect(),
+        }
+    }
+
+    fn parse(wire: &wire::Erasure) -> Result<Self, Malformed> {
+        canonical::limit(wire.part_digests.len(), canonical::count(PARTS_MAX), "erasure.part_digests")?;
+        let digests = wire.part_digests.iter().map(|bytes| Digest::parse(bytes, "erasure.part_digests"));
+        Ok(Self {
+            referral: ReferralKey::parse(wire.referral.as_ref())?,
+            envelope: Digest::parse(&wire.envelope, "erasure.envelope")?,
+            from: AgencyId::parse(&wire.from, "erasure.from")?,
+            to: AgencyId::parse(&wire.to, "erasure.to")?,
+            attempt: wire.attempt,
+            agreement: Digest::parse(&wire.agreement, "erasure.agreement")?,
+            expires_at: TimeMs(wire.expires_at_ms),
+            part_digests: digests.collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 impl QueryCount {

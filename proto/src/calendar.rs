@@ -67,6 +67,12 @@ impl<'a> WorkingTime<'a> {
         TimeMs(u64::MAX)
     }
 
+    /// Whether a moment is in working time.
+    #[must_use]
+    pub fn holds(&self, at: TimeMs) -> bool {
+        self.hours(self.zone.day_of(at)).is_some_and(|(opens, closes)| opens <= at && at < closes)
+    }
+
     /// From when to when a day's work goes; nothing on a day off.
     fn hours(&self, day: Day) -> Option<(TimeMs, TimeMs)> {
         let off =
@@ -107,6 +113,23 @@ mod tests {
     fn at(zone: &str, date: u32, hour: u32, minute: u32) -> u64 {
         let zone = Zone::named(zone).unwrap();
         zone.first_moment(Day::from_yyyymmdd(date).unwrap(), hour * 60 + minute).0
+    }
+
+    #[test]
+    fn somebody_is_there_in_working_time_only() {
+        let days = calendar("Asia/Dubai", SAT_SUN, 8 * 60, 16 * 60, &[20_261_202]);
+        let working = WorkingTime::of(&days).unwrap();
+        let holds = |date, hour| working.holds(TimeMs(at("Asia/Dubai", date, hour, 0)));
+        for (date, hour, is_there) in [
+            (20_261_126, 7, false),
+            (20_261_126, 8, true),
+            (20_261_126, 15, true),
+            (20_261_126, 16, false),
+            (20_261_128, 12, false),
+            (20_261_202, 12, false),
+        ] {
+            assert_eq!(holds(date, hour), is_there, "{date} {hour}");
+        }
     }
 
     /// What it shows, week-end, holidays, since when (date and hour), how many hours, due when.

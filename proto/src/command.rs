@@ -37,6 +37,8 @@ pub enum Command {
     Query(Query),
     /// Queries whose windows are over.
     Queries(Vec<QueryCount>),
+    /// An envelope's ciphertexts are to be erased.
+    Erase(Box<Erasure>),
 }
 
 /// Time has passed, and what the gateway's process says of it.
@@ -135,6 +137,45 @@ pub struct Query {
     pub index: Option<u64>,
 }
 
+/// An envelope whose ciphertexts are to be erased: what its header says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Erasure {
+    /// Its referral.
+    pub referral: ReferralKey,
+    /// Its digest.
+    pub envelope: Digest,
+    /// Its sender.
+    pub from: AgencyId,
+    /// Its recipient.
+    pub to: AgencyId,
+    /// The attempt that it belongs to.
+    pub attempt: u32,
+    /// The agreement that it names.
+    pub agreement: Digest,
+    /// Its last moment.
+    pub expires_at: TimeMs,
+    /// Ciphertext digests, in the header's order.
+    pub part_digests: Vec<Digest>,
+}
+
+impl Erasure {
+    /// Of an envelope.
+    #[must_use]
+    pub fn of(push: &Push) -> Self {
+        let header = &push.header;
+        Self {
+            referral: header.referral.clone(),
+            envelope: push.signed.digest(),
+            from: header.from.clone(),
+            to: header.to.clone(),
+            attempt: header.attempt,
+            agreement: header.agreement,
+            expires_at: header.expires_at,
+            part_digests: header.parts.iter().map(|part| part.sha256).collect(),
+        }
+    }
+}
+
 /// Queries that were counted and not recorded one by one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueryCount {
@@ -183,7 +224,7 @@ impl Command {
             Self::Push(push) => Some(&push.signed),
             Self::Handover(handover) => Some(&handover.signed),
             Self::Directory(command) => Some(&command.signed),
-            Self::Denial(_) | Self::Tick(_) | Self::Query(_) | Self::Queries(_) => None,
+            Self::Denial(_) | Self::Tick(_) | Self::Query(_) | Self::Queries(_) | Self::Erase(_) => None,
         }
     }
 
@@ -193,6 +234,7 @@ impl Command {
         match self {
             Self::Push(push) => Some(&push.header.referral),
             Self::Query(query) => query.referral.as_ref(),
+            Self::Erase(erasure) => Some(&erasure.referral),
             Self::Handover(_) | Self::Directory(_) | Self::Denial(_) | Self::Tick(_) | Self::Queries(_) => {
                 None
             }
@@ -209,7 +251,8 @@ impl Command {
             | Self::Denial(_)
             | Self::Tick(_)
             | Self::Query(_)
-            | Self::Queries(_) => None,
+            | Self::Queries(_)
+            | Self::Erase(_) => None,
         }
     }
 
@@ -222,6 +265,8 @@ impl Command {
             Self::Handover(_) | Self::Directory(_) | Self::Tick(_) => true,
             // Whoever must find out what happened must be able to when the disk is full.
             Self::Query(_) | Self::Queries(_) => true,
+            // It makes room.
+            Self::Erase(_) => true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What follows from a command: pure, in memory, by the rules alone. It refuses or names effects;
 //! applying them (`state`) cannot fail. Not here: signatures (`command`), IO of any kind.
 
+mod erasure;
 mod escalation;
 pub mod push;
 mod query;
@@ -78,6 +79,7 @@ pub fn decide(state: &State, caller: &Caller, command: &Command) -> Decision {
         Command::Tick(tick) => tick::decide(state, caller, tick),
         Command::Query(asked) => query::decide(state, caller, asked),
         Command::Queries(counts) => query::counted(state, caller, counts),
+        Command::Erase(due) => erasure::decide(state, caller, due),
     };
     match decided {
         Ok(decision) => decision,

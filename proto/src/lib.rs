@@ -36,7 +36,9 @@ pub mod payload;
 pub mod receipt;
 pub mod referral;
 pub mod refusal;
+pub mod retention;
 pub mod snapshot;
+pub mod spoken;
 pub mod state;
 pub mod vocabulary;
 

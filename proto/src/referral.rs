@@ -248,6 +248,20 @@ impl Referral {
         if record.what.event == Event::ConsentWithdrawn {
             self.withdraw(record.what.attempt);
         }
+        if let (Event::Erased, Some(envelope)) = (record.what.event, record.what.envelope) {
+            self.erased(&envelope);
+        }
+    }
+
+    /// What is no more is neither released nor sent to anybody else.
+    fn erased(&mut self, envelope: &Digest) {
+        if self.parked.as_ref().is_some_and(|parked| parked.envelope == *envelope) {
+            self.parked = None;
+            self.clocks.end(ClockKind::Disclosure);
+        }
+        if self.sealed_ahead.as_ref().is_some_and(|ahead| ahead.envelope == *envelope) {
+            self.sealed_ahead = None;
+        }
     }
 
     /// The next agency is asked, by the gateway.

@@ -7,6 +7,7 @@ pub mod load;
 pub mod network;
 pub mod peer;
 pub mod place;
+pub mod post;
 pub mod random;
 pub mod sandbox;
 pub mod simulation;

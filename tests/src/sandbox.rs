@@ -24,7 +24,7 @@ use gateway::{
     hub::RealWriter,
     network::NetworkFile,
     place::{Place, write_private},
-    writer::answer::Answer,
+    writer::{Request, answer::Answer},
 };
 use journal::{LogId, OpenError, SegmentBytes};
 use proto::ids::AgencyId;
@@ -104,6 +104,19 @@ impl Sandbox {
         fs::write(place.config(), config).unwrap();
         found(&place, &mut network, agreements, rules);
         Self { network, folder: folder.to_owned(), address, metrics, enrolment, process: None }
+    }
+
+    /// Has a gateway decide requests at the network's beginning, long ago. Its program does not run.
+    #[must_use]
+    pub fn long_ago(&self, requests: Vec<Request>) -> Vec<Answer> {
+        assert!(self.process.is_none(), "the gateway runs already");
+        let mut writer = opened(&self.place(), &self.network);
+        let mut random = Random::new(2);
+        let answers = writer.step(BEGINNING, requests, &mut || random.salt()).unwrap();
+        writer.follow_up(u64::MAX).unwrap();
+        let (mark, note) = writer.publish_checkpoints().unwrap().unwrap();
+        writer.journal().anchor().write(mark, note.to_string().as_bytes()).unwrap();
+        answers
     }
 
     /// Starts the gateway's program and waits until it listens.

@@ -80,7 +80,8 @@ fn signed(batch: &mut wire::Batch) -> &mut wire::SignedObject {
         wire::entry::Command::Denial(_)
         | wire::entry::Command::Tick(_)
         | wire::entry::Command::Query(_)
-        | wire::entry::Command::Queries(_) => panic!("that is nothing signed"),
+        | wire::entry::Command::Queries(_)
+        | wire::entry::Command::Erasure(_) => panic!("that is nothing signed"),
     }
 }
 

@@ -14,7 +14,7 @@ use proto::{
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::{Code, transport::Channel};
 
-use super::{Broken, DIRECTORY_EVERY, MESSAGE_BYTES_MAX};
+use super::{Broken, DIRECTORY_EVERY, MESSAGE_BYTES_MAX, duty_desk};
 use crate::{
     clock, enrolment,
     follower::{self, NotFollowed, Taken},
@@ -42,6 +42,9 @@ pub(super) async fn run(office: &Arc<Office>, channel: &Channel) -> Broken {
         if published.is_none_or(|published| published.elapsed() > PUBLISH_EVERY) {
             published = Some(Instant::now());
             if let Err(broken) = publish_missing(office, channel).await {
+                return broken;
+            }
+            if let Err(broken) = duty_desk::publish(office, channel).await {
                 return broken;
             }
         }
@@ -143,19 +146,24 @@ pub(super) async fn publish_missing(office: &Office, channel: &Channel) -> Resul
     Ok(())
 }
 
-/// Nothing without randomness: it is tried again.
 fn publication(office: &Office, key: &PublicKeyOf) -> Option<wire::SignedObject> {
+    let publish = wire::PublishKey {
+        agency: office.me.to_string(),
+        purpose: key.purpose().number(),
+        public_key: key.to_vec(),
+        ..wire::PublishKey::default()
+    };
+    change(office, Change::PublishKey(publish))
+}
+
+/// A change that this agency may make alone. Nothing without randomness: it is tried again.
+pub(super) fn change(office: &Office, change: Change) -> Option<wire::SignedObject> {
     let now = clock::now();
     let change = wire::DirectoryChange {
         version: 1,
         change_id: EnvelopeId::new(now, randomness::bytes().ok()?).as_bytes().to_vec(),
         created_at_ms: now.0,
-        change: Some(Change::PublishKey(wire::PublishKey {
-            agency: office.me.to_string(),
-            purpose: key.purpose().number(),
-            public_key: key.to_vec(),
-            ..wire::PublishKey::default()
-        })),
+        change: Some(change),
     };
     let payload = prost::Message::encode_to_vec(&change);
     Some(dsse::sign(PayloadType::DirectoryEntry, payload, &[&office.keys.signing]))

@@ -4,17 +4,18 @@ use std::sync::atomic::Ordering;
 
 use proto::{
     evidence::Happening,
-    ids::{AgencyId, ReferralKey, TimeMs},
+    ids::{AgencyId, Code, ReferralKey, TimeMs, Urgency},
     lifecycle::{Act, Status},
     receipt::Receipt,
     refusal::Refusal,
+    spoken::Spoken,
     wire,
 };
 
 use crate::{
     api,
     case::{Case, Logged, Standing, Step},
-    clock, document,
+    clock, document, notices,
     office::{LinkState, NotSent, Office, outbound::kind_word, show::ShownPart},
     opening,
     routing::{self, Kept},
@@ -112,6 +113,7 @@ pub(super) fn summary(state: &State, case: &Case) -> api::CaseSummary {
         legal_acts: case.legal_acts(me).into_iter().map(Act::number).collect(),
         not_opened,
         told: case.last_word().map(|told| entry(told.logged, &told.what)),
+        spoken_code: Spoken::of(&case.referral).to_string(),
         answers_for_it: case.answers_for_it().to_string(),
         split_with: split_with.map(|other| other.referral.id.to_string()).collect(),
     }
@@ -143,6 +145,22 @@ fn tied(state: &State, referral: &ReferralKey) -> Vec<api::Tied> {
     former.into_iter().chain(onward).chain(split.map(|case| tied(case, api::Tie::Split))).collect()
 }
 
+/// Whom to telephone about an emergency: the other side's duty desk, as the directory has it.
+pub(super) fn telephone(office: &Office, referral: &ReferralKey) -> Option<api::Telephone> {
+    office.store.read(|state| {
+        let case = state.case(referral).filter(|case| case.need.urgency == Urgency::Emergency)?;
+        let (directory, other) = (state.replica().directory(), case.other(state.me()));
+        let profile = directory.agency(other).and_then(|agency| agency.profile.as_ref());
+        let (phone, hours) = profile
+            .map(|profile| (profile.duty_phone.clone(), profile.duty_hours.clone()))
+            .unwrap_or_default();
+        let calendar = Code::parse(&hours, "hours").ok();
+        let times = calendar.and_then(|name| directory.working_time(&name));
+        let closed_now = times.is_some_and(|times| !times.holds(clock::now()));
+        Some(api::Telephone { agency: other.to_string(), phone, hours, closed_now })
+    })
+}
+
 pub(super) fn is_open(case: &api::CaseSummary) -> bool {
     case.waiting > 0 || Status::parse(case.status, "status").is_ok_and(|status| !status.is_final())
 }
@@ -155,7 +173,8 @@ pub(super) fn show(office: &Office, referral: &ReferralKey) -> Result<api::ShowC
     let parts = office.parts(&case)?.into_iter().map(part).collect();
     let told = case.told.iter().map(|told| entry(told.logged, &told.what)).collect();
     let (summary, tied) = office.store.read(|state| (summary(state, &case), tied(state, referral)));
-    Ok(api::ShowCaseAnswer { summary: Some(summary), steps, parts, told, tied })
+    let telephone = telephone(office, referral);
+    Ok(api::ShowCaseAnswer { summary: Some(summary), steps, parts, told, tied, telephone })
 }
 
 fn step(office: &Office, step: &Step) -> Result<api::Step, StoreFault> {
@@ -276,6 +295,18 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
             certificate_ends_at_s: office.certificate_ends_at_s.load(Ordering::Relaxed),
             may_seal: state.may_seal(),
             alarms: state.alarms().iter().map(alarm).collect(),
+            notices: office.notices.all().into_iter().map(notice_way).collect(),
         }
     })
+}
+
+fn notice_way((way, standing): (&'static str, notices::Standing)) -> api::NoticeWay {
+    let failing = standing.failing;
+    api::NoticeWay {
+        way: way.to_owned(),
+        told_at_ms: standing.told_at.map_or(0, |at| at.0),
+        failing_since_ms: failing.map_or(0, |(since, _)| since.0),
+        why_en: failing.map_or_else(String::new, |(_, why)| why.to_string()),
+        why_ar: failing.map_or("", |(_, why)| why.text_ar()).to_owned(),
+    }
 }

@@ -102,6 +102,48 @@ async fn a_referral_is_found_by_the_beginning_of_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_referral_may_be_named_by_its_code_for_the_telephone() {
+    let mut served = served().await;
+    let sent = queued(&mut served).await;
+    assert!(sent.telephone.is_none(), "it is no emergency");
+    let mut client = served.client.clone();
+    let mut show = async |referral: &str| {
+        let asked = api::ShowCaseRequest { referral: referral.to_owned() };
+        client.show_case(asked).await.map(|shown| shown.into_inner().summary.unwrap())
+    };
+    let shown = show(&sent.spoken_code).await.unwrap();
+    assert_eq!((&shown.referral, &shown.spoken_code), (&sent.referral, &sent.spoken_code));
+    assert!(show(&sent.spoken_code.replace(' ', "-")).await.is_ok());
+    // One digit misheard, two swapped, and a good code of nothing that is here.
+    let digits: String = sent.spoken_code.replace(' ', "");
+    let (head, last) = digits.split_at(7);
+    let other = (last.parse::<u8>().unwrap() + 1) % 10;
+    let misheard = show(&format!("{head}{other}")).await.err().unwrap();
+    assert_eq!(misheard.code(), Code::InvalidArgument);
+    assert!(misheard.message().contains("misheard") && misheard.message().contains("الرمز"));
+    let nothing = Spoken::of(&ReferralKey {
+        id: proto::ids::EnvelopeId::new(proto::ids::TimeMs(1), [9; 10]),
+        opened_by: proto::ids::AgencyId::parse("jo.mosd", "opened_by").unwrap(),
+    });
+    assert_eq!(show(&nothing.to_string()).await.err().unwrap().code(), Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_emergency_it_is_said_whom_to_telephone() {
+    let mut served = served().await;
+    let mut urgent = good();
+    let text = String::from_utf8(urgent.document).unwrap();
+    urgent.document = text.replace("\"urgency\":\"urgent\"", "\"urgency\":\"emergency\"").into_bytes();
+    let answer = served.client.send(urgent).await.unwrap().into_inner().answer;
+    let Some(Answer::Queued(queued)) = answer else { panic!("it is good") };
+    // The other side has published no number: then people must have one.
+    let telephone = queued.telephone.unwrap();
+    assert_eq!((telephone.agency.as_str(), telephone.phone.as_str()), ("ae-rk.aman", ""));
+    let shown = served.client.show_case(api::ShowCaseRequest { referral: queued.referral }).await.unwrap();
+    assert!(shown.into_inner().telephone.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acts_are_offered_and_changes_are_told() {
     let mut served = served().await;
     let sent = queued(&mut served).await;

@@ -6,6 +6,7 @@ use proto::{
     directory::Directory,
     ids::{AgencyId, PartClass, ReferralKey},
     lifecycle::{Act, Status, Who},
+    spoken::{NotSpoken, Spoken},
 };
 use serde_json::{Map, Value};
 
@@ -31,21 +32,31 @@ pub enum NotFound {
     None,
     /// There are several.
     Several,
+    /// A code for the telephone with a digit that was misheard.
+    Misheard(NotSpoken),
 }
 
 impl Office {
-    /// A referral by its id or the beginning of it.
+    /// A referral by its id, the beginning of it, or its code for the telephone.
     ///
     /// # Errors
     /// [`NotFound`].
     pub fn find(&self, text: &str) -> Result<ReferralKey, NotFound> {
+        match Spoken::parse(text) {
+            Ok(code) => return self.find_one(|key| Spoken::of(key) == code),
+            Err(misheard @ NotSpoken::CheckDigit) => return Err(NotFound::Misheard(misheard)),
+            Err(NotSpoken::Form) => {}
+        }
         let wanted: String = text.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
         if wanted.len() < PREFIX_CHARS_MIN {
             return Err(NotFound::TooShort);
         }
-        let begins = |key: &ReferralKey| key.id.to_string().replace('-', "").starts_with(&wanted);
+        self.find_one(|key| key.id.to_string().replace('-', "").starts_with(&wanted))
+    }
+
+    fn find_one(&self, is_wanted: impl Fn(&ReferralKey) -> bool) -> Result<ReferralKey, NotFound> {
         let mut found: Vec<ReferralKey> = self.store.read(|state| {
-            let keys = state.cases().map(|case| &case.referral).filter(|key| begins(key));
+            let keys = state.cases().map(|case| &case.referral).filter(|key| is_wanted(key));
             keys.take(2).cloned().collect()
         });
         match (found.pop(), found.pop()) {

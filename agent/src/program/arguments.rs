@@ -90,8 +90,10 @@ pub(crate) enum Command {
     Receipt(Receipt),
     /// Check a receipt's file, offline, with nothing but network.toml.
     Verify(Verify),
-    /// Show how the agent stands: link, queue, certificate, alarms.
+    /// Show how the agent stands: link, queue, certificate, alarms, notices to people.
     Status,
+    /// Try the ways by which people are told that something waits.
+    Notices(Notices),
     #[command(flatten)]
     Act(ActCommand),
 }
@@ -277,7 +279,7 @@ pub(crate) struct Inbox {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The referral's id, or the beginning of it.
+    /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
     /// Write attachments into this folder, which is then as secret as they are.
     #[arg(long, value_name = "FOLDER")]
@@ -287,18 +289,32 @@ pub(crate) struct Show {
 /// A referral.
 #[derive(Debug, Args)]
 pub(crate) struct OfReferral {
-    /// The referral's id, or the beginning of it.
+    /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
 }
 
 /// Arguments of `receipt`.
 #[derive(Debug, Args)]
 pub(crate) struct Receipt {
-    /// The referral's id, or the beginning of it.
+    /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
     /// Write them into this folder; without it the first is shown.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `notices`.
+#[derive(Debug, Args)]
+pub(crate) struct Notices {
+    #[command(subcommand)]
+    pub(crate) what: NoticesCommand,
+}
+
+/// What is done with notices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoticesCommand {
+    /// Send a test by every way that agent.toml names, and say what fails. Needs no running agent.
+    Test,
 }
 
 /// Arguments of `verify`.
@@ -316,7 +332,7 @@ pub(crate) struct Verify {
 /// What every act takes.
 #[derive(Debug, Args)]
 pub(crate) struct Acting {
-    /// The referral's id, or the beginning of it.
+    /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
     /// A remark for the other side, sealed.
     #[arg(long, value_name = "TEXT")]

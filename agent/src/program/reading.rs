@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::{
     arguments::{Inbox, OfReferral, Receipt, Show, Verify},
     joining::read_text,
+    notices,
     outcome::{Outcome, Trouble},
     sending::{Client, client},
     show::{self, Screen, moment},
@@ -48,8 +49,11 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
         .unwrap_or_default();
     let possible = format!("{}: {}", language.pick("Possible now", "المتاح الآن"), possible.join(", "));
     let refusals = shown.steps.iter().filter_map(|step| step.refusal.as_ref()).flat_map(show::refusal_lines);
+    let telephone = shown.telephone.as_ref();
+    let telephone = telephone.map(|desk| show::telephone_lines(desk, &summary.spoken_code, language));
     let lines = [show::case_line(&summary, language)]
         .into_iter()
+        .chain(telephone.into_iter().flatten())
         .chain(show::safe_contact_lines(&shown.parts, language))
         .chain(show::outcome_lines(&shown.parts, language))
         .chain(shown.tied.iter().map(|tied| show::tied_line(tied, language)))
@@ -81,6 +85,7 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
             "outcomes": show::outcomes_json(&shown.parts),
             "parts": shown.parts.iter().map(show::part_json).collect::<Vec<_>>(),
             "told": shown.told.iter().map(show::entry_json).collect::<Vec<_>>(),
+            "telephone": shown.telephone.as_ref().map(show::telephone_json),
         })
     });
     Ok(Outcome::Done)
@@ -282,7 +287,8 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             words::counted(Noun::Entry, status.directory_size, language)
         ),
     ];
-    let lines = lines.into_iter().chain(status.alarms.iter().map(alarm)).chain(sealing);
+    let ways = status.notices.iter().flat_map(|way| notices::way_lines(way, screen));
+    let lines = lines.into_iter().chain(ways).chain(status.alarms.iter().map(alarm)).chain(sealing);
     screen.show(lines, || {
         let alarm = |alarm: &api::Alarm| {
             json!({
@@ -301,6 +307,7 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             "certificate_ends_at_s": status.certificate_ends_at_s,
             "may_seal": status.may_seal,
             "alarms": status.alarms.iter().map(alarm).collect::<Vec<_>>(),
+            "notices": status.notices.iter().map(notices::way_json).collect::<Vec<_>>(),
         })
     });
     Ok(Outcome::Done)

@@ -182,12 +182,8 @@ pub(crate) async fn answered(
                 format!("Written down as {}.", queued.referral),
                 "It is sent, again and again, until the gateway has answered.".to_owned(),
             ];
-            screen.show(lines.into_iter().chain(others), || {
-                json!({
-                    "referral": queued.referral, "envelope": queued.envelope, "standing": "queued",
-                    "others": queued.others,
-                })
-            });
+            let lines = lines.into_iter().chain(others).chain(telephone(&queued, screen));
+            screen.show(lines, || standing(&queued, "queued"));
             Ok(Outcome::Done)
         }
         Some(Answer::Flaws(flaws)) => {
@@ -238,10 +234,7 @@ async fn wait(
             "{} is written down, but the gateway has not answered in time. It is sent on; see `agent status`.",
             queued.referral
         )];
-        screen.show(
-            lines,
-            || json!({"referral": queued.referral, "envelope": queued.envelope, "standing": "queued"}),
-        );
+        screen.show(lines.into_iter().chain(telephone(queued, screen)), || standing(queued, "queued"));
         return Ok(Outcome::NotReached);
     };
     let step = settled?;
@@ -249,12 +242,11 @@ async fn wait(
         (api::Standing::Taken, _) => {
             let others = (!queued.others.is_empty()).then(|| split_line(queued));
             let lines = [format!("Taken by the gateway: {}. The receipt is here.", queued.referral)];
-            screen.show(lines.into_iter().chain(others), || {
-                json!({
-                    "referral": queued.referral, "envelope": queued.envelope, "standing": "taken",
-                    "others": queued.others,
-                    "evidence": step.evidence.saturating_sub(1),
-                })
+            let lines = lines.into_iter().chain(others).chain(telephone(queued, screen));
+            screen.show(lines, || {
+                let mut taken = standing(queued, "taken");
+                taken["evidence"] = step.evidence.saturating_sub(1).into();
+                taken
             });
             Ok(Outcome::Done)
         }
@@ -276,6 +268,21 @@ async fn wait(
             Ok(Outcome::Refused)
         }
     }
+}
+
+/// What was written down, for programs.
+fn standing(queued: &api::Queued, standing: &str) -> serde_json::Value {
+    json!({
+        "referral": queued.referral, "code": queued.spoken_code, "envelope": queued.envelope,
+        "standing": standing, "others": queued.others,
+        "telephone": queued.telephone.as_ref().map(show::telephone_json),
+    })
+}
+
+/// Whom to telephone, when it is an emergency.
+fn telephone(queued: &api::Queued, screen: &Screen) -> Vec<String> {
+    let desk = queued.telephone.as_ref();
+    desk.map_or_else(Vec::new, |desk| show::telephone_lines(desk, &queued.spoken_code, screen.language))
 }
 
 /// The envelope once the gateway has answered it, or what carries its content when it had to be sealed

@@ -108,8 +108,9 @@ pub(crate) fn case_line(case: &api::CaseSummary, language: Language) -> String {
     let moved = if is_moved { format!("  [{moved}]") } else { String::new() };
     let isolated = |text: &str| language.isolated(text);
     format!(
-        "{}  {}  {}{kind}  {urgency}  {}  {status}{moved}{told}{waiting}{unopened}{split}",
+        "{}  {}  {}  {}{kind}  {urgency}  {}  {status}{moved}{told}{waiting}{unopened}{split}",
         isolated(short(&case.referral)),
+        isolated(&case.spoken_code),
         isolated(&format!("{direction} {}", case.other)),
         isolated(&moment(case.changed_at_ms)),
         isolated(&format!("{}/{} {}", case.category, case.service, case.jurisdiction)),
@@ -120,6 +121,7 @@ pub(crate) fn case_line(case: &api::CaseSummary, language: Language) -> String {
 pub(crate) fn case_json(case: &api::CaseSummary) -> Value {
     json!({
         "referral": case.referral,
+        "code": case.spoken_code,
         "opened_by": case.opened_by,
         "other": case.other,
         "incoming": case.incoming,
@@ -187,6 +189,50 @@ fn code(name: &str) -> String {
         code.push(letter.to_ascii_lowercase());
     }
     code
+}
+
+/// Whom to telephone about an emergency, and what to say.
+pub(crate) fn telephone_lines(desk: &api::Telephone, code: &str, language: Language) -> Vec<String> {
+    let agency = language.isolated(&desk.agency);
+    let call = if desk.phone.is_empty() {
+        let unknown = language.pick(
+            "has no duty telephone in the directory: use the number that you have",
+            "لا رقم مناوبة لها في الدليل: يُرجى استخدام الرقم الموجود لديكم",
+        );
+        format!("{agency} {unknown}")
+    } else {
+        let hours = match (desk.hours.is_empty(), desk.closed_now) {
+            (true, _) => String::new(),
+            (false, false) => {
+                format!(" ({} {})", language.pick("hours:", "أوقات العمل:"), language.isolated(&desk.hours))
+            }
+            (false, true) => {
+                let closed = language.pick("outside the hours of", "خارج أوقات العمل حسب");
+                format!(" ({closed} {})", language.isolated(&desk.hours))
+            }
+        };
+        format!("{agency}: {}{hours}", language.isolated(&desk.phone))
+    };
+    let now = language.pick("EMERGENCY. Telephone now:", "حالة طارئة. يُرجى الاتصال هاتفيًا الآن:");
+    let say = language
+        .pick("Say this code, digit by digit, and no name:", "يُذكر هذا الرمز رقمًا رقمًا من دون أي اسم:");
+    let find = language.pick("They find the referral by it: agent show", "تجد به الجهة الأخرى الإحالة بالأمر");
+    let command = language.pick("", "agent show ");
+    vec![
+        format!("  {now} {call}"),
+        format!("  {say} {}", language.isolated(code)),
+        format!("  {find} {}", language.isolated(&format!("{command}\"{code}\""))),
+    ]
+}
+
+/// The same for programs.
+pub(crate) fn telephone_json(desk: &api::Telephone) -> Value {
+    json!({
+        "agency": desk.agency,
+        "phone": Some(&desk.phone).filter(|phone| !phone.is_empty()),
+        "hours": Some(&desk.hours).filter(|hours| !hours.is_empty()),
+        "closed_now": desk.closed_now,
+    })
 }
 
 /// An envelope in one line.

@@ -7,7 +7,7 @@ use crate::{
     batch::Batch,
     fault::{Damaged, EraseError, Fault, What},
     frame, header,
-    position::{BatchNo, Position, SegmentNo},
+    position::{BatchNo, Position, SegmentBytes, SegmentNo},
     segments::Segments,
     volume::{DiskFile, temporary},
     walk::{self, WINDOW_BYTES},
@@ -39,6 +39,12 @@ pub struct Eraser {
 impl Eraser {
     pub(crate) fn new(segments: Arc<Segments>, lock: Arc<dyn Any + Send + Sync>) -> Self {
         Self { segments, _lock: lock }
+    }
+
+    /// The size of the segments, as the journal was created.
+    #[must_use]
+    pub fn segment_bytes(&self) -> SegmentBytes {
+        self.segments.form.segment_bytes
     }
 
     /// Erases the blobs of one sealed segment for which `erased_by` gives a number, which is

@@ -66,6 +66,8 @@ pub struct FileJournal {
     segments: Arc<Segments>,
     anchor: AnchorFile,
     current: Option<Opened>,
+    /// The next batch begins a segment, whatever is left of the current one.
+    rolls: bool,
     end: Mark,
     reserve_bytes: u64,
     frame: Vec<u8>,
@@ -101,6 +103,7 @@ impl FileJournal {
             segments,
             anchor,
             current,
+            rolls: false,
             end,
             reserve_bytes: config.reserve_bytes,
             frame: Vec::new(),
@@ -129,6 +132,18 @@ impl FileJournal {
         Eraser::new(Arc::clone(&self.segments), Arc::clone(&self.lock))
     }
 
+    /// Lets the next batch begin a new segment, so that the current one is sealed and can be erased from.
+    /// Nothing happens while no segment is ready, or nothing has been written since the last one began.
+    pub fn roll(&mut self) {
+        let begins =
+            self.end.position == self.segments.form.segment_bytes.first_frame(self.current_segment());
+        self.rolls = self.rolls || (!begins && self.supply.is_ready());
+    }
+
+    fn current_segment(&self) -> SegmentNo {
+        self.segments.form.segment_bytes.segment_of(self.end.position)
+    }
+
     /// The size of the segments, as the journal was created.
     #[must_use]
     pub fn segment_bytes(&self) -> SegmentBytes {
@@ -149,8 +164,9 @@ impl FileJournal {
 
     fn commit(&mut self, meta: &[u8], blobs: &[&[u8]], bytes: u64) -> Result<Appended, Fault> {
         let mut at = self.end;
-        if self.left() < bytes {
+        if self.rolls || self.left() < bytes {
             let taken = self.supply.take()?;
+            self.rolls = false;
             at.position = self.segments.form.segment_bytes.first_frame(taken.segment);
             tracing::trace!(target: "journal", segment = taken.segment.get(), "segment rolled");
             self.current = Some(taken);

@@ -102,7 +102,8 @@ impl Kept {
             | proto::command::Command::Denial(_)
             | proto::command::Command::Tick(_)
             | proto::command::Command::Query(_)
-            | proto::command::Command::Queries(_) => None,
+            | proto::command::Command::Queries(_)
+            | proto::command::Command::Erase(_) => None,
         }
     }
 

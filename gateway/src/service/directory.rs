@@ -42,7 +42,8 @@ impl Directory for DirectoryService {
                 | Command::Denial(_)
                 | Command::Tick(_)
                 | Command::Query(_)
-                | Command::Queries(_),
+                | Command::Queries(_)
+                | Command::Erase(_),
             ) => denial(caller, Malformed::Form { field: "payload_type" }, &payload),
             Err(malformed) => denial(caller, malformed, &payload),
         };

@@ -249,7 +249,8 @@ fn bundle(receipt: &Receipt, entry: &Entry, asker: &Asker) -> wire::EvidenceBund
         | Command::Denial(_)
         | Command::Tick(_)
         | Command::Query(_)
-        | Command::Queries(_) => false,
+        | Command::Queries(_)
+        | Command::Erase(_) => false,
     };
     let signed = entry.command.signed().filter(named).filter(|_| is_theirs);
     wire::EvidenceBundle {

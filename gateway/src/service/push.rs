@@ -351,7 +351,8 @@ impl Gateway {
     fn missing_part(&self, request: &writer::Request) -> Option<&'static str> {
         let header = request.command.header()?;
         let mut uploaded = uploaded(header);
-        let missing = uploaded.any(|(digest, length)| !self.parts.hold(&header.from, &digest, length));
+        let missing = uploaded
+            .any(|(digest, length)| !self.parts.hold(&header.from, &digest, length, header.expires_at));
         missing.then_some("parts.sha256")
     }
 }

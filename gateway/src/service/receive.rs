@@ -195,7 +195,8 @@ impl Gateway {
                 | Command::Denial(_)
                 | Command::Tick(_)
                 | Command::Query(_)
-                | Command::Queries(_) => {
+                | Command::Queries(_)
+                | Command::Erase(_) => {
                     let malformed = Malformed::Form { field: "receipt.payload_type" };
                     (denial(caller, malformed, &payload), Vec::new())
                 }

@@ -59,7 +59,7 @@ pub(super) fn decide(state: &State, caller: &Caller, query: &Query) -> Result<De
 }
 
 /// The referral, loaded when memory does not hold it: the record continues its chain.
-fn referral<'a>(state: &'a State, key: &ReferralKey) -> Result<&'a Referral, Stop> {
+pub(super) fn referral<'a>(state: &'a State, key: &ReferralKey) -> Result<&'a Referral, Stop> {
     match state.referral(key) {
         Some(referral) => Ok(referral),
         None if state.is_absent(key) => Err(Refusal::SubjectUnknown.into()),
@@ -67,7 +67,7 @@ fn referral<'a>(state: &'a State, key: &ReferralKey) -> Result<&'a Referral, Sto
     }
 }
 
-fn parties(key: &ReferralKey, referral: &Referral) -> Vec<AgencyId> {
+pub(super) fn parties(key: &ReferralKey, referral: &Referral) -> Vec<AgencyId> {
     let mut parties = vec![key.opened_by.clone()];
     parties.extend(referral.recipients.iter().cloned());
     parties.sort();
