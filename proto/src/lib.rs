@@ -37,7 +37,9 @@ pub mod referral;
 pub mod refusal;
 pub mod snapshot;
 pub mod state;
+pub mod stuck;
 pub mod vocabulary;
+pub mod words;
 
 pub use malformed::Malformed;
 

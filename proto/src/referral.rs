@@ -2,7 +2,7 @@
 //! loaded again from them. Not here: what is allowed (`decide`), and mailboxes (`delivery`).
 
 use crate::{
-    clocks::{ClockKind, OpenClocks},
+    clocks::{Begun, ClockKind, OpenClocks},
     delivery::Movement,
     digest::Digest,
     evidence::{Commitment, Event, Happening, Record},
@@ -41,6 +41,8 @@ pub struct Referral {
     pub sealed_ahead: Option<Box<SealedAhead>>,
     pub escalations: u32,
     pub disclosed: bool,
+    pub since: TimeMs,
+    pub missed: Vec<Begun>,
 }
 
 /// What the sender of the last submission sealed for the agencies that she named as fallbacks.
@@ -267,6 +269,7 @@ impl Referral {
         self.escalations = self.escalations.saturating_add(1);
         self.disclosed = false;
         self.clocks.end_all();
+        self.missed.clear();
     }
 
     /// The clock that a record is about is over; those that it names begin.
@@ -274,8 +277,12 @@ impl Referral {
         let about = i32::try_from(what.clock).ok().and_then(|kind| ClockKind::parse(kind, "clock").ok());
         if let Some(kind) = about {
             self.clocks.end(kind);
+            if what.event == Event::ClockMissed {
+                self.missed.push(Begun { kind, due_at: what.due_at });
+            }
         }
         for begun in &what.clocks {
+            self.missed.retain(|missed| missed.kind != begun.kind);
             self.clocks.begin(*begun);
         }
         if what.event == Event::DisclosureReleased {
@@ -285,7 +292,13 @@ impl Referral {
 
     fn disclose(&mut self) {
         self.disclosed = true;
-        self.clocks.end(ClockKind::Disclosure);
+        self.ends(ClockKind::Disclosure);
+    }
+
+    /// What was awaited has come, or will not: it is neither awaited nor late any more.
+    fn ends(&mut self, kind: ClockKind) {
+        self.clocks.end(kind);
+        self.missed.retain(|missed| missed.kind != kind);
     }
 
     /// The recipient may accept before it has read of the withdrawal; and nobody else is asked.
@@ -293,7 +306,7 @@ impl Referral {
         self.sealed_ahead = None;
         if attempt == self.attempt() {
             self.parked = None;
-            self.clocks.end(ClockKind::Disclosure);
+            self.ends(ClockKind::Disclosure);
         }
     }
 
@@ -318,6 +331,8 @@ impl Referral {
             sealed_ahead: None,
             escalations: 0,
             disclosed: false,
+            since: record.place.time,
+            missed: Vec::new(),
         }
     }
 
@@ -336,6 +351,7 @@ impl Referral {
             return;
         }
         self.clocks.end_all();
+        self.missed.clear();
         self.clause.clone_from(&record.what.clause);
         self.sealed_ahead = SealedAhead::of(header, envelope, at).map(Box::new);
         self.escalations = 0;
@@ -361,6 +377,9 @@ impl Referral {
             self.resumes_to.get_or_insert(self.status);
         } else {
             self.resumes_to = None;
+        }
+        if self.status != status {
+            self.since = now;
         }
         self.status = status;
         self.clocks.follow(status, self.urgency, now);

@@ -18,4 +18,5 @@ mod random;
 mod refusals;
 mod replica;
 mod samples;
+mod stuck;
 mod writer;
