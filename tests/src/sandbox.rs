@@ -163,6 +163,29 @@ impl Sandbox {
         fs::write(&config, kept.join("\n")).unwrap();
     }
 
+    /// Opens the console with the next start. Gives where it will be.
+    #[must_use]
+    pub fn open_console(&self) -> SocketAddr {
+        let address = free_address();
+        let config = self.folder.join("gateway.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("console = \"{address}\"\n{text}")).unwrap();
+        address
+    }
+
+    /// A folder for a member of staff, as the program takes it: `tls/` and `network.toml`.
+    #[must_use]
+    pub fn staff(&self, role: Role, pseudonym: &str) -> PathBuf {
+        let identity = Identity::Staff { role, pseudonym: pseudonym.parse().unwrap() };
+        let now = UnixTime::of(SystemTime::now()).unwrap();
+        let folder = self.folder.join("staff").join(pseudonym);
+        fs::create_dir_all(&folder).unwrap();
+        let credential = self.authority().issue_with_key(&identity, now).unwrap();
+        credential.save(&folder.join("tls")).unwrap();
+        fs::copy(self.place().network(), folder.join("network.toml")).unwrap();
+        folder
+    }
+
     /// Where the gateway logs.
     #[must_use]
     pub fn log(&self) -> PathBuf {
