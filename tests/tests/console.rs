@@ -71,8 +71,8 @@ impl Scene {
         receipt_of(push.push_one(envelope(&from, &header, &parts)).await.unwrap().into_inner());
         // Bytes that are no header, and name somebody: refused, as evidence.
         let bad = envelope_of(&from, PLANTED.join("\n").into_bytes(), &[]);
-        let answer = push.push_one(bad).await.unwrap().into_inner();
-        assert!(matches!(answer.answer, Some(wire::push_answer::Answer::Refusal(_))));
+        let refusal = refusal_in(&failure(push.push_one(bad).await));
+        assert_eq!(refusal.code, Refusal::MalformedBytes.name());
         Self { sandbox, console, header, _folder: folder }
     }
 

@@ -24,11 +24,8 @@ use trials::{
 };
 
 /// The roles, each with somebody of it.
-const STAFF: [(Role, &str); 3] = [
-    (Role::Operator, "operator-1"),
-    (Role::Auditor, "auditor-1"),
-    (Role::Administrator, "administrator-1"),
-];
+const STAFF: [(Role, &str); 3] =
+    [(Role::Operator, "operator-1"), (Role::Auditor, "auditor-1"), (Role::Administrator, "administrator-1")];
 /// How far each referral comes: handed over or not, and what its recipient does then.
 const REFERRALS: [(usize, Urgency, bool, &[Act]); 6] = [
     (0, Urgency::Emergency, false, &[]),
@@ -107,8 +104,7 @@ impl Scene {
         let mut push = PushClient::new(self.sandbox.connect(to.id.as_str()).await.unwrap());
         let mut previous = None;
         for act in acts {
-            let of =
-                ActOf { referral: &header.referral, attempt: 1, from: &to.id, to: &from.id, previous };
+            let of = ActOf { referral: &header.referral, attempt: 1, from: &to.id, to: &from.id, previous };
             let (mut said, detail) = self.network.act(&of, *act, now(), &mut self.random);
             said.urgency = header.urgency;
             let envelope = envelope(to, &said, &detail);
