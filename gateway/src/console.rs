@@ -82,6 +82,7 @@ fn pages(console: Arc<Console>) -> Router {
     Router::new()
         .route("/", get(visit::front))
         .route("/style.css", get(frame::style))
+        .route("/favicon.ico", get(frame::icon))
         .route("/live.js", get(frame::script))
         .route("/{language}/now", get(now::page))
         .route("/{language}/agencies", get(agencies::page))

@@ -129,8 +129,8 @@ impl PublishedLog {
     pub fn witnessed(&self) -> Option<(u64, usize)> {
         let cosigned = self.lock();
         // The first line is the log's own.
-        let witnesses = cosigned.iter().map(|(size, note)| (*size, note.lines().len().saturating_sub(1)));
-        witnesses.filter(|(_, count)| *count > 0).next_back()
+        let mut witnesses = cosigned.iter().map(|(size, note)| (*size, note.lines().len().saturating_sub(1)));
+        witnesses.rfind(|(_, count)| *count > 0)
     }
 
     /// The root of the tree of a size that is published.

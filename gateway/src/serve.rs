@@ -227,10 +227,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let console_tls = Arc::new(ArcSwap::new(tls.console));
     let tls = Arc::new(ArcSwap::new(tls.server));
     let door = Door { network, tls, connections, metrics, refused: Arc::default() };
-    let console = match config.console {
-        Some(address) => Some((listen(address).await?, Door { tls: console_tls, ..door.clone() })),
-        None => None,
-    };
+    let console = console_door(config.console, Door { tls: console_tls, ..door.clone() }).await?;
     Ok(Serving {
         address: listener.local_addr().map_err(ServeFault::Folder)?,
         enrolment_address: enrolling.as_ref().and_then(|one| one.listener.local_addr().ok()),
@@ -248,6 +245,17 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
             writer_ended,
         },
     })
+}
+
+/// The console's listener and door, if there is a console.
+async fn console_door(
+    address: Option<SocketAddr>,
+    door: Door,
+) -> Result<Option<(TcpListener, Door)>, ServeFault> {
+    match address {
+        Some(address) => Ok(Some((listen(address).await?, door))),
+        None => Ok(None),
+    }
 }
 
 impl Serving {

@@ -173,9 +173,8 @@ impl Sandbox {
         address
     }
 
-    /// A folder for a member of staff, as the program takes it: `tls/` and `network.toml`.
-    #[must_use]
-    pub fn staff(&self, role: Role, pseudonym: &str) -> PathBuf {
+    /// Makes `staff/<pseudonym>` for a member of staff, as the program takes it: `tls/` and `network.toml`.
+    pub fn staff(&self, role: Role, pseudonym: &str) {
         let identity = Identity::Staff { role, pseudonym: pseudonym.parse().unwrap() };
         let now = UnixTime::of(SystemTime::now()).unwrap();
         let folder = self.folder.join("staff").join(pseudonym);
@@ -183,7 +182,6 @@ impl Sandbox {
         let credential = self.authority().issue_with_key(&identity, now).unwrap();
         credential.save(&folder.join("tls")).unwrap();
         fs::copy(self.place().network(), folder.join("network.toml")).unwrap();
-        folder
     }
 
     /// Where the gateway logs.

@@ -48,7 +48,7 @@ impl Scene {
         for (role, name) in
             [(Role::Operator, "operator-1"), (Role::Auditor, "auditor-1"), (Role::Administrator, "boss-1")]
         {
-            let _ = sandbox.staff(role, name);
+            sandbox.staff(role, name);
         }
         sandbox.start();
         let mut network = sandbox.network.clone();

@@ -128,7 +128,7 @@ fn status_text(answer: &wire::StatusAnswer, language: Language) -> Vec<String> {
     text.push(language.pick("Agencies:", "الجهات:").to_owned());
     text.extend(answer.agencies.iter().map(|agency| format!("  {}", agency_line(agency, now, language))));
     text.push(language.pick("Gateway:", "البوابة:").to_owned());
-    let gateway = answer.gateway.clone().unwrap_or_default();
+    let gateway = answer.gateway.unwrap_or_default();
     text.extend(gateway_lines(&gateway, language).into_iter().map(|line| format!("  {line}")));
     text
 }
@@ -273,7 +273,7 @@ fn status_json(answer: &wire::StatusAnswer) -> Value {
             "duty_hours": agency.duty_hours,
         })
     });
-    let gateway = answer.gateway.clone().unwrap_or_default();
+    let gateway = answer.gateway.unwrap_or_default();
     json!({
         "at_ms": answer.at_ms,
         "started_ms": answer.started_ms,

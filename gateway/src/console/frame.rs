@@ -29,6 +29,11 @@ pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT).into_response()
 }
 
+/// None: browsers ask for one all the same.
+pub(super) async fn icon() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 /// A language in addresses, and in HTML.
 pub(super) const fn code(language: Language) -> &'static str {
     language.pick("en", "ar")

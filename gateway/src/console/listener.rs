@@ -1,10 +1,6 @@
 //! The door's connections as a web server takes them, each with whose it is. Not here: the door (`peer`).
 
-use std::{
-    future::{Future, pending},
-    io,
-    sync::Arc,
-};
+use std::{future::pending, io, sync::Arc};
 
 use axum::{
     extract::connect_info::Connected,
@@ -32,18 +28,16 @@ impl Listener for ConsoleListener {
     type Io = PeerStream;
     type Addr = Arc<Peer>;
 
-    fn accept(&mut self) -> impl Future<Output = (PeerStream, Arc<Peer>)> + Send {
-        async {
-            loop {
-                match self.0.recv().await {
-                    Some(Ok(stream)) => {
-                        let peer = stream.connect_info();
-                        return (stream, peer);
-                    }
-                    Some(Err(_)) => {}
-                    // The door is shut: the gateway ends.
-                    None => pending().await,
+    async fn accept(&mut self) -> (PeerStream, Arc<Peer>) {
+        loop {
+            match self.0.recv().await {
+                Some(Ok(stream)) => {
+                    let peer = stream.connect_info();
+                    return (stream, peer);
                 }
+                Some(Err(_)) => {}
+                // The door is shut: the gateway ends.
+                None => pending().await,
             }
         }
     }

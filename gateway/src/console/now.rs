@@ -30,8 +30,10 @@ use crate::{
 /// Most rows of the page; more are found by searching.
 pub(super) const ROWS_MAX: usize = 200;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// So long before its end a certificate or CRL is shown as ending.
-const SOON_MS: u64 = 7 * DAY_MS;
+/// So long before its end the gateway's certificate is shown as ending: renewal should have come long before.
+const CERTIFICATE_SOON_MS: u64 = 14 * DAY_MS;
+/// So long before its end a revocation list is: it lasts a week, and is signed again when half of that is over.
+const CRL_SOON_MS: u64 = DAY_MS;
 const MIB: u64 = 1024 * 1024;
 
 pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) -> Response {
@@ -148,7 +150,7 @@ fn gateway(condition: &wire::GatewayCondition, now: TimeMs, language: Language) 
     let of = |word: Word| word.text(language);
     let yes = |is: bool| if is { of(Word::Yes) } else { of(Word::No) };
     let clock = condition.is_clock_right && !condition.is_clock_doubted;
-    let ends = |until_ms: u64| until_ms < now.0.saturating_add(SOON_MS);
+    let ends = |until_ms: u64, soon_ms: u64| until_ms < now.0.saturating_add(soon_ms);
     let witnesses = u64::from(condition.witnesses);
     html! {
         section aria-labelledby="gateway" {
@@ -174,10 +176,10 @@ fn gateway(condition: &wire::GatewayCondition, now: TimeMs, language: Language) 
                         }
                     }
                 }
-                div.bad[ends(condition.crls_until_ms)] {
+                div.bad[ends(condition.crls_until_ms, CRL_SOON_MS)] {
                     dt { (of(Word::Crls)) } dd { (frame::time(TimeMs(condition.crls_until_ms))) }
                 }
-                div.bad[ends(condition.certificate_until_ms)] {
+                div.bad[ends(condition.certificate_until_ms, CERTIFICATE_SOON_MS)] {
                     dt { (of(Word::Certificate)) } dd { (frame::time(TimeMs(condition.certificate_until_ms))) }
                 }
                 div.bad[condition.fork_alarms > 0] {

@@ -115,12 +115,14 @@ fn stands(console: &Console, standing: &Standing, language: Language) -> Markup 
                     dt { (of(Word::Attempts)) }
                     dd { ol { @for one in &standing.recipients { li { (frame::agency(&directory, one, language)) } } } }
                 }
-                div {
-                    dt { (of(Word::Clock)) }
-                    dd {
-                        ul { @for clock in &standing.clocks {
-                            li { (words::clock(clock.kind, language)) ": " (until(clock.due_at, now, language)) }
-                        } }
+                @if !standing.clocks.is_empty() {
+                    div {
+                        dt { (of(Word::Clock)) }
+                        dd {
+                            ul { @for clock in &standing.clocks {
+                                li { (words::clock(clock.kind, language)) ": " (until(clock.due_at, now, language)) }
+                            } }
+                        }
                     }
                 }
                 @if let Some(awaited) = &awaited {

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn growth_of_each_interval_and_no_more_than_a_day() {
         let samples = Samples::default();
-        assert_eq!(samples.growth(1, 60), []);
+        assert!(samples.growth(1, 60).is_empty());
         for evidence in [10, 10, 13, 20] {
             samples.take(evidence, 0);
         }
