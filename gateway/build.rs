@@ -4,7 +4,8 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=../proto/proto");
-    let descriptors = protox::compile(["referral/v1/service.proto"], ["../proto/proto"])?;
+    let descriptors =
+        protox::compile(["referral/v1/service.proto", "referral/v1/operations.proto"], ["../proto/proto"])?;
     tonic_prost_build::configure()
         .extern_path(".referral.v1", "::proto::wire")
         .codec_path("crate::service::codec::TypedCodec")

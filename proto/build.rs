@@ -19,8 +19,18 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["signed", "envelope", "sealed", "agreement", "directory", "evidence", "journal", "service"]
-        .map(|name| format!("proto/referral/v1/{name}.proto"));
+    let files = [
+        "signed",
+        "envelope",
+        "sealed",
+        "agreement",
+        "directory",
+        "evidence",
+        "journal",
+        "service",
+        "operations",
+    ]
+    .map(|name| format!("proto/referral/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     println!("cargo:rerun-if-changed=vocabularies");

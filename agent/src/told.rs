@@ -121,6 +121,7 @@ pub fn tells(what: &Happening, me: &AgencyId) -> bool {
             | E::ClockStepped
             | E::ClockConfirmed
             | E::HeadsCommitted
+            | E::Looked
             | E::Restored
             | E::DamageFound
             | E::ForkAlarm => false,

@@ -1,6 +1,7 @@
 //! The command line: arguments in, text or JSON out, exit codes. Not here: what is done.
 
 mod admin;
+mod operations;
 mod verify;
 
 use std::{
@@ -55,6 +56,10 @@ enum Command {
     },
     /// Change the network: agencies, keys, agreements, stops.
     Admin(admin::AdminArguments),
+    /// How deliveries, agencies and the gateway stand, asked from the running gateway.
+    Status(operations::StatusArguments),
+    /// What is stuck, the oldest first: since when, why, what to do and whom to call.
+    Stuck(operations::StuckArguments),
     /// Check a gateway's folder from its first byte: signatures, evidence, both logs, tiles.
     Verify {
         /// The folder with gateway.toml. The gateway must not be running.
@@ -102,6 +107,8 @@ impl Arguments {
             Command::Init(arguments) => arguments.run(),
             Command::Serve { config } => serve(&config),
             Command::Admin(arguments) => arguments.run(),
+            Command::Status(arguments) => arguments.run(),
+            Command::Stuck(arguments) => arguments.run(),
             Command::Verify { folder } => verify::run(&folder, self.json),
         };
         match said {
@@ -185,6 +192,7 @@ fn serve(path: &Path) -> Result<Said> {
         tracing::info!(
             address = %serving.address,
             enrolment = ?serving.enrolment_address,
+            console = ?serving.console_address,
             metrics = ?serving.metrics_address,
             replayed = serving.started.replayed,
             "serving"

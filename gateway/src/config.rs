@@ -25,6 +25,9 @@ pub struct Config {
     /// Where whoever holds an invitation connects, TLS without client certificates. Left out, nobody can.
     #[serde(default)]
     pub enrolment_listen: Option<SocketAddr>,
+    /// Where staff open the console in a browser, HTTPS with their client certificates. Left out, there is none.
+    #[serde(default)]
+    pub console: Option<SocketAddr>,
     /// Where Prometheus and readiness checks connect, plain HTTP: never to the outside.
     #[serde(default)]
     pub metrics: Option<SocketAddr>,
@@ -106,6 +109,7 @@ mod tests {
         assert_eq!(config.network, "referral.example");
         assert_eq!(config.reserve_mib, 256);
         assert_eq!(config.enrolment_listen, Some("0.0.0.0:7444".parse().unwrap()));
+        assert_eq!(config.console, None);
         assert_eq!(config.log, LogConfig::default());
     }
 

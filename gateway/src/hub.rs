@@ -21,12 +21,16 @@ use desk::{Desk, Handed, StreamNo};
 use journal::FileJournal;
 use proto::{
     caller::Caller,
+    clocks::Begun,
     command::Command,
     delivery::Mail,
     digest::Digest,
     directory::Directory,
-    ids::{AgencyId, Locator, ReferralKey, TimeMs},
+    ids::{AgencyId, Locator, ReferralKey, TimeMs, Urgency},
+    lifecycle,
     receipt::Receipt,
+    state::State,
+    stuck::{Awaited, awaited},
 };
 use salts::Salts;
 use scribe::Scribe;
@@ -70,6 +74,8 @@ pub const TICK_EVERY: Duration = Duration::from_secs(1);
 pub const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 /// How many batches what lags behind catches up with at a time.
 pub const CATCH_UP_BATCHES: u64 = 64;
+/// How many referrals are looked at for one page of [`Hub::awaited`]. The writer does nothing else meanwhile.
+pub const AWAITED_PAGE: usize = 256;
 /// How far the clock may be behind the last batch before it counts as stepped.
 pub const CLOCK_BEHIND_MS_MAX: u64 = 60 * 1000;
 
@@ -106,6 +112,67 @@ struct Shared {
     history: History,
     /// Leaves of the evidence log that are durable.
     evidence_size: AtomicU64,
+}
+
+/// Where a page of what is awaited begins: behind a referral, or at the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// Among the referrals in memory.
+    Open(Option<ReferralKey>),
+    /// Among those whose escalation stopped.
+    Stopped(Option<ReferralKey>),
+}
+
+/// A page of what is awaited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedPage {
+    /// What is awaited.
+    pub awaited: Vec<Awaited>,
+    /// Where the next page begins; nothing behind the last.
+    pub next: Option<Page>,
+}
+
+impl Page {
+    /// Looks at the referrals of the page.
+    fn read(&self, state: &State) -> AwaitedPage {
+        match self {
+            Self::Open(after) => {
+                let mut last = None;
+                let referrals = state.referrals_behind(after.as_ref()).take(AWAITED_PAGE);
+                let referrals = referrals.inspect(|(key, _)| last = Some(*key));
+                let awaited = referrals.filter_map(|(key, referral)| awaited(state, key, referral)).collect();
+                let next = last.map_or(Self::Stopped(None), |key| Self::Open(Some(key.clone())));
+                AwaitedPage { awaited, next: Some(next) }
+            }
+            Self::Stopped(after) => {
+                let mut last = None;
+                let stopped = state.stopped_behind(after.as_ref()).take(AWAITED_PAGE);
+                let stopped = stopped.inspect(|(key, _)| last = Some(*key));
+                let awaited =
+                    stopped.filter_map(|(key, stopped)| stopped.awaited(key, state.now())).collect();
+                AwaitedPage { awaited, next: last.map(|key| Self::Stopped(Some(key.clone()))) }
+            }
+        }
+    }
+}
+
+/// A referral that is in memory, as far as deliveries are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Who was asked, one attempt after the other.
+    pub recipients: Vec<AgencyId>,
+    /// Where it stands.
+    pub status: lifecycle::Status,
+    /// Since when.
+    pub since: TimeMs,
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// Envelopes of it that wait in mailboxes.
+    pub waiting: u32,
+    /// The clocks that run.
+    pub clocks: Vec<Begun>,
+    /// What is awaited.
+    pub awaited: Option<Awaited>,
 }
 
 /// How the writer is.
@@ -165,6 +232,9 @@ enum Service {
     Roll,
     Derive { at: Locator, reply: oneshot::Sender<Option<Vec<Receipt>>> },
     Places { referral: ReferralKey, reply: oneshot::Sender<Option<Vec<Locator>>> },
+    Awaited { page: Page, reply: oneshot::Sender<AwaitedPage> },
+    Standing { referral: ReferralKey, reply: oneshot::Sender<Option<Standing>> },
+    Waiting { reply: oneshot::Sender<Vec<(AgencyId, usize)>> },
     Batches { party: AgencyId, from: u64, most: usize, reply: oneshot::Sender<Option<Vec<PartyBatch>>> },
 }
 
@@ -354,6 +424,31 @@ impl Hub {
         self.call(|reply| Service::Batches { party, from, most, reply }).await
     }
 
+    /// A page of what is awaited in open referrals. A walk through all pages is no single moment: what
+    /// happens meanwhile is seen on the pages behind it.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn awaited(&self, page: Page) -> Result<AwaitedPage, Unavailable> {
+        self.call(|reply| Service::Awaited { page, reply }).await
+    }
+
+    /// A referral that is in memory.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn standing(&self, referral: ReferralKey) -> Result<Option<Standing>, Unavailable> {
+        self.call(|reply| Service::Standing { referral, reply }).await
+    }
+
+    /// How many envelopes wait for each agency that has some.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn waiting(&self) -> Result<Vec<(AgencyId, usize)>, Unavailable> {
+        self.call(|reply| Service::Waiting { reply }).await
+    }
+
     /// Ends the writer's thread when all that was asked before is done, whoever still holds a way to it.
     pub async fn end(&self) {
         // Gone already, if it is gone.
@@ -529,6 +624,14 @@ impl Thread {
             Service::Roll => self.writer.roll(),
             Service::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
             Service::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
+            Service::Awaited { page, reply } => drop(reply.send(page.read(self.writer.state()))),
+            Service::Standing { referral, reply } => {
+                drop(reply.send(standing(self.writer.state(), &referral)));
+            }
+            Service::Waiting { reply } => {
+                let counts = mailboxes.counts().map(|(agency, count)| (agency.clone(), count));
+                drop(reply.send(counts.collect()));
+            }
             Service::Batches { party, from, most, reply } => {
                 drop(reply.send(self.writer.batches_of(&party, from, most)));
             }
@@ -657,6 +760,19 @@ impl Asked {
         self.replies.push(reply);
         self.rooms.push(room);
     }
+}
+
+fn standing(state: &State, key: &ReferralKey) -> Option<Standing> {
+    let referral = state.referral(key)?;
+    Some(Standing {
+        recipients: referral.recipients.clone(),
+        status: referral.status,
+        since: referral.since,
+        urgency: referral.urgency,
+        waiting: referral.waiting,
+        clocks: referral.clocks.running().collect(),
+        awaited: awaited(state, key, referral),
+    })
 }
 
 /// Lets more come together for one sync. Asleep, so that nobody has to wake the writer for each.

@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod enrolment;
 pub mod fault;
 pub mod history;
@@ -17,6 +18,7 @@ pub mod index;
 pub mod init;
 pub mod metrics;
 pub mod network;
+pub mod operations;
 pub mod parts;
 pub mod peer;
 pub mod place;

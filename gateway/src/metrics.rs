@@ -195,6 +195,18 @@ impl Metrics {
         self.referrals.set(count(status.referrals));
     }
 
+    /// When the first CRL runs out, in Unix milliseconds.
+    #[must_use]
+    pub fn crls_until_ms(&self) -> u64 {
+        milliseconds(self.crls_until.get())
+    }
+
+    /// When the gateway's certificate runs out, in Unix milliseconds.
+    #[must_use]
+    pub fn certificate_until_ms(&self) -> u64 {
+        milliseconds(self.certificate_until.get())
+    }
+
     /// The text that Prometheus reads (OpenMetrics).
     #[must_use]
     pub fn text(&self) -> String {
@@ -204,6 +216,16 @@ impl Metrics {
         debug_assert!(written.is_ok());
         text
     }
+}
+
+#[allow(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a metric, which was whole seconds"
+)]
+fn milliseconds(seconds: f64) -> u64 {
+    (seconds as u64).saturating_mul(1000)
 }
 
 impl Default for Metrics {

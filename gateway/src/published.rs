@@ -124,6 +124,15 @@ impl PublishedLog {
         }
     }
 
+    /// The largest remembered size that witnesses have cosigned, and how many of them.
+    #[must_use]
+    pub fn witnessed(&self) -> Option<(u64, usize)> {
+        let cosigned = self.lock();
+        // The first line is the log's own.
+        let mut witnesses = cosigned.iter().map(|(size, note)| (*size, note.lines().len().saturating_sub(1)));
+        witnesses.rfind(|(_, count)| *count > 0)
+    }
+
     /// The root of the tree of a size that is published.
     ///
     /// # Errors

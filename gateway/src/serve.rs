@@ -23,10 +23,12 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     clock,
     config::{Config, ConfigFault},
+    console,
     enrolment::{self, LogVkeys},
     fault::Fault,
     hub::{Hub, mail::MailReader},
     metrics::Metrics,
+    operations::Board,
     parts::PartStore,
     peer::{
         accept::Door,
@@ -42,13 +44,14 @@ use crate::{
         evidence::EvidenceService,
         intake::IntakeLayer,
         log::LogService,
+        operations::OperationsService,
         parts::PartsService,
         push::PushService,
         receive::ReceiveService,
         stubs::{
             directory_server::DirectoryServer, evidence_server::EvidenceServer, log_server::LogServer,
-            parts_server::PartsServer, push_server::PushServer, receive_server::ReceiveServer,
-            witness_server::WitnessServer,
+            operations_server::OperationsServer, parts_server::PartsServer, push_server::PushServer,
+            receive_server::ReceiveServer, witness_server::WitnessServer,
         },
         witness::WitnessService,
     },
@@ -131,6 +134,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// Where whoever is invited connects.
     pub enrolment_address: Option<SocketAddr>,
+    /// Where staff open the console.
+    pub console_address: Option<SocketAddr>,
     /// Where Prometheus connects.
     pub metrics_address: Option<SocketAddr>,
     /// What was found at the start.
@@ -144,6 +149,7 @@ struct Running {
     listener: TcpListener,
     metrics_listener: Option<TcpListener>,
     enrolling: Option<Enrolling>,
+    console: Option<(TcpListener, Door)>,
     door: Door,
     place: Place,
     writer_ended: oneshot::Receiver<Result<(), Fault>>,
@@ -190,6 +196,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     connections.revoke(tls.revoked, clock::now());
     metrics.crls_until.set(seconds(tls.crls_until));
     let eraser = writer.journal().eraser();
+    metrics.certificate_until.set(seconds(tls.certificate_until));
     let (hub, writer_ended) = Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics));
     let gateway = Arc::new(Gateway {
         mail: MailReader::new(hub.history().clone()),
@@ -201,6 +208,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         stop: CancellationToken::new(),
         trails: telemetry::Trails::default(),
         streams: AtomicU64::new(0),
+        board: Board::new(hub.clone(), Arc::clone(&connections), root),
         hub,
     });
     let listener = listen(config.listen).await?;
@@ -220,11 +228,14 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         }),
         None => None,
     };
+    let console_tls = Arc::new(ArcSwap::new(tls.console));
     let tls = Arc::new(ArcSwap::new(tls.server));
     let door = Door { network, tls, connections, metrics, refused: Arc::default() };
+    let console = console_door(config.console, Door { tls: console_tls, ..door.clone() }).await?;
     Ok(Serving {
         address: listener.local_addr().map_err(ServeFault::Folder)?,
         enrolment_address: enrolling.as_ref().and_then(|one| one.listener.local_addr().ok()),
+        console_address: console.as_ref().and_then(|(listener, _)| listener.local_addr().ok()),
         metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
         started,
         running: Running {
@@ -233,11 +244,23 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
             listener,
             metrics_listener,
             enrolling,
+            console,
             door,
             place,
             writer_ended,
         },
     })
+}
+
+/// The console's listener and door, if there is a console.
+async fn console_door(
+    address: Option<SocketAddr>,
+    door: Door,
+) -> Result<Option<(TcpListener, Door)>, ServeFault> {
+    match address {
+        Some(address) => Ok(Some((listen(address).await?, door))),
+        None => Ok(None),
+    }
 }
 
 impl Serving {
@@ -247,13 +270,23 @@ impl Serving {
     /// # Errors
     /// [`ServeFault`].
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeFault> {
-        let Running { gateway, eraser, listener, metrics_listener, enrolling, door, place, mut writer_ended } =
-            self.running;
+        let Running {
+            gateway,
+            eraser,
+            listener,
+            metrics_listener,
+            enrolling,
+            console,
+            door,
+            place,
+            mut writer_ended,
+        } = self.running;
         let (health, health_service) = tonic_health::server::health_reporter();
         let look = Look {
             gateway: Arc::clone(&gateway),
             door: door.clone(),
             enrolment: enrolling.as_ref().map(|enrolling| Arc::clone(&enrolling.tls)),
+            console: console.as_ref().map(|(_, door)| Arc::clone(&door.tls)),
             files: place.tls(),
             upkeep: Upkeep::new(&place),
             health,
@@ -267,6 +300,8 @@ impl Serving {
             let stop = gateway.stop.clone();
             tokio::spawn(enrolment::serve(listener, shared, place.authority(), vkeys, stop))
         });
+        let console = console
+            .map(|(listener, door)| tokio::spawn(console::serve(listener, door, Arc::clone(&gateway))));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::wire::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -295,6 +330,9 @@ impl Serving {
         if let Some(enrolling) = enrolling {
             // It answers what it has taken, and ends by itself.
             drop(enrolling.await);
+        }
+        if let Some(console) = console {
+            drop(console.await);
         }
         // Connections that did not end still hold ways to the writer.
         gateway.hub.end().await;
@@ -334,6 +372,7 @@ fn routes(gateway: &Arc<Gateway>) -> tonic::service::Routes {
         .add_service(WitnessServer::new(WitnessService(of())).max_decoding_message_size(CALL_BYTES_MAX))
         .add_service(DirectoryServer::new(DirectoryService(of())).max_decoding_message_size(CALL_BYTES_MAX))
         .add_service(EvidenceServer::new(EvidenceService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+        .add_service(OperationsServer::new(OperationsService(of())).max_decoding_message_size(CALL_BYTES_MAX))
 }
 
 /// Looks at files, certificates and the writer, again and again.
@@ -341,6 +380,7 @@ struct Look {
     gateway: Arc<Gateway>,
     door: Door,
     enrolment: Option<Arc<ArcSwap<ServerConfig>>>,
+    console: Option<Arc<ArcSwap<ServerConfig>>>,
     files: TlsFiles,
     upkeep: Upkeep,
     health: HealthReporter,
@@ -393,7 +433,11 @@ impl Look {
                 if let Some(enrolment) = &self.enrolment {
                     enrolment.store(tls.enrolment);
                 }
+                if let Some(console) = &self.console {
+                    console.store(tls.console);
+                }
                 self.gateway.metrics.crls_until.set(seconds(tls.crls_until));
+                self.gateway.metrics.certificate_until.set(seconds(tls.certificate_until));
                 self.cut(self.door.connections.revoke(tls.revoked, clock::now()));
                 tracing::info!("TLS files taken up");
             }

@@ -8,6 +8,7 @@ pub mod directory;
 pub mod evidence;
 pub mod intake;
 pub mod log;
+pub mod operations;
 pub mod parts;
 pub mod push;
 pub mod receive;
@@ -36,6 +37,7 @@ use tonic::{Request, Status};
 use crate::{
     hub::{Hub, Unavailable, desk::StreamNo, mail::MailReader},
     metrics::Metrics,
+    operations::Board,
     parts::PartStore,
     peer::Peer,
     published::Published,
@@ -76,6 +78,8 @@ pub struct Gateway {
     pub parts: PartStore,
     /// What each caller has taken of the services.
     pub intake: Arc<intake::Intake>,
+    /// What operations look at.
+    pub board: Board,
     /// Counted here.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway ends: streams then answer what they have taken, and close.
@@ -117,7 +121,7 @@ fn denial(caller: Caller, malformed: Malformed, bytes: &[u8]) -> writer::Request
 
 /// Has a refusal that a service gave by itself recorded, and answers with the receipt. What is no such
 /// refusal stays as it is.
-async fn record(gateway: &Gateway, caller: &Caller, status: Status) -> Status {
+pub(crate) async fn record(gateway: &Gateway, caller: &Caller, status: Status) -> Status {
     let Some(undecided) = answers::undecided(&status) else {
         return status;
     };

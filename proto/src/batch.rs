@@ -8,7 +8,8 @@ use crate::{
     caller::Caller,
     canonical,
     command::{
-        Command, DENIAL_COUNTS_MAX, Denial, DenialCount, Erasure, QUERY_COUNTS_MAX, Query, QueryCount, Tick,
+        Command, DENIAL_COUNTS_MAX, Denial, DenialCount, Erasure, QUERY_COUNTS_MAX, Query, QueryCount, Sight,
+        Tick,
     },
     digest::Digest,
     fact::Fact,
@@ -212,12 +213,14 @@ fn query_to_wire(query: &Query) -> wire::Query {
     wire::Query {
         referral: query.referral.as_ref().map(ReferralKey::to_wire),
         index: query.index.map_or(0, |index| index.saturating_add(1)),
+        deliveries: query.of == Sight::Deliveries,
     }
 }
 
 fn query_of(wire: &wire::Query) -> Result<Query, Malformed> {
     let referral = wire.referral.as_ref();
     Ok(Query {
+        of: if wire.deliveries { Sight::Deliveries } else { Sight::Evidence },
         referral: referral.map(|referral| ReferralKey::parse(Some(referral))).transpose()?,
         index: wire.index.checked_sub(1),
     })

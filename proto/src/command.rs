@@ -128,9 +128,20 @@ pub struct DenialCount {
     pub window_start: TimeMs,
 }
 
-/// Somebody looks at evidence that is there.
+/// What is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sight {
+    /// Evidence.
+    Evidence,
+    /// How deliveries stand, and whom to call.
+    Deliveries,
+}
+
+/// Somebody looks at what is there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Query {
+    /// What.
+    pub of: Sight,
     /// The referral that it is about; none when it is about none.
     pub referral: Option<ReferralKey>,
     /// The one record that is asked for; none for all of the referral's.
@@ -179,7 +190,7 @@ impl Erasure {
 /// Queries that were counted and not recorded one by one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueryCount {
-    /// Agency id.
+    /// Agency id; or the pseudonym of who looked at deliveries.
     pub caller: String,
     /// How many.
     pub count: u64,

@@ -23,6 +23,7 @@ use crate::{
     header::Header,
     ids::{AgencyId, EnvelopeKey, Locator, ReasonClass, ReferralKey, TimeMs},
     lifecycle::{Act, Status},
+    referral::Referral,
     refusal::Refusal,
     state::State,
     wire,
@@ -448,6 +449,16 @@ fn directory_record(
             (What::Agreement(entry), agreement.parties.clone())
         }
     }
+}
+
+/// Whether the gateway could ask a next agency now, and if not, what keeps the first one left from being
+/// asked; nothing when none is left.
+pub(crate) fn next_agency(
+    state: &State,
+    key: &ReferralKey,
+    referral: &Referral,
+) -> Result<(), Option<Refusal>> {
+    escalation::after(state, key, referral).map(|_| ())
 }
 
 /// The moment by which a tick finds something to do, if nothing else happens before.

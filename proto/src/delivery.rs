@@ -111,6 +111,11 @@ impl Mailboxes {
         self.of(agency).map_or(0, |mailbox| mailbox.items.len())
     }
 
+    /// How many envelopes wait for each agency that has some.
+    pub fn counts(&self) -> impl Iterator<Item = (&AgencyId, usize)> {
+        self.boxes.iter().map(|(agency, mailbox)| (agency, mailbox.items.len()))
+    }
+
     /// How many envelopes wait in all mailboxes.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -303,6 +303,11 @@ impl Directory {
         between.into_iter().flatten().copied()
     }
 
+    /// Every agreement that is kept, whatever its standing.
+    pub fn memoranda(&self) -> impl Iterator<Item = (&Digest, &Memorandum)> {
+        self.agreements.iter()
+    }
+
     /// An agreement that both agencies are parties of and that can carry a new referral now.
     ///
     /// # Errors

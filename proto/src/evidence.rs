@@ -105,6 +105,8 @@ closed_list!(
         DamageFound = 75,
         /// A witness saw a fork.
         ForkAlarm = 76,
+        /// A member of staff looked at how deliveries stand.
+        Looked = 90,
     }
 );
 

@@ -40,7 +40,9 @@ pub mod retention;
 pub mod snapshot;
 pub mod spoken;
 pub mod state;
+pub mod stuck;
 pub mod vocabulary;
+pub mod words;
 
 pub use malformed::Malformed;
 

@@ -2,7 +2,7 @@
 //! loaded again from them. Not here: what is allowed (`decide`), and mailboxes (`delivery`).
 
 use crate::{
-    clocks::{ClockKind, OpenClocks},
+    clocks::{Begun, ClockKind, OpenClocks},
     delivery::Movement,
     digest::Digest,
     evidence::{Commitment, Event, Happening, Record},
@@ -42,6 +42,8 @@ pub struct Referral {
     pub escalations: u32,
     pub disclosed: bool,
     pub responsibility: Responsibility,
+    pub since: TimeMs,
+    pub missed: Vec<Begun>,
 }
 
 /// What the sender of the last submission sealed for the agencies that she named as fallbacks.
@@ -284,6 +286,7 @@ impl Referral {
         self.disclosed = false;
         self.responsibility = Responsibility::Referrer;
         self.clocks.end_all();
+        self.missed.clear();
     }
 
     /// An act of the present attempt may move who answers for the case.
@@ -298,8 +301,12 @@ impl Referral {
         let about = i32::try_from(what.clock).ok().and_then(|kind| ClockKind::parse(kind, "clock").ok());
         if let Some(kind) = about {
             self.clocks.end(kind);
+            if what.event == Event::ClockMissed {
+                self.missed.push(Begun { kind, due_at: what.due_at });
+            }
         }
         for begun in &what.clocks {
+            self.missed.retain(|missed| missed.kind != begun.kind);
             self.clocks.begin(*begun);
         }
         if what.event == Event::DisclosureReleased {
@@ -309,7 +316,13 @@ impl Referral {
 
     fn disclose(&mut self) {
         self.disclosed = true;
-        self.clocks.end(ClockKind::Disclosure);
+        self.ends(ClockKind::Disclosure);
+    }
+
+    /// What was awaited has come, or will not: it is neither awaited nor late any more.
+    fn ends(&mut self, kind: ClockKind) {
+        self.clocks.end(kind);
+        self.missed.retain(|missed| missed.kind != kind);
     }
 
     /// The recipient may accept before it has read of the withdrawal; and nobody else is asked.
@@ -317,7 +330,7 @@ impl Referral {
         self.sealed_ahead = None;
         if attempt == self.attempt() {
             self.parked = None;
-            self.clocks.end(ClockKind::Disclosure);
+            self.ends(ClockKind::Disclosure);
         }
     }
 
@@ -343,6 +356,8 @@ impl Referral {
             escalations: 0,
             disclosed: false,
             responsibility: Responsibility::Referrer,
+            since: record.place.time,
+            missed: Vec::new(),
         }
     }
 
@@ -361,6 +376,7 @@ impl Referral {
             return;
         }
         self.clocks.end_all();
+        self.missed.clear();
         self.clause.clone_from(&record.what.clause);
         self.sealed_ahead = SealedAhead::of(header, envelope, at).map(Box::new);
         self.escalations = 0;
@@ -387,6 +403,9 @@ impl Referral {
             self.resumes_to.get_or_insert(self.status);
         } else {
             self.resumes_to = None;
+        }
+        if self.status != status {
+            self.since = now;
         }
         self.status = status;
         self.clocks.follow(status, self.urgency, now);

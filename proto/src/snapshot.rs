@@ -10,7 +10,7 @@ use prost::{Message as _, encoding::message};
 use crate::{
     Malformed,
     batch::LoggedCheckpoint,
-    clocks::{ClockKind, OpenClock, OpenClocks, begins_afresh},
+    clocks::{Begun, ClockKind, OpenClock, OpenClocks, begins_afresh},
     delivery::Mail,
     digest::Digest,
     evidence::{self, Commitment, PartyLink},
@@ -23,6 +23,7 @@ use crate::{
     referral::{Chain, Parked, Referral, SealedAhead, SealedFor},
     refusal::Refusal,
     state::{DenialWindow, GrowingLog, Head, State},
+    stuck::Stopped,
     wire,
 };
 
@@ -86,6 +87,7 @@ impl Snapshot {
             last_directory: directory.map(LoggedCheckpoint::to_wire),
             queries: state.queries.iter().map(query_to_wire).collect(),
             clock: clock_to_wire(&state.clock),
+            stopped: state.stopped.iter().map(stopped_to_wire).collect(),
             ..wire::Snapshot::default()
         };
         // Field by field: open work can be large, and is never in memory a second time.
@@ -144,6 +146,10 @@ impl Snapshot {
         for window in &wire.queries {
             let recorded = DenialWindow { start: TimeMs(window.window_start_ms), recorded: window.recorded };
             state.queries.insert(window.caller.clone(), recorded);
+        }
+        for stopped in &wire.stopped {
+            let (key, stopped) = stopped_from_wire(stopped)?;
+            state.stopped.insert(key, stopped);
         }
         Ok(Self {
             state,
@@ -222,6 +228,8 @@ pub(crate) fn referral_to_wire(key: &ReferralKey, referral: &Referral) -> wire::
         escalations: referral.escalations,
         disclosed: referral.disclosed,
         responsibility: responsibility_number(referral.responsibility),
+        since_ms: referral.since.0,
+        missed: referral.missed.iter().map(missed_to_wire).collect(),
     }
 }
 
@@ -357,8 +365,20 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
         escalations: wire.escalations,
         disclosed: wire.disclosed,
         responsibility: responsibility(wire.responsibility)?,
+        // An older release did not write it: not later than this is certain.
+        since: if wire.since_ms == 0 { key.id.made_at() } else { TimeMs(wire.since_ms) },
+        missed: wire.missed.iter().map(missed).collect::<Result<_, _>>()?,
     };
     Ok((key, referral))
+}
+
+fn missed_to_wire(missed: &Begun) -> wire::ClockBegun {
+    wire::ClockBegun { clock: missed.kind.number().unsigned_abs(), due_at_ms: missed.due_at.0 }
+}
+
+fn missed(wire: &wire::ClockBegun) -> Result<Begun, Malformed> {
+    let kind = ClockKind::parse(number(wire.clock), "missed.clock")?;
+    Ok(Begun { kind, due_at: TimeMs(wire.due_at_ms) })
 }
 
 fn parked(wire: &wire::ParkedParts) -> Result<Parked, Malformed> {
@@ -374,6 +394,33 @@ fn parked(wire: &wire::ParkedParts) -> Result<Parked, Malformed> {
 /// A number on disk as the wire lists count; what is too large is in no list.
 fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn stopped_to_wire((key, stopped): (&ReferralKey, &Stopped)) -> wire::StoppedReferral {
+    wire::StoppedReferral {
+        opened_by: key.opened_by.to_string(),
+        referral_id: key.id.as_bytes().to_vec(),
+        attempt: stopped.attempt,
+        recipient: stopped.recipient.as_ref().map_or_else(String::new, ToString::to_string),
+        urgency: stopped.urgency.number().unsigned_abs(),
+        since_ms: stopped.since.0,
+        refusal: stopped.why.map_or(0, Refusal::number),
+    }
+}
+
+fn stopped_from_wire(wire: &wire::StoppedReferral) -> Result<(ReferralKey, Stopped), Malformed> {
+    let key = ReferralKey {
+        id: EnvelopeId::parse(&wire.referral_id, "stopped.referral_id")?,
+        opened_by: AgencyId::parse(&wire.opened_by, "stopped.opened_by")?,
+    };
+    let stopped = Stopped {
+        attempt: wire.attempt,
+        recipient: AgencyId::parse_optional(&wire.recipient, "stopped.recipient")?,
+        urgency: Urgency::parse(number(wire.urgency), "stopped.urgency")?,
+        since: TimeMs(wire.since_ms),
+        why: Refusal::from_number(wire.refusal),
+    };
+    Ok((key, stopped))
 }
 
 fn mail_to_wire(mailbox: &AgencyId, mail: &Mail) -> wire::Mail {

@@ -2,7 +2,10 @@
 //! only by applying facts that the journal holds, so replay gives the same state. Not here: what is
 //! allowed (`decide`), and its form on disk (`snapshot`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use crate::{
     caller::Caller,
@@ -14,11 +17,12 @@ use crate::{
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
     fact::{DirectoryFact, Effect, Fact},
     gateway_clock::{Doubt, GatewayClock, Moment},
-    ids::{AgencyId, EnvelopeKey, Locator, ReferralKey, Release, TimeMs},
+    ids::{AgencyId, EnvelopeKey, Locator, Pseudonym, ReferralKey, Release, TimeMs, Urgency},
     known::{Known, KnownEnvelopes, Lookup},
     log::merkle::{Frontier, Growth, leaf_hash},
     referral::{Referral, digests_released},
     refusal::Refusal,
+    stuck::{STOPPED_MAX, Stopped},
     wire,
 };
 
@@ -45,6 +49,8 @@ pub struct State {
     pub(crate) referrals: BTreeMap<ReferralKey, Referral>,
     /// Of each referral that has clocks running, when the first of them is missed.
     pub(crate) due: BTreeSet<Due>,
+    /// Where escalation stopped, until the agency that refers says something.
+    pub(crate) stopped: BTreeMap<ReferralKey, Stopped>,
     pub(crate) clock: GatewayClock,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) heads: BTreeMap<AgencyId, Head>,
@@ -65,6 +71,10 @@ pub struct State {
 /// When the first clock of a referral is missed. Without one, the place before all of that moment.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Due(TimeMs, Option<ReferralKey>);
+
+fn behind(after: Option<&ReferralKey>) -> Bound<ReferralKey> {
+    after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()))
+}
 
 fn relist(due: &mut BTreeSet<Due>, key: &ReferralKey, before: Option<Begun>, after: Option<Begun>) {
     if let Some(clock) = before {
@@ -232,6 +242,22 @@ impl State {
         self.referrals.iter()
     }
 
+    /// The referrals in memory behind one, in the order of their keys: the oldest first.
+    pub fn referrals_behind<'a>(
+        &'a self,
+        after: Option<&ReferralKey>,
+    ) -> impl Iterator<Item = (&'a ReferralKey, &'a Referral)> + use<'a> {
+        self.referrals.range((behind(after), Bound::Unbounded))
+    }
+
+    /// Referrals behind one whose escalation stopped, and whose sender has said nothing since.
+    pub fn stopped_behind<'a>(
+        &'a self,
+        after: Option<&ReferralKey>,
+    ) -> impl Iterator<Item = (&'a ReferralKey, &'a Stopped)> + use<'a> {
+        self.stopped.range((behind(after), Bound::Unbounded))
+    }
+
     /// How many referrals are in memory.
     #[must_use]
     pub fn referrals_in_memory(&self) -> usize {
@@ -368,6 +394,7 @@ impl State {
         self.apply_known(record, cause.at);
         self.apply_denial(record);
         self.apply_query(record);
+        self.apply_stop(record);
         self.clock.apply(record);
         // The parked parts are read before the referral lets go of them.
         self.apply_mail(record, cause);
@@ -399,6 +426,30 @@ impl State {
         if what.event == Event::Queried && what.count == 0 {
             let now = record.place.time;
             self.queries.entry(who(what)).or_insert(DenialWindow::from(now)).count(now);
+        }
+        if let (Event::Looked, 0, Some(actor)) = (what.event, what.count, &what.actor) {
+            let now = record.place.time;
+            self.queries.entry(looks_of(actor)).or_insert(DenialWindow::from(now)).count(now);
+        }
+    }
+
+    /// A person at the agency that refers must look; whatever it says then, somebody has.
+    fn apply_stop(&mut self, record: &Record) {
+        let what = &record.what;
+        let Some(key) = &what.referral else {
+            return;
+        };
+        if what.event == Event::EscalationStopped {
+            if self.stopped.len() >= STOPPED_MAX && !self.stopped.contains_key(key) {
+                self.stopped.pop_first();
+            }
+            let urgency = self.referrals.get(key).map_or(Urgency::Normal, |referral| referral.urgency);
+            let stopped = Stopped::of(what, urgency, record.place.time);
+            self.stopped.insert(key.clone(), stopped);
+        } else if what.event == Event::SubmissionAcceptance && what.sender.as_ref() == Some(&key.opened_by)
+            || what.event == Event::Escalated
+        {
+            self.stopped.remove(key);
         }
     }
 
@@ -575,6 +626,15 @@ impl State {
         }
     }
 
+    /// Whether one more look of a member of staff at how deliveries stand is recorded, or only counted.
+    #[must_use]
+    pub fn records_look(&self, actor: &Pseudonym) -> bool {
+        match self.queries.get(&looks_of(actor)) {
+            Some(window) => window.is_over(self.now),
+            None => self.queries.len() < QUERY_WINDOWS_MAX,
+        }
+    }
+
     /// Whether a denial of this caller and code would be recorded, or only counted.
     #[must_use]
     pub fn records_denial(&self, caller: &Caller, refusal: Refusal) -> bool {
@@ -583,6 +643,11 @@ impl State {
             None => self.denials.len() < DENIAL_WINDOWS_MAX,
         }
     }
+}
+
+/// The name under which looks at deliveries are told apart. No caller has a name with a slash.
+fn looks_of(actor: &Pseudonym) -> String {
+    format!("deliveries/{actor}")
 }
 
 /// Who did it: a member of staff, or else an agency.

@@ -107,6 +107,34 @@ pub async fn tcp_from(from: IpAddr, address: SocketAddr) -> io::Result<TcpStream
     socket.connect(address).await
 }
 
+/// An HTTP/1.1 answer: its status, its headers in lower case, its body.
+#[derive(Debug)]
+pub struct Page {
+    /// Such as 200.
+    pub status: u16,
+    /// With the status line.
+    pub head: String,
+    /// As text.
+    pub body: String,
+}
+
+/// What a web server answers a browser that has this certificate.
+///
+/// # Errors
+/// When the connection is not taken, or is cut.
+pub async fn browse(address: SocketAddr, mut config: ClientConfig, path: &str) -> io::Result<Page> {
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let mut stream = connect(address, config).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await?;
+    let text = String::from_utf8(bytes).map_err(io::Error::other)?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Page { status, head: head.to_lowercase(), body: body.to_owned() })
+}
+
 /// Whether the gateway begins to speak HTTP/2 on a connection.
 pub async fn is_served(stream: &mut TlsStream<TcpStream>) -> bool {
     if stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.is_err() {

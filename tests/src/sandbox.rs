@@ -176,6 +176,27 @@ impl Sandbox {
         fs::write(&config, kept.join("\n")).unwrap();
     }
 
+    /// Opens the console with the next start. Gives where it will be.
+    #[must_use]
+    pub fn open_console(&self) -> SocketAddr {
+        let address = free_address();
+        let config = self.folder.join("gateway.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("console = \"{address}\"\n{text}")).unwrap();
+        address
+    }
+
+    /// Makes `staff/<pseudonym>` for a member of staff, as the program takes it: `tls/` and `network.toml`.
+    pub fn staff(&self, role: Role, pseudonym: &str) {
+        let identity = Identity::Staff { role, pseudonym: pseudonym.parse().unwrap() };
+        let now = UnixTime::of(SystemTime::now()).unwrap();
+        let folder = self.folder.join("staff").join(pseudonym);
+        fs::create_dir_all(&folder).unwrap();
+        let credential = self.authority().issue_with_key(&identity, now).unwrap();
+        credential.save(&folder.join("tls")).unwrap();
+        fs::copy(self.place().network(), folder.join("network.toml")).unwrap();
+    }
+
     /// Where the gateway logs.
     #[must_use]
     pub fn log(&self) -> PathBuf {

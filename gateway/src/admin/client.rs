@@ -36,6 +36,9 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a call may take.
 const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Longest answer that is taken, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// A connection as a member of staff.
 pub struct Client {
     channel: Channel,
@@ -170,7 +173,9 @@ pub async fn channel(network: &NetworkFile, tls: &Path) -> Result<Channel> {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn said(status: tonic::Status) -> anyhow::Error {
+/// What the gateway answers instead, for people.
+#[must_use]
+pub fn said(status: tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("the gateway says {:?}: {}", status.code(), status.message())
 }
 

@@ -11,11 +11,15 @@ use proto::{caller::Caller, digest::Digest, ids::TimeMs};
 use tokio_util::sync::CancellationToken;
 
 use super::certificate::{Peer, Serial};
+use crate::clock;
 
 /// Most connections at the same time.
 pub const CONNECTIONS_MAX: usize = 4096;
 /// Most connections of one agency or one member of staff.
 pub const CONNECTIONS_PER_CALLER_MAX: usize = 32;
+
+/// Most callers of which the last contact is remembered.
+pub const CONTACTS_MAX: usize = 20_000;
 
 /// The open connections.
 #[derive(Debug, Default)]
@@ -31,6 +35,17 @@ struct Live {
     next: u64,
     by_number: BTreeMap<u64, (Peer, CancellationToken)>,
     by_caller: BTreeMap<String, usize>,
+    /// Of callers that were here since the start.
+    contacts: BTreeMap<String, Contact>,
+}
+
+/// What is known of a caller's connections since the gateway's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contact {
+    /// When one began or ended last.
+    pub last: TimeMs,
+    /// When the certificate runs out that it connected with last.
+    pub certificate_until: TimeMs,
 }
 
 /// A place among the open connections, given back when dropped.
@@ -76,6 +91,10 @@ impl Connections {
         let number = live.next;
         live.next = number.wrapping_add(1);
         let ended = CancellationToken::new();
+        let contact = Contact { last: now, certificate_until: peer.not_after };
+        if live.contacts.len() < CONTACTS_MAX || live.contacts.contains_key(&caller) {
+            live.contacts.insert(caller.clone(), contact);
+        }
         live.by_number.insert(number, (peer.clone(), ended.clone()));
         Ok(Place { connections: Arc::clone(self), number, caller, ended })
     }
@@ -113,6 +132,18 @@ impl Connections {
         !cut.is_empty() && certificate(caller).is_some_and(|certificate| cut.contains(&certificate))
     }
 
+    /// Whether a caller of this name ([`Peer::name`]) is connected.
+    #[must_use]
+    pub fn is_connected(&self, name: &str) -> bool {
+        self.lock().by_caller.contains_key(name)
+    }
+
+    /// The last contact of a caller of this name, since the start.
+    #[must_use]
+    pub fn contact(&self, name: &str) -> Option<Contact> {
+        self.lock().contacts.get(name).copied()
+    }
+
     /// How many are open.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -142,6 +173,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut live = self.connections.lock();
         live.by_number.remove(&self.number);
+        if let Some(contact) = live.contacts.get_mut(&self.caller) {
+            contact.last = contact.last.max(clock::now());
+        }
         if let Some(open) = live.by_caller.get_mut(&self.caller) {
             *open = open.saturating_sub(1);
             if *open == 0 {

@@ -46,6 +46,8 @@ pub struct TlsFiles {
 pub struct Tls {
     /// For the door.
     pub server: Arc<ServerConfig>,
+    /// For the console's door: the same, for browsers.
+    pub console: Arc<ServerConfig>,
     /// For the door of enrolment: nobody has a certificate there yet. It shows the root too, which an
     /// invitation names by its digest only.
     pub enrolment: Arc<ServerConfig>,
@@ -53,6 +55,8 @@ pub struct Tls {
     pub revoked: BTreeSet<Serial>,
     /// When the first CRL runs out, in Unix seconds: from then on nobody gets in.
     pub crls_until: i64,
+    /// When the gateway's own certificate runs out, in Unix seconds.
+    pub certificate_until: i64,
 }
 
 /// Why the files cannot be used. What was in use before stays in use.
@@ -128,6 +132,7 @@ impl TlsFiles {
         let key = PrivateKeyDer::from_pem_slice(&bytes)
             .map_err(|_: PemError| TlsFault::Pem { path: self.key.clone(), wanted: "a private key" })?;
         let chain = certificates(&self.chain)?;
+        let certificate_until = chain.first().map_or(0, ends_at);
         let whole_chain = chain.iter().cloned().chain(root_certificates).collect();
         let builder = || {
             let builder = ServerConfig::builder_with_provider(provider());
@@ -137,7 +142,9 @@ impl TlsFiles {
         let server = server.with_single_cert(chain, key.clone_key()).map_err(rustls_fault)?;
         let enrolment = builder()?.with_no_client_auth().with_single_cert(whole_chain, key);
         let enrolment = enrolment.map_err(rustls_fault)?;
-        Ok(Tls { server: finished(server), enrolment: finished(enrolment), revoked, crls_until })
+        let server = finished(server);
+        let console = for_browsers(&server);
+        Ok(Tls { server, console, enrolment: finished(enrolment), revoked, crls_until, certificate_until })
     }
 
     /// What tells that a file was changed: lengths and times of change.
@@ -157,6 +164,13 @@ fn finished(mut server: ServerConfig) -> Arc<ServerConfig> {
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.alpn_protocols = vec![b"h2".to_vec()];
     Arc::new(server)
+}
+
+/// The same policy, for HTTP/1.1: a page is a few requests.
+fn for_browsers(server: &ServerConfig) -> Arc<ServerConfig> {
+    let mut console = server.clone();
+    console.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(console)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
@@ -181,6 +195,12 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFaul
     let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&bytes).collect();
     let found = found.ok().filter(|found| !found.is_empty());
     found.ok_or_else(|| TlsFault::Pem { path: path.to_owned(), wanted: "certificates" })
+}
+
+/// When a certificate runs out, in Unix seconds; 0 for one that cannot be read, which rustls refuses.
+fn ends_at(certificate: &CertificateDer<'_>) -> i64 {
+    let read = x509_parser::certificate::X509Certificate::from_der(certificate);
+    read.map_or(0, |(_, read)| read.validity().not_after.timestamp())
 }
 
 fn crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsFault> {

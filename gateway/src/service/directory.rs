@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, stream};
 use proto::{
     Malformed,
-    command::{Command, Query},
+    command::{Command, Query, Sight},
     digest::Digest,
     directory::explained::{Asked, Explained},
     refusal::Refusal,
@@ -15,8 +15,7 @@ use proto::{
 use tonic::{Request, Response, Status};
 
 use super::{
-    Answers, Gateway, agency, answers, caller, denial, evidence::Asker, log::not_given,
-    stubs::directory_server::Directory,
+    Answers, Gateway, agency, answers, caller, denial, log::not_given, stubs::directory_server::Directory,
 };
 use crate::{clock, history::Log, hub::Unavailable, writer};
 
@@ -112,8 +111,8 @@ impl Directory for DirectoryService {
             return Err(answers::unrecorded(Refusal::RoleNotAllowed, ""));
         }
         let asked = Asked::parse(&request.into_inner()).map_err(answers::malformed)?;
-        let query = Query { referral: None, index: None };
-        self.0.leave_evidence(&Asker::Staff(caller), query).await?;
+        let query = Query { of: Sight::Evidence, referral: None, index: None };
+        self.0.leave_evidence(&caller, query).await?;
         let (directory, now) = (self.0.hub.directory(), clock::now());
         let explanations = directory.explain(asked.need(), now);
         let mechanism = directory.mechanism().map_or_else(Vec::new, |held| held.signed.digest().to_vec());

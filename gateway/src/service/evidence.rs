@@ -13,7 +13,7 @@ use prost::Message as _;
 use proto::{
     batch::Entry,
     caller::Caller,
-    command::{Command, Query},
+    command::{Command, Query, Sight},
     dsse::Signed,
     evidence::Happening,
     fact::Fact,
@@ -44,15 +44,9 @@ impl Evidence for EvidenceService {
         &self,
         request: Request<wire::GetReceiptRequest>,
     ) -> Result<Response<wire::Receipt>, Status> {
-        let asker = Asker::of(caller(&request)?)?;
-        let index = request.into_inner().index;
-        let Some((at, referral)) = self.0.find(index, |what| asker.sees(what))? else {
-            return Err(self.0.unknown(&asker).await);
-        };
-        self.0.leave_evidence(&asker, Query { referral, index: Some(index) }).await?;
-        let mut receipts = self.0.receipts(at).await?.into_iter();
-        let receipt = receipts.find(|receipt| receipt.record().place.index == index);
-        Ok(Response::new(receipt.ok_or_else(unknown)?.to_wire()))
+        let caller = caller(&request)?;
+        let receipt = self.0.receipt_for(&caller, request.into_inner().index).await?;
+        Ok(Response::new(receipt.to_wire()))
     }
 
     type GetTimelineStream = Answers<wire::EvidenceBundle>;
@@ -79,7 +73,12 @@ impl Evidence for EvidenceService {
                 break bundles;
             }
         };
-        self.0.leave_evidence(&asker, Query { referral: Some(referral.clone()), index: None }).await?;
+        self.0
+            .leave_evidence(
+                asker.caller(),
+                Query { of: Sight::Evidence, referral: Some(referral.clone()), index: None },
+            )
+            .await?;
         let gateway = Arc::clone(&self.0);
         let rest = stream::iter(places).then(move |at| {
             let (gateway, referral, asker) = (Arc::clone(&gateway), referral.clone(), asker.clone());
@@ -103,7 +102,9 @@ impl Evidence for EvidenceService {
     ) -> Result<Response<Self::FollowStream>, Status> {
         let asker = Asker::of(caller(&request)?)?;
         let agency = agency(&request)?;
-        self.0.leave_evidence(&asker, Query { referral: None, index: None }).await?;
+        self.0
+            .leave_evidence(asker.caller(), Query { of: Sight::Evidence, referral: None, index: None })
+            .await?;
         let following = Following::new(Arc::clone(&self.0), agency, &request.into_inner());
         Ok(Response::new(Box::pin(following.answers())))
     }
@@ -149,10 +150,53 @@ impl Asker {
 }
 
 impl Gateway {
+    /// The receipt of a record, with the evidence that somebody looked.
+    pub(crate) async fn receipt_for(&self, caller: &Caller, index: u64) -> Result<Receipt, Status> {
+        let asker = Asker::of(caller.clone())?;
+        let Some((at, referral)) = self.find(index, |what| asker.sees(what))? else {
+            return Err(self.unknown(&asker).await);
+        };
+        self.leave_evidence(caller, Query { of: Sight::Evidence, referral, index: Some(index) }).await?;
+        let mut receipts = self.receipts(at).await?.into_iter();
+        let receipt = receipts.find(|receipt| receipt.record().place.index == index);
+        receipt.ok_or_else(unknown)
+    }
+
+    /// The first records of a referral, so many at the most, with the evidence that somebody looked.
+    pub(crate) async fn records_of(
+        &self,
+        caller: &Caller,
+        referral: &ReferralKey,
+        most: usize,
+    ) -> Result<Vec<Receipt>, Status> {
+        let asker = Asker::of(caller.clone())?;
+        let places = self.hub.places(referral.clone()).await.map_err(answers::unavailable_status)?;
+        let places =
+            places.ok_or_else(|| Status::unavailable("the index is being built; try again later"))?;
+        if places.is_empty() {
+            return Err(self.unknown(&asker).await);
+        }
+        let query = Query { of: Sight::Evidence, referral: Some(referral.clone()), index: None };
+        self.leave_evidence(caller, query).await?;
+        let mut records = Vec::new();
+        for at in places {
+            if records.len() >= most {
+                break;
+            }
+            let receipts = self.receipts(at).await?;
+            records.extend(receipts.into_iter().filter(|receipt| {
+                let what = &receipt.record().what;
+                what.referral.as_ref() == Some(referral) && asker.sees(what)
+            }));
+        }
+        records.truncate(most);
+        Ok(records)
+    }
+
     /// Has the writer decide whether a query may be answered, and waits until its record is synced.
-    pub(super) async fn leave_evidence(&self, asker: &Asker, query: Query) -> Result<(), Status> {
+    pub(crate) async fn leave_evidence(&self, caller: &Caller, query: Query) -> Result<(), Status> {
         let command = Command::Query(query);
-        let request = writer::Request { caller: asker.caller().clone(), command, parts: Vec::new() };
+        let request = writer::Request { caller: caller.clone(), command, parts: Vec::new() };
         let answer = self.hub.ask(request).map_err(answers::unavailable_status)?;
         let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
         // One that is only counted is nothing to the journal.

@@ -4,10 +4,10 @@
 use super::{Decision, Load, Stop};
 use crate::{
     caller::{Caller, StaffRole},
-    command::{Query, QueryCount},
+    command::{Query, QueryCount, Sight},
     evidence::{Event, Happening},
     fact::Effect,
-    ids::{AgencyId, ReferralKey},
+    ids::{AgencyId, Pseudonym, ReferralKey},
     referral::Referral,
     refusal::Refusal,
     state::{QUERIES_RECORDED, STAFF_QUERIES_MAX, State},
@@ -16,6 +16,9 @@ use crate::{
 /// An agency may look at what it is a party of, auditors and administrators at what is anybody's in
 /// their network. Operators see how deliveries stand, which is no evidence.
 pub(super) fn decide(state: &State, caller: &Caller, query: &Query) -> Result<Decision, Stop> {
+    if query.of == Sight::Deliveries {
+        return look(state, caller);
+    }
     match caller {
         Caller::Staff { role: StaffRole::Administrator | StaffRole::Auditor, .. } | Caller::Agency { .. } => {
         }
@@ -58,6 +61,19 @@ pub(super) fn decide(state: &State, caller: &Caller, query: &Query) -> Result<De
     Ok(Decision::Do(vec![queried.into()], Vec::new()))
 }
 
+/// Operators and administrators see how deliveries stand. The first look of a person in an hour is
+/// recorded, the others are counted: it is one page that is open all day.
+fn look(state: &State, caller: &Caller) -> Result<Decision, Stop> {
+    let Caller::Staff { pseudonym, role: StaffRole::Operator | StaffRole::Administrator, .. } = caller else {
+        return Err(Refusal::RoleNotAllowed.into());
+    };
+    if !state.records_look(pseudonym) {
+        return Ok(Decision::Nothing);
+    }
+    let looked = Happening { actor: Some(pseudonym.clone()), ..Happening::new(Event::Looked) };
+    Ok(Decision::Do(vec![looked.into()], Vec::new()))
+}
+
 /// The referral, loaded when memory does not hold it: the record continues its chain.
 pub(super) fn referral<'a>(state: &'a State, key: &ReferralKey) -> Result<&'a Referral, Stop> {
     match state.referral(key) {
@@ -75,7 +91,7 @@ pub(super) fn parties(key: &ReferralKey, referral: &Referral) -> Vec<AgencyId> {
     parties
 }
 
-/// Queries of agencies that were not recorded one by one.
+/// Queries of agencies, and looks of staff, that were not recorded one by one.
 pub(super) fn counted(state: &State, caller: &Caller, counts: &[QueryCount]) -> Result<Decision, Stop> {
     if *caller != Caller::Gateway {
         return Err(Refusal::RoleNotAllowed.into());
@@ -87,14 +103,18 @@ pub(super) fn counted(state: &State, caller: &Caller, counts: &[QueryCount]) -> 
 }
 
 fn of_count(state: &State, count: &QueryCount) -> Effect {
+    // A pseudonym is one label, an agency's id two or more.
+    let actor = Pseudonym::parse(&count.caller, "caller").ok();
     let agency = AgencyId::parse(&count.caller, "caller").ok();
+    let event = if actor.is_some() { Event::Looked } else { Event::Queried };
     let known = agency.clone().filter(|agency| state.directory().agency(agency).is_some());
     Happening {
         sender: agency,
+        actor,
         count: count.count,
         due_at: count.window_start,
         parties: known.into_iter().collect(),
-        ..Happening::new(Event::Queried)
+        ..Happening::new(event)
     }
     .into()
 }

@@ -19,4 +19,5 @@ mod random;
 mod refusals;
 mod replica;
 mod samples;
+mod stuck;
 mod writer;

@@ -2,7 +2,7 @@
 
 use proto::{
     caller::{Caller, StaffRole},
-    command::{Command, Query, QueryCount},
+    command::{Command, Query, QueryCount, Sight},
     decide::Decision,
     evidence::Event,
     header::Header,
@@ -18,11 +18,11 @@ use crate::{
 };
 
 fn of(referral: &ReferralKey) -> Command {
-    Command::Query(Query { referral: Some(referral.clone()), index: None })
+    Command::Query(Query { of: Sight::Evidence, referral: Some(referral.clone()), index: None })
 }
 
 fn record(index: u64) -> Command {
-    Command::Query(Query { referral: None, index: Some(index) })
+    Command::Query(Query { of: Sight::Evidence, referral: None, index: Some(index) })
 }
 
 fn parties(answer: &Answer) -> Vec<String> {

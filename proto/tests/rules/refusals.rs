@@ -38,7 +38,13 @@ const ELSEWHERE: &[(Refusal, &str)] = &[
 const ROWS: &[Row] = &[
     (QueriesFull, "", || {
         let mut net = Network::new();
-        let query = || Command::Query(proto::command::Query { referral: None, index: Some(0) });
+        let query = || {
+            Command::Query(proto::command::Query {
+                of: proto::command::Sight::Evidence,
+                referral: None,
+                index: Some(0),
+            })
+        };
         for _ in 0..proto::state::STAFF_QUERIES_MAX {
             net.run(&by("amal"), query()).accepted();
         }

@@ -5,7 +5,7 @@ use proto::{
     batch::{Batch, Entry, LoggedCheckpoint},
     caller::{Caller, StaffRole},
     clocks::{Begun, ClockKind},
-    command::{Command, Denial, DenialCount, Query, QueryCount, Tick},
+    command::{Command, Denial, DenialCount, Query, QueryCount, Sight, Tick},
     digest::Digest,
     dsse::PayloadType,
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
@@ -371,10 +371,14 @@ pub(crate) fn batch_of_queries() -> Batch {
     let entries = vec![
         entry(
             staff("omar", StaffRole::Auditor),
-            Command::Query(Query { referral: Some(referral), index: None }),
+            Command::Query(Query { of: Sight::Evidence, referral: Some(referral), index: None }),
             vec![Fact::from(record())],
         ),
-        entry(by("amal"), Command::Query(Query { referral: None, index: Some(0) }), Vec::new()),
+        entry(
+            by("amal"),
+            Command::Query(Query { of: Sight::Evidence, referral: None, index: Some(0) }),
+            Vec::new(),
+        ),
         entry(Caller::Gateway, Command::Queries(vec![count]), Vec::new()),
     ];
     Batch { now: TimeMs(T0), evidence: None, directory: None, entries }

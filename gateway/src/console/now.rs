@@ -1,0 +1,208 @@
+//! *Now*: what is stuck, the oldest first, and how the gateway is. Not here: what counts as stuck
+//! (`proto::stuck`).
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::request::Parts;
+use maud::{Markup, html};
+use proto::{
+    count::Noun,
+    ids::TimeMs,
+    stuck::{Awaited, Cause, Lateness},
+    wire,
+    words::{self, Language},
+};
+
+use super::{
+    Console, chart, frame,
+    visit::{Page, Visit},
+    words::Word,
+};
+use crate::{
+    operations::{
+        Overview, duty,
+        moments::{counted, lasting, until},
+    },
+    service::{answers, operations::condition},
+};
+
+/// Most rows of the page; more are found by searching.
+pub(super) const ROWS_MAX: usize = 200;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// So long before its end the gateway's certificate is shown as ending: renewal should have come long before.
+const CERTIFICATE_SOON_MS: u64 = 14 * DAY_MS;
+/// So long before its end a revocation list is: it lasts a week, and is signed again when half of that is over.
+const CRL_SOON_MS: u64 = DAY_MS;
+const MIB: u64 = 1024 * 1024;
+
+pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) -> Response {
+    let visit = match Visit::enter(&console, &request, Page::Now).await {
+        Ok(visit) => visit,
+        Err(refused) => return refused,
+    };
+    let overview = match console.gateway.board.overview().await {
+        Ok(overview) => overview,
+        Err(unavailable) => return visit.refused(&answers::unavailable_status(unavailable)),
+    };
+    let language = visit.language;
+    let rows: Vec<_> = overview.stuck().take(ROWS_MAX.saturating_add(1)).collect();
+    let content = html! {
+        (stages(&overview, language))
+        section aria-labelledby="stuck" {
+            h2 id="stuck" { (Word::Stuck.text(language)) }
+            @if rows.is_empty() {
+                p.good { (Word::NothingStuck.text(language)) }
+            } @else {
+                (table(rows.iter().take(ROWS_MAX).copied(), &overview, language))
+            }
+            @if rows.len() > ROWS_MAX || !overview.is_whole { p { (Word::More.text(language)) } }
+        }
+        (gateway(&condition(&console.gateway), overview.at, language))
+        (traffic(&console, language))
+    };
+    frame::page(&visit, Page::Now, Word::Now.text(language), &frame::live(&content))
+}
+
+fn stages(overview: &Overview, language: Language) -> Markup {
+    html! {
+        section aria-labelledby="stages" {
+            h2 id="stages" { (Word::StuckByStage.text(language)) }
+            ul.tiles {
+                @for count in overview.counts() {
+                    li.tile.bad[count.stuck > 0] {
+                        span.label { (count.stage.text(language)) }
+                        span.figure { (count.stuck) }
+                        (chart::share(count.stuck, count.awaited))
+                        span.more {
+                            (Word::Awaited.text(language)) ": " (count.awaited) " - "
+                            (Word::Missed.text(language)) ": " (count.missed)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is awaited, one row each. On a narrow screen each row is a card, so cells say what they are.
+pub(super) fn table<'a>(
+    rows: impl Iterator<Item = &'a Awaited>,
+    overview: &Overview,
+    language: Language,
+) -> Markup {
+    let heads = [Word::Stage, Word::Referral, Word::Since, Word::Clock, Word::Cause, Word::Call];
+    html! {
+        table.cards {
+            thead { tr { @for head in heads { th scope="col" { (head.text(language)) } } } }
+            tbody { @for one in rows { (row(one, overview, language)) } }
+        }
+    }
+}
+
+fn row(one: &Awaited, overview: &Overview, language: Language) -> Markup {
+    let now = overview.at;
+    let late = one.lateness(now);
+    let key = &one.referral;
+    let since = lasting(now.0.saturating_sub(one.since.0), language);
+    let of = |word: Word| word.text(language);
+    html! {
+        tr.missed[late == Lateness::Missed].half[late == Lateness::HalfOver] {
+            td data-is=(of(Word::Stage)) {
+                strong { (one.stage.text(language)) } " "
+                span.urgency { (words::urgency(one.urgency, language)) }
+            }
+            td data-is=(of(Word::Referral)) {
+                a href=(address(key, language)) { (frame::id(key.id)) }
+                div {
+                    (of(Word::From)) " " (frame::agency(&overview.directory, &key.opened_by, language))
+                    @if let Some(recipient) = &one.recipient {
+                        " " (of(Word::To)) " " (frame::agency(&overview.directory, recipient, language))
+                    }
+                }
+            }
+            td data-is=(of(Word::Since)) { (since) }
+            td data-is=(of(Word::Clock)) {
+                (late.text(language))
+                @if let Some(due_at) = one.due_at { div.small { (until(due_at, now, language)) } }
+            }
+            td data-is=(of(Word::Cause)) {
+                (one.cause.text(language))
+                @if let Cause::NextBlocked(refusal) = one.cause {
+                    " (" (frame::id(refusal.name())) ")"
+                }
+                div { strong { (one.cause.next_act(language)) } }
+            }
+            td data-is=(of(Word::Call)) {
+                (frame::id(one.whom())) " "
+                (frame::duty(duty(&overview.directory, one.whom()), language))
+            }
+        }
+    }
+}
+
+/// The page of a referral.
+pub(super) fn address(key: &proto::ids::ReferralKey, language: Language) -> String {
+    format!("/{}/referral/{}/{}", frame::code(language), key.opened_by, key.id)
+}
+
+fn gateway(condition: &wire::GatewayCondition, now: TimeMs, language: Language) -> Markup {
+    let of = |word: Word| word.text(language);
+    let yes = |is: bool| if is { of(Word::Yes) } else { of(Word::No) };
+    let clock = condition.is_clock_right && !condition.is_clock_doubted;
+    let ends = |until_ms: u64, soon_ms: u64| until_ms < now.0.saturating_add(soon_ms);
+    let witnesses = u64::from(condition.witnesses);
+    html! {
+        section aria-labelledby="gateway" {
+            h2 id="gateway" { (of(Word::Gateway)) }
+            dl.facts {
+                div.bad[!condition.has_room] {
+                    dt { (of(Word::Room)) }
+                    dd { (yes(condition.has_room)) " (" bdi dir="ltr" { (condition.free_bytes / MIB) " MiB" } ")" }
+                }
+                div.bad[!clock] { dt { (of(Word::ClockRight)) } dd { (yes(clock)) } }
+                div.bad[!condition.is_indexed] { dt { (of(Word::Index)) } dd { (yes(condition.is_indexed)) } }
+                div.bad[condition.witnesses == 0] {
+                    dt { (of(Word::Witnessed)) }
+                    dd {
+                        bdi dir="ltr" {
+                            (condition.evidence_size) " / " (condition.published_size) " / "
+                            (condition.witnessed_size)
+                        }
+                        @if witnesses == 0 {
+                            " " (of(Word::Unwitnessed))
+                        } @else {
+                            " (" (of(Word::Witnesses)) ": " (witnesses) ")"
+                        }
+                    }
+                }
+                div.bad[ends(condition.crls_until_ms, CRL_SOON_MS)] {
+                    dt { (of(Word::Crls)) } dd { (frame::time(TimeMs(condition.crls_until_ms))) }
+                }
+                div.bad[ends(condition.certificate_until_ms, CERTIFICATE_SOON_MS)] {
+                    dt { (of(Word::Certificate)) } dd { (frame::time(TimeMs(condition.certificate_until_ms))) }
+                }
+                div.bad[condition.fork_alarms > 0] {
+                    dt { (of(Word::ForkAlarm)) } dd { (condition.fork_alarms) }
+                }
+            }
+        }
+    }
+}
+
+fn traffic(console: &Console, language: Language) -> Markup {
+    let [hour, day] = [console.samples.growth(1, 60), console.samples.growth(60, 24)];
+    let said = |values: &[u64]| {
+        let sum = values.iter().fold(0_u64, |sum, value| sum.saturating_add(*value));
+        counted(Noun::Entry, sum, language)
+    };
+    html! {
+        section aria-labelledby="traffic" {
+            h2 id="traffic" { (Word::Traffic.text(language)) " (" (Word::SinceStart.text(language)) ")" }
+            div.charts {
+                (chart::bars(&hour, Word::LastHour.text(language), &said(&hour)))
+                (chart::bars(&day, Word::LastDay.text(language), &said(&day)))
+            }
+        }
+    }
+}

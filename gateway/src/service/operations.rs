@@ -1,0 +1,146 @@
+//! `Operations`: how deliveries stand, and whom to call. Nothing is shown before the look is evidence. Not
+//! here: what counts as stuck (`proto::stuck`), and collecting it (`crate::operations`).
+
+use std::sync::Arc;
+
+use proto::{
+    command::{Query, Sight},
+    directory::Directory,
+    ids::TimeMs,
+    stuck::{Awaited, Cause},
+    wire,
+    words::Language,
+};
+use tonic::{Request, Response, Status};
+
+use super::{Gateway, answers, caller, stubs::operations_server::Operations};
+use crate::{
+    history::Log,
+    operations::{AgencyStanding, Overview, duty},
+};
+
+/// Most items of one answer.
+pub const ITEMS_MAX: usize = 1_000;
+/// What is looked at.
+pub(crate) const DELIVERIES: Query = Query { of: Sight::Deliveries, referral: None, index: None };
+
+/// The service.
+#[derive(Clone)]
+pub struct OperationsService(pub Arc<Gateway>);
+
+#[tonic::async_trait]
+impl Operations for OperationsService {
+    async fn get_status(
+        &self,
+        request: Request<wire::GetStatusRequest>,
+    ) -> Result<Response<wire::StatusAnswer>, Status> {
+        let overview = self.look(&request).await?;
+        let stages = overview.counts().into_iter().map(|count| wire::StageCount {
+            stage: count.stage.name().to_owned(),
+            awaited: number(count.awaited),
+            stuck: number(count.stuck),
+            missed: number(count.missed),
+        });
+        let agencies = overview.agencies.iter().map(|agency| contact(agency, &overview.directory));
+        Ok(Response::new(wire::StatusAnswer {
+            at_ms: overview.at.0,
+            started_ms: self.0.board.started().0,
+            stages: stages.collect(),
+            agencies: agencies.collect(),
+            gateway: Some(condition(&self.0)),
+            is_whole: overview.is_whole,
+        }))
+    }
+
+    async fn get_stuck(
+        &self,
+        request: Request<wire::GetStuckRequest>,
+    ) -> Result<Response<wire::StuckAnswer>, Status> {
+        let overview = self.look(&request).await?;
+        let asked = request.into_inner();
+        let most = match usize::try_from(asked.count_max) {
+            Ok(0) | Err(_) => ITEMS_MAX,
+            Ok(most) => most.min(ITEMS_MAX),
+        };
+        let wanted = || overview.awaited.iter().filter(|one| asked.all || one.is_stuck(overview.at));
+        let items = wanted().take(most).map(|one| item(one, overview.at, &overview.directory));
+        Ok(Response::new(wire::StuckAnswer {
+            at_ms: overview.at.0,
+            items: items.collect(),
+            is_whole: overview.is_whole && wanted().nth(most).is_none(),
+        }))
+    }
+}
+
+impl OperationsService {
+    async fn look<T>(&self, request: &Request<T>) -> Result<Arc<Overview>, Status> {
+        self.0.leave_evidence(&caller(request)?, DELIVERIES).await?;
+        self.0.board.overview().await.map_err(answers::unavailable_status)
+    }
+}
+
+fn contact(agency: &AgencyStanding, directory: &Directory) -> wire::AgencyContact {
+    let duty = duty(directory, &agency.agency);
+    wire::AgencyContact {
+        agency: agency.agency.to_string(),
+        connected: agency.connected,
+        last_contact_ms: agency.contact.map_or(0, |contact| contact.last.0),
+        certificate_until_ms: agency.contact.map_or(0, |contact| contact.certificate_until.0),
+        waiting: number(agency.waiting),
+        suspended: agency.suspended,
+        lacks_key: agency.lacks_key,
+        duty_phone: duty.phone.to_owned(),
+        duty_hours: duty.hours.to_owned(),
+    }
+}
+
+/// How the gateway itself is.
+pub(crate) fn condition(gateway: &Gateway) -> wire::GatewayCondition {
+    let status = gateway.hub.status();
+    let (witnessed_size, witnesses) = gateway.published.of(Log::Evidence).witnessed().unwrap_or_default();
+    wire::GatewayCondition {
+        has_room: status.has_room,
+        free_bytes: gateway.board.free_bytes(),
+        is_indexed: status.is_indexed,
+        is_clock_right: status.is_clock_right,
+        is_clock_doubted: status.is_clock_doubted,
+        evidence_size: gateway.hub.evidence_size(),
+        published_size: status.published_size,
+        witnessed_size,
+        witnesses: u32::try_from(witnesses).unwrap_or(u32::MAX),
+        crls_until_ms: gateway.metrics.crls_until_ms(),
+        certificate_until_ms: gateway.metrics.certificate_until_ms(),
+        fork_alarms: gateway.metrics.fork_alarms.get(),
+        connections: u64::try_from(gateway.metrics.connections.get()).unwrap_or(0),
+        waiting: number(status.waiting),
+    }
+}
+
+fn item(one: &Awaited, now: TimeMs, directory: &Directory) -> wire::StuckItem {
+    let duty = duty(directory, one.whom());
+    let refusal = if let Cause::NextBlocked(refusal) = one.cause { refusal.name() } else { "" };
+    wire::StuckItem {
+        referral: Some(one.referral.to_wire()),
+        attempt: one.attempt,
+        recipient: one.recipient.as_ref().map_or_else(String::new, ToString::to_string),
+        urgency: one.urgency.number(),
+        stage: one.stage.name().to_owned(),
+        cause: one.cause.name().to_owned(),
+        lateness: one.lateness(now).name().to_owned(),
+        stuck: one.is_stuck(now),
+        since_ms: one.since.0,
+        due_at_ms: one.due_at.map_or(0, |due_at| due_at.0),
+        refusal: refusal.to_owned(),
+        cause_en: one.cause.text(Language::English).to_owned(),
+        cause_ar: one.cause.text(Language::Arabic).to_owned(),
+        act_en: one.cause.next_act(Language::English).to_owned(),
+        act_ar: one.cause.next_act(Language::Arabic).to_owned(),
+        call: one.whom().to_string(),
+        duty_phone: duty.phone.to_owned(),
+        duty_hours: duty.hours.to_owned(),
+    }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
