@@ -92,6 +92,11 @@ pub struct Place {
 impl Place {
     /// Behind every other.
     pub const LAST: Self = Self { position: u64::MAX, slot: u32::MAX };
+
+    #[cfg(test)]
+    pub(crate) const fn at(position: u64) -> Self {
+        Self { position, slot: 0 }
+    }
 }
 
 /// What is written: a record and the body that belongs to it.

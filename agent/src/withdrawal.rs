@@ -154,3 +154,134 @@ pub async fn run(office: Arc<Office>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use proto::{digest::Digest, header::Header, wire};
+
+    use super::*;
+    use crate::{
+        case::tests::header,
+        records::{self, record},
+        state::Tie,
+        store::Fold as _,
+    };
+
+    const FROM: &str = "ae.dfwac";
+    const ME: &str = "ae-rk.aman";
+    const NEXT: &str = "jo.mosd";
+
+    fn agency(text: &str) -> AgencyId {
+        AgencyId::parse(text, "agency").unwrap()
+    }
+
+    /// A store, record by record.
+    struct Desk {
+        state: State,
+        position: u64,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            Self { state: State::new(agency(ME)), position: 0 }
+        }
+
+        fn take(&mut self, record: record::Record) {
+            self.position += 1;
+            let record = records::Record { at_ms: 0, record: Some(record) };
+            self.state.apply(Place::at(self.position), &record);
+        }
+
+        fn arrives(&mut self, header: &Header) {
+            self.take(record::Record::Arrived(records::Arrived {
+                header: header.to_wire().encode_to_vec(),
+                digest: Digest::of(header.envelope_id.as_bytes()).to_vec(),
+                handover_id: header.envelope_id.as_bytes().to_vec(),
+                result: wire::HandoverResult::Received.into(),
+                order: self.position,
+                ..records::Arrived::default()
+            }));
+        }
+
+        fn queues(&mut self, header: &Header, tie: &Tie) {
+            self.take(record::Record::Queued(records::Queued {
+                header: header.to_wire().encode_to_vec(),
+                digest: Digest::of(header.envelope_id.as_bytes()).to_vec(),
+                tie: tie.to_record(),
+                ..records::Queued::default()
+            }));
+        }
+
+        fn due(&self) -> Vec<(ReferralKey, u32)> {
+            due(&self.state).into_iter().map(|due| (due.referral, due.to.attempt)).collect()
+        }
+    }
+
+    /// An envelope of the case that came here; the first submits it.
+    fn came(act: Act, number: u64, attempt: u32) -> Header {
+        let previous = (number > 0).then_some(Digest([1; 32]));
+        Header { attempt, previous, ..header(FROM, ME, act, number) }
+    }
+
+    /// What goes on from here.
+    fn goes_on(number: u64) -> Header {
+        let header = header(ME, NEXT, Act::Submit, number);
+        let referral = ReferralKey { id: header.envelope_id, opened_by: agency(ME) };
+        Header { referral, sequence: 1, ..header }
+    }
+
+    /// An act in it, by this side or by the next.
+    fn then(on: &Header, from: &str, act: Act, number: u64) -> Header {
+        let to = if from == ME { NEXT } else { ME };
+        let previous = (from == ME).then_some(Digest([1; 32]));
+        let sequence = if from == ME { 2 } else { 1 };
+        Header { referral: on.referral.clone(), previous, sequence, ..header(from, to, act, number) }
+    }
+
+    fn onward() -> Tie {
+        Tie { onward_of: Some(came(Act::Submit, 0, 1).referral), split_of: None }
+    }
+
+    #[test]
+    fn a_withdrawal_is_due_once_and_confirmed_by_its_receiver() {
+        let mut desk = Desk::new();
+        let (first, on) = (came(Act::Submit, 0, 1), goes_on(10));
+        desk.arrives(&first);
+        desk.queues(&on, &onward());
+        assert_eq!(desk.due(), vec![]);
+        desk.arrives(&came(Act::WithdrawConsent, 1, 1));
+        assert_eq!(desk.due(), [(on.referral.clone(), 1)]);
+        assert!(is_withdrawn(desk.state.case(&first.referral).unwrap(), &agency(ME)));
+        desk.queues(&then(&on, ME, Act::WithdrawConsent, 11), &Tie::default());
+        assert_eq!(desk.due(), vec![], "once");
+        assert!(is_unconfirmed(&desk.state, &first.referral));
+        desk.arrives(&then(&on, NEXT, Act::ConfirmWithdrawal, 12));
+        assert!(!is_unconfirmed(&desk.state, &first.referral));
+        assert!(desk.state.tie(&on.referral).is_some(), "an act without a tie changes none");
+    }
+
+    #[test]
+    fn what_was_written_down_just_after_a_withdrawal_came_is_withdrawn_too() {
+        let mut desk = Desk::new();
+        desk.arrives(&came(Act::Submit, 0, 1));
+        desk.arrives(&came(Act::WithdrawConsent, 1, 1));
+        let on = goes_on(10);
+        desk.queues(&on, &onward());
+        assert_eq!(desk.due(), [(on.referral, 1)]);
+    }
+
+    #[test]
+    fn what_rests_on_a_new_consent_is_not() {
+        let mut desk = Desk::new();
+        let (old, new) = (goes_on(10), goes_on(20));
+        desk.arrives(&came(Act::Submit, 0, 1));
+        desk.queues(&old, &onward());
+        desk.arrives(&came(Act::WithdrawConsent, 1, 1));
+        let anew = came(Act::Submit, 2, 2);
+        desk.arrives(&anew);
+        assert!(!is_withdrawn(desk.state.case(&anew.referral).unwrap(), &agency(ME)));
+        desk.queues(&new, &onward());
+        assert_eq!(desk.due(), [(old.referral, 1)]);
+    }
+}

@@ -321,7 +321,9 @@ fn recalled_and_purged(stage: &Stage) {
     let referral = accepted_in_rak(stage);
     act(stage, DFWAC, &["recall", &referral]);
     until("the recall", || status_is(stage, AMAN, &referral, "recalled"));
+    assert!(show(stage, AMAN, &referral).to_string().contains("ماريسول"));
     act(stage, AMAN, &["confirm-purge", &referral]);
+    assert_eq!(show(stage, AMAN, &referral)["parts"], json!([]), "what is destroyed is not shown");
     until("the statement in Dubai", || acts(stage, DFWAC, &referral, "confirm-purge") == 1);
     let timeline = stage.agent(DFWAC, &["timeline", &referral]).unwrap();
     let entries = timeline["entries"].as_array().unwrap();

@@ -8,6 +8,7 @@ use proto::{
     digest::Digest,
     header::Header,
     ids::{PartClass, ReferralKey},
+    lifecycle::Act,
     receipt::Receipt,
     wire,
 };
@@ -72,6 +73,7 @@ impl Office {
         let mut shown = Vec::new();
         for step in &case.steps {
             match &step.standing {
+                Standing::Arrived(_) if self.is_purged(case, step) => {}
                 Standing::Arrived(deliveries) => {
                     let turns = iter::once(Turn::First).chain(iter::repeat(Turn::Later));
                     for (delivery, turn) in deliveries.iter().zip(turns) {
@@ -87,6 +89,12 @@ impl Office {
             }
         }
         Ok(shown)
+    }
+
+    /// Whether this side has stated that what came in a step's attempt is destroyed: then nobody here reads
+    /// it any more.
+    fn is_purged(&self, case: &Case, step: &Step) -> bool {
+        case.done(Act::ConfirmPurge, &self.me, step.attempt).is_some()
     }
 
     /// What this side sealed itself.
@@ -165,6 +173,7 @@ impl Office {
     ) -> Result<(), NotRead> {
         let case = self.case(referral).ok_or(NotRead::Unknown)?;
         let step = case.steps.iter().find(|step| step.digest.to_string() == envelope);
+        let step = step.filter(|step| !self.is_purged(&case, step));
         let deliveries = match step.map(|step| &step.standing) {
             Some(Standing::Arrived(deliveries)) => deliveries.as_slice(),
             Some(

@@ -548,6 +548,53 @@ mod tests {
     }
 
     #[test]
+    fn what_came_of_it_is_told_person_by_person_in_words() {
+        let part = |class: PartClass, text: &str| api::Part {
+            class: class.number(),
+            media_type: "application/vnd.referral.detail.v1+json".into(),
+            content: text.as_bytes().to_vec(),
+            ..api::Part::default()
+        };
+        let parts = [
+            part(PartClass::Summary, r#"{"summary": {"household": [{"person": "p2", "role": "child"}]}}"#),
+            part(
+                PartClass::Detail,
+                r#"{"detail": {"outcomes": [{"person": "p2", "outcome": "left_country"}]}}"#,
+            ),
+            part(
+                PartClass::Detail,
+                r#"{"detail": {"outcomes": [{"person": "p1", "reason": "not_eligible"},
+                    {"person": "p2", "outcome": "service_received"},
+                    {"person": "\u001b[2J", "outcome": "other"}, {"person": "p3", "outcome": "\u001b[2J"}]}}"#,
+            ),
+        ];
+        let lines = outcome_lines(&parts, Language::English).join("\n");
+        assert!(lines.contains("p1: Person does not meet") && lines.contains("p2 (Child): Service received"));
+        assert!(!lines.contains("Left the country") && !lines.contains('\u{1b}'), "{lines}");
+        let arabic = outcome_lines(&parts, Language::Arabic).join("\n");
+        assert!(arabic.contains("\u{2068}p2\u{2069} (ابن أو ابنة): قُدِّمت الخدمة"), "{arabic}");
+        assert!(outcome_lines(&parts[..1], Language::English).is_empty());
+    }
+
+    #[test]
+    fn how_far_a_withdrawal_has_got_is_said() {
+        let tied = api::Tied {
+            referral: "0192abcd-ef01-7fff-bfff-ffffffffffff".into(),
+            tie: api::Tie::Onward.into(),
+            other: "jo.mosd".into(),
+            status: Status::Accepted.number(),
+            withdrawal: api::Passed::Refused.into(),
+        };
+        let line = tied_line(&tied, Language::English);
+        assert_eq!(
+            line,
+            "  referred on: 0192abcd-ef01  -> jo.mosd  accepted  [withdrawal refused: telephone them]"
+        );
+        assert!(tied_line(&tied, Language::Arabic).contains("\u{2068}-> jo.mosd\u{2069}"));
+        assert_eq!(tied_json(&tied)["withdrawal"], "refused");
+    }
+
+    #[test]
     fn counts_and_kinds_are_said_in_the_languages_own_way() {
         let case =
             |waiting| api::CaseSummary { waiting, kind: "notice".into(), ..api::CaseSummary::default() };
