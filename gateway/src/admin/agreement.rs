@@ -305,7 +305,7 @@ impl ClauseFile {
             jurisdictions: self.jurisdictions.clone(),
             disclosure: number("DISCLOSURE", &self.disclosure, wire::Disclosure::from_str_name)?,
             clocks: self.clocks.as_ref().map(ClocksFile::to_wire).transpose()?,
-            limits: self.limits.as_ref().map(LimitsFile::to_wire),
+            limits: self.limits.map(LimitsFile::to_wire),
             by_name_only: self.by_name_only,
             sender_keeps_identity: self.sender_keeps_identity,
         })
@@ -313,7 +313,7 @@ impl ClauseFile {
 }
 
 impl LimitsFile {
-    fn to_wire(&self) -> wire::Limits {
+    fn to_wire(self) -> wire::Limits {
         wire::Limits {
             attachment_bytes_max: self.attachment_bytes_max.unwrap_or_default(),
             attachments_max: self.attachments_max.unwrap_or_default(),

@@ -48,9 +48,9 @@ fn codes(warnings: &[Warning]) -> Vec<&'static str> {
     warnings.iter().map(Warning::code).collect()
 }
 
-fn limits(urgency: i32, seconds: u64) -> Option<wire::Clocks> {
+fn limits(urgency: i32, seconds: u64) -> wire::Clocks {
     let limits = vec![wire::ClockLimit { urgency, clock: 2, seconds }];
-    Some(wire::Clocks { limits, calendar: String::new() })
+    wire::Clocks { limits, calendar: String::new() }
 }
 
 /// A third clause, of the direction of the first.
@@ -100,19 +100,19 @@ fn each_warning_by_the_change_that_earns_it() {
         (&["CODE_UNKNOWN"], |text| text.clauses[0].services.push("massage".into())),
         (&["CODE_UNKNOWN"], |text| text.clauses[0].categories.push("traficking".into())),
         (&["CODE_TOO_FINE"], |text| text.clauses[0].categories.push("servitude".into())),
-        (&["CLOCKS_NOT_STRICTER"], |text| text.clauses[0].clocks = limits(1, 3_601)),
-        (&[], |text| text.clauses[0].clocks = limits(1, 3_600)),
+        (&["CLOCKS_NOT_STRICTER"], |text| text.clauses[0].clocks = Some(limits(1, 3_601))),
+        (&[], |text| text.clauses[0].clocks = Some(limits(1, 3_600))),
         (&["CLOCKS_UNUSED"], |text| {
             text.clauses[0].urgencies = vec![2, 3];
-            text.clauses[0].clocks = limits(1, 60);
+            text.clauses[0].clocks = Some(limits(1, 60));
         }),
         (&["CALENDAR_UNUSED"], |text| {
             let calendar = "emirates".into();
-            text.clauses[0].clocks = limits(1, 60).map(|clocks| wire::Clocks { calendar, ..clocks });
+            text.clauses[0].clocks = Some(wire::Clocks { calendar, ..limits(1, 60) });
         }),
         (&[], |text| {
             let calendar = "emirates".into();
-            text.clauses[0].clocks = limits(2, 60).map(|clocks| wire::Clocks { calendar, ..clocks });
+            text.clauses[0].clocks = Some(wire::Clocks { calendar, ..limits(2, 60) });
         }),
         (&["LIMIT_BEYOND"], |text| {
             let attachment_bytes_max = 2 * 1024 * 1024 * 1024 + 1;
@@ -137,7 +137,7 @@ fn each_warning_by_the_change_that_earns_it() {
         (&["CLAUSE_COVERED"], |text| with_third(text, |third| third.jurisdictions = vec!["AE-RK".into()])),
         (&["CLAUSE_COVERED"], |text| with_third(text, |third| third.by_name_only = true)),
         (&["CLAUSE_COVERED", "IDENTITY_NEVER"], |text| with_third(text, |third| third.disclosure = 1)),
-        (&["CLAUSE_COVERED"], |text| with_third(text, |third| third.clocks = limits(1, 60))),
+        (&["CLAUSE_COVERED"], |text| with_third(text, |third| third.clocks = Some(limits(1, 60)))),
         (&["CLAUSES_DIFFER", "IDENTITY_AT_ONCE"], |text| with_third(text, |third| third.disclosure = 3)),
         (&["CLAUSES_DIFFER"], |text| {
             text.clauses[0].by_name_only = true;
@@ -152,7 +152,7 @@ fn each_warning_by_the_change_that_earns_it() {
         (&["CLAUSES_DIFFER"], |text| {
             with_third(text, |third| {
                 third.services.push("health".into());
-                third.clocks = limits(1, 60);
+                third.clocks = Some(limits(1, 60));
             });
         }),
         // They share some, and say the same; or share nothing.
@@ -166,7 +166,7 @@ fn each_warning_by_the_change_that_earns_it() {
         (&[], |text| {
             with_third(text, |third| {
                 third.jurisdictions = vec!["JO".into()];
-                third.clocks = limits(1, 60);
+                third.clocks = Some(limits(1, 60));
             });
         }),
     ];
@@ -183,7 +183,7 @@ fn warnings_are_limited_and_the_heaviest_stay() {
             with_third(text, |third| {
                 third.clause_id = format!("clause-{number}");
                 third.services.push(format!("s-{number}"));
-                third.clocks = limits(1, 60 + number);
+                third.clocks = Some(limits(1, 60 + number));
             });
         }
         text.valid_until_ms = T0;
@@ -232,10 +232,10 @@ fn each_warning_beside_the_directory() {
             |_| {},
             |text| {
                 let calendar = "emirates".into();
-                text.clauses[0].clocks = limits(2, 60).map(|clocks| wire::Clocks { calendar, ..clocks });
+                text.clauses[0].clocks = Some(wire::Clocks { calendar, ..limits(2, 60) });
             },
         ),
-        (&["CLOCKS_NOT_STRICTER"], |_| {}, |text| text.clauses[0].clocks = limits(1, 3_601)),
+        (&["CLOCKS_NOT_STRICTER"], |_| {}, |text| text.clauses[0].clocks = Some(limits(1, 3_601))),
         (
             &["REVISION_NOT_NEXT"],
             |_| {},
@@ -338,7 +338,8 @@ fn each_warning_of_a_renewal() {
 /// The warning says what the rules then do: with the clause gone, no identity goes by it.
 #[test]
 fn the_identity_that_a_renewal_drops_is_dropped() {
-    for (keeps, change) in [(true, (|_| {}) as OfAgreement), (false, |text| text.clauses.truncate(1))] {
+    let rows: [(bool, OfAgreement); 2] = [(true, |_| {}), (false, |text| text.clauses.truncate(1))];
+    for (keeps, change) in rows {
         let mut net = Network::new();
         net.agree(&sound());
         let (former, new) = renewal(change);
