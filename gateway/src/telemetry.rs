@@ -193,6 +193,7 @@ fn method(path: &str) -> &'static str {
         "Directory/Change",
         "Directory/GetRecords",
         "Directory/GetAgreement",
+        "Directory/Explain",
         "Evidence/GetReceipt",
         "Evidence/GetTimeline",
         "Evidence/Follow",

@@ -12,7 +12,7 @@ use proto::{
         whole::Whole,
     },
     dsse::PayloadType,
-    ids::{Code, TimeMs},
+    ids::Code,
     language::Language,
     wire,
 };
@@ -355,7 +355,7 @@ pub(super) fn moment_ms(moment: &Datetime) -> Result<u64> {
 /// When it is none.
 pub fn describe(payload: &[u8], language: Language) -> Result<Vec<String>> {
     let whole = Whole::parse(payload)?;
-    let warnings = whole.warnings(TimeMs(crate::clock::now().0));
+    let warnings = whole.warnings(crate::clock::now());
     Ok(Draft { whole, warnings, former: None }.lines(language))
 }
 
