@@ -26,8 +26,9 @@ use trials::{
     random::Random,
 };
 
-/// Every journal that was kept, the oldest first: before there were clocks, and with them.
-const KEPT: [&str; 2] = ["version-1", "version-1-clocks"];
+/// Every journal that was kept, the oldest first: before there were clocks, with them, and with what a
+/// referral remembers of its status and of clocks that it missed.
+const KEPT: [&str; 3] = ["version-1", "version-1-clocks", "version-1-since"];
 
 fn committed(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(version)
