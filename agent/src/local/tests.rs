@@ -109,10 +109,11 @@ async fn a_referral_may_be_named_by_its_code_for_the_telephone() {
     let mut client = served.client.clone();
     let mut show = async |referral: &str| {
         let asked = api::ShowCaseRequest { referral: referral.to_owned() };
-        client.show_case(asked).await.map(|shown| shown.into_inner().summary.unwrap())
+        let shown = client.show_case(asked).await.map(|shown| shown.into_inner().summary.unwrap());
+        shown.map(|case| (case.referral, case.spoken_code))
     };
     let shown = show(&sent.spoken_code).await.unwrap();
-    assert_eq!((&shown.referral, &shown.spoken_code), (&sent.referral, &sent.spoken_code));
+    assert_eq!(shown, (sent.referral.clone(), sent.spoken_code.clone()));
     assert!(show(&sent.spoken_code.replace(' ', "-")).await.is_ok());
     // One digit misheard, two swapped, and a good code of nothing that is here.
     let digits: String = sent.spoken_code.replace(' ', "");
@@ -121,7 +122,7 @@ async fn a_referral_may_be_named_by_its_code_for_the_telephone() {
     let misheard = show(&format!("{head}{other}")).await.unwrap_err();
     assert_eq!(misheard.code(), Code::InvalidArgument);
     assert!(misheard.message().contains("misheard") && misheard.message().contains("الرمز"));
-    let nothing = proto::spoken::Spoken::of(&ReferralKey {
+    let nothing = Spoken::of(&ReferralKey {
         id: proto::ids::EnvelopeId::new(proto::ids::TimeMs(1), [9; 10]),
         opened_by: proto::ids::AgencyId::parse("jo.mosd", "opened_by").unwrap(),
     });
