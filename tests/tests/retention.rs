@@ -101,8 +101,8 @@ async fn ciphertext_goes_at_its_time_with_evidence_and_through_kills() {
     // After another kill the same stands, and the whole is right from the first byte.
     sandbox.kill();
     sandbox.start();
-    let theirs = sandbox.connect(to.id.as_str()).await.unwrap();
-    let seen = timeline(&sandbox, &theirs, &header.referral).await;
+    let mine = sandbox.connect(from.id.as_str()).await.unwrap();
+    let seen = timeline(&sandbox, &mine, &header.referral).await;
     assert_eq!(seen[0].to_file(), fresh.to_file());
     assert!(sandbox.terminate());
     let verified =
