@@ -220,7 +220,7 @@ fn a_test_says_what_fails_and_what_to_do() {
         (mail(nobody, "tls", ca), PASSWORD, 0o600, "cannot be reached"),
         (hook(nobody), PASSWORD, 0o600, "cannot be reached"),
         // No TLS, no mail: nothing is said in clear.
-        (mail(starttls_port, "none", ""), PASSWORD, 0o600, "530"),
+        (mail(starttls_port, "none", ""), PASSWORD, 0o600, "`security`"),
     ] {
         fs::write(&settings, format!("{before}\n{settings_say}\n")).unwrap();
         write_password(&stage, password, mode);
