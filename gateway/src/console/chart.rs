@@ -10,7 +10,7 @@ pub(super) fn bars(values: &[u64], title: &str, said: &str) -> Markup {
     let most = values.iter().copied().max().unwrap_or(0).max(1);
     let width = values.len().max(1).saturating_mul(BAR);
     let bar = |value: u64| {
-        let share = value.saturating_mul(u64::try_from(HEIGHT).unwrap_or(0)) / most;
+        let share = u128::from(value).saturating_mul(u128::try_from(HEIGHT).unwrap_or(0)) / u128::from(most);
         usize::try_from(share).unwrap_or(HEIGHT).max(usize::from(value > 0))
     };
     html! {
