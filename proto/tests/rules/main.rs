@@ -18,6 +18,7 @@ mod queries;
 mod random;
 mod refusals;
 mod replica;
+mod retention;
 mod samples;
 mod stuck;
 mod writer;
