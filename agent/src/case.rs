@@ -247,7 +247,8 @@ impl Case {
         if *me == self.referral.opened_by { &self.view.asked } else { &self.referral.opened_by }
     }
 
-    /// The acts that would be legal for an agency once everything that waits has been taken.
+    /// The acts that people of an agency could do once everything that waits has been taken. What must be
+    /// sealed anew the agent seals by itself.
     #[must_use]
     pub fn legal_acts(&self, me: &AgencyId) -> Vec<Act> {
         let Some(who) = self.who(me) else {
@@ -256,6 +257,7 @@ impl Case {
         let View { status, responsibility, .. } = self.projected(me);
         let again = who == Who::Referrer && status.allows_new_attempt();
         let legal = legal_acts(status, who).filter(|act| responsibility.after(*act).is_some());
+        let legal = legal.filter(|act| *act != Act::Reseal);
         again.then_some(Act::Submit).into_iter().chain(legal).collect()
     }
 

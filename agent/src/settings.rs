@@ -302,7 +302,7 @@ mod tests {
             ("hook", "", "url = \"/only/a/path\"", "`hook.url`"),
             ("mail", ":587", "", "`mail.server`"),
             ("mail", "starttls", "none", "`mail.security`"),
-            ("mail", "starttls", "ssl", "security"),
+            ("mail", "starttls", "ssl", "`starttls`, `tls`, `none`"),
             ("mail", "a@b.example", "nobody", "`mail.from`"),
             ("mail", "c@d.example", "", "`mail.to`"),
             ("mail", "to = [\"c@d.example\"]", "to = []", "`mail.to`"),

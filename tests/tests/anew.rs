@@ -80,7 +80,7 @@ fn a_need_goes_to_whom_the_mechanism_of_today_finds() {
     stage.kill_gateway().unwrap();
     let sent = stage.agent(FROM, &["send", &document]).unwrap();
     let referral = sent["referral"].as_str().unwrap().to_owned();
-    let note = stage.agent(FROM, &["note", &referral, "--detail", r#"{"note": "one more thing"}"#]).unwrap();
+    let note = stage.agent(FROM, &["note", &referral, "--note", "one more thing"]).unwrap();
     assert_eq!(show(&stage, FROM, &referral).unwrap()["case"]["other"], SILENT);
     stage.kill_agent(FROM).unwrap();
     stage.start_gateway().unwrap();

@@ -374,7 +374,8 @@ fn an_answer_that_cannot_be_opened_is_sealed_anew_by_who_answered() {
     assert_eq!(got, [&accept, &reseal].map(envelope_digest));
     assert_eq!(status(&net, &opening), Status::Accepted, "it moves nothing");
     // Whoever asked sends nothing anew to whom she is not with any more.
-    let mut late = of_first(Header { to: agency(AMAN), ..net.act(&opening, DFWAC, Act::Reseal) });
+    let mut late =
+        of_first(Header { to: agency(AMAN), parts: Vec::new(), ..net.act(&opening, DFWAC, Act::Reseal) });
     late.in_reply_to = Some(envelope_digest(&opening));
     assert_refused(&net.push(&late), AttemptEnded, "attempt", true, "to one who declined");
     net.writer.check();

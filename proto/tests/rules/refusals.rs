@@ -446,6 +446,7 @@ fn an_act_that_is_not_legal_is_answered_with_those_that_are() {
         Act::ConfirmWithdrawal,
         Act::RequestInformation,
         Act::Note,
+        Act::Reseal,
     ];
     assert_eq!(refused.legal_acts, named);
 }

@@ -47,7 +47,7 @@ async fn what_was_refused_and_what_follows_it_go_anew_in_their_order() {
         let [refused, anew, note] = pushed.as_slice() else { panic!("{} were pushed", pushed.len()) };
         assert_eq!((&anew.referral, anew.sequence, anew.previous), (&refused.referral, 1, None));
         assert_eq!((anew.attempt, anew.expires_at), (refused.attempt, refused.expires_at));
-        assert_ne!(anew.envelope_id, refused.envelope_id);
+        assert_eq!(anew.envelope_id, refused.envelope_id, "what opens a referral has its id");
         assert_eq!((note.act, note.sequence), (Act::Note, 2));
         // Word for word the same.
         let all = contents(&office, &first.referral);

@@ -184,7 +184,10 @@ impl Office {
         if !flaws.is_empty() {
             return Err(NotAnew::ByAPerson("her consent does not carry it any more"));
         }
-        let (id, before) = (new_id(now)?, &kept.header);
+        let before = &kept.header;
+        // What opens a referral has its id, and with it its time. What was refused has taken neither.
+        let (id, created_at) =
+            if before.opens() { (before.envelope_id, before.created_at) } else { (new_id(now)?, now) };
         let opens = |state: &State| {
             let case = state.case(&before.referral).ok_or(UNKNOWN)?;
             let stands =
@@ -220,7 +223,7 @@ impl Office {
             let mut header = sealed.follow(header, &keys)?;
             header.agreement =
                 state.replica().directory().route(&header, now).map_err(|none| none.refusal)?.0;
-            Ok::<_, NotAnew>(sealed.sign(header, &self.keys.signing)?)
+            Ok::<_, NotAnew>(sealed.sign(Header { created_at, ..header }, &self.keys.signing)?)
         })?;
         self.queue_anew(Drafted { routing: kept.body.routing, ..drafted }, kept.step.digest).await
     }
