@@ -112,16 +112,13 @@ impl Anew {
             return;
         };
         let cannot_open = u64::from(HandoverResult::CannotOpen.number().unsigned_abs());
-        match told.what.event {
-            Event::ContentHandoverFailure if told.what.count == cannot_open => {
-                self.wait(digest, Why::NotOpened(told.what.attempt));
-            }
-            Event::ContentHandover
-            | Event::ReturnedForResealing
-            | Event::Recalled
-            | Event::Expired
-            | Event::Escalated => self.is_over(&digest),
-            _ => {}
+        let event = told.what.event;
+        if event == Event::ContentHandoverFailure && told.what.count == cannot_open {
+            self.wait(digest, Why::NotOpened(told.what.attempt));
+        } else if matches!(event, Event::ContentHandover | Event::ReturnedForResealing | Event::Recalled)
+            || matches!(event, Event::Expired | Event::Escalated)
+        {
+            self.is_over(&digest);
         }
     }
 

@@ -327,12 +327,9 @@ impl Serving {
             monitoring.abort();
         }
         drop((looking.await, erasing.await));
-        if let Some(enrolling) = enrolling {
-            // It answers what it has taken, and ends by itself.
-            drop(enrolling.await);
-        }
-        if let Some(console) = console {
-            drop(console.await);
+        // They answer what they have taken, and end by themselves.
+        for ending in enrolling.into_iter().chain(console) {
+            drop(ending.await);
         }
         // Connections that did not end still hold ways to the writer.
         gateway.hub.end().await;

@@ -189,15 +189,16 @@ mod tests {
     fn every_single_wrong_digit_and_every_swap_of_neighbours_is_caught() {
         // The quasigroup itself: no row and no column has a digit twice, the diagonal is 0, and a swap
         // never leads to the same state.
-        for a in 0..10 {
-            assert_eq!(DAMM[a][a], 0);
-            for column in [DAMM[a].to_vec(), (0..10).map(|row| DAMM[row][a]).collect()] {
-                assert_eq!(column.into_iter().collect::<BTreeSet<_>>().len(), 10);
+        for (a, row) in DAMM.iter().enumerate() {
+            assert_eq!(row[a], 0);
+            let column: Vec<u8> = DAMM.iter().map(|row| row[a]).collect();
+            for digits in [row.to_vec(), column] {
+                assert_eq!(digits.into_iter().collect::<BTreeSet<_>>().len(), 10);
             }
             for b in 0..10_u8 {
                 for c in (0..10_u8).filter(|c| *c != b) {
                     let state = |first: u8, second: u8| {
-                        let after = DAMM[a][usize::from(first)];
+                        let after = row[usize::from(first)];
                         DAMM[usize::from(after)][usize::from(second)]
                     };
                     assert_ne!(state(b, c), state(c, b), "{a} {b} {c}");

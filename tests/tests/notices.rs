@@ -1,6 +1,7 @@
 //! People are told: by mail and by a hook, once for much that waits, again when what carries it was down;
 //! with nothing of a case in it. And whom to telephone in an emergency, with a code that both sides work
 //! out for themselves. Not here: when a bell rings (`agent`).
+#![allow(clippy::unwrap_used, reason = "a test that does not get what it must has failed")]
 
 use std::{
     fs,
@@ -91,29 +92,9 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap()
 }
 
-#[test]
-fn people_are_told_once_of_much_that_waits_also_when_the_mail_server_was_down() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut stage = stage(folder.path());
-    let tls = stage.path("hub/tls");
-    let mails = Post::open(Speaks::Starttls, &tls, Some(("referrals", PASSWORD)));
-    let hook = Post::open(Speaks::Https, &tls, None);
-    mails.works(false);
-    fs::copy(tls.join("root.pem"), stage.path(TO).join("our-authority.pem")).unwrap();
-    write_password(&stage, PASSWORD, 0o600);
-    let settings = format!(
-        "[mail]\nserver = \"localhost:{}\"\nsecurity = \"starttls\"\nfrom = \"Referrals <agent@aman.example>\"\n\
-         to = [\"المناوبة <duty@aman.example>\", \"head@aman.example\"]\nuser = \"referrals\"\n\
-         password_file = \"keys/mail.password\"\nca = \"our-authority.pem\"\n\
-         [hook]\nurl = \"https://localhost:{}/notice?secret=1\"\nca = \"our-authority.pem\"\n\
-         [duty_desk]\nphone = \"{PHONE}\"\n",
-        mails.address.port(),
-        hook.address.port()
-    );
-    configure(&mut stage, TO, &settings);
-
-    // An emergency: whom to telephone, and a code.
-    let emergency = case(folder.path(), "emergency").to_string_lossy().into_owned();
+/// An emergency: whom to telephone, and a code that finds it on both sides. Gives its id and its code.
+fn is_telephoned(stage: &Stage, folder: &Path) -> (String, String) {
+    let emergency = case(folder, "emergency").to_string_lossy().into_owned();
     let mut sent = Value::Null;
     wait_for("the agreement", || stage.agent(FROM, &["send", &emergency]).map(|said| sent = said).is_ok());
     let referral = text(&sent, "referral").to_owned();
@@ -138,7 +119,31 @@ fn people_are_told_once_of_much_that_waits_also_when_the_mail_server_was_down() 
     let misheard = format!("{}{}", &code[..code.len() - 1], (last + 1) % 10);
     let said = stage.agent(TO, &["show", &misheard]).unwrap_err().to_string();
     assert!(said.contains("misheard") && said.contains("الرمز"), "{said}");
+    (referral, code)
+}
 
+#[test]
+fn people_are_told_once_of_much_that_waits_also_when_the_mail_server_was_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = stage(folder.path());
+    let tls = stage.path("hub/tls");
+    let mails = Post::open(Speaks::Starttls, &tls, Some(("referrals", PASSWORD)));
+    let hook = Post::open(Speaks::Https, &tls, None);
+    mails.works(false);
+    fs::copy(tls.join("root.pem"), stage.path(TO).join("our-authority.pem")).unwrap();
+    write_password(&stage, PASSWORD, 0o600);
+    let settings = format!(
+        "[mail]\nserver = \"localhost:{}\"\nsecurity = \"starttls\"\nfrom = \"Referrals <agent@aman.example>\"\n\
+         to = [\"المناوبة <duty@aman.example>\", \"head@aman.example\"]\nuser = \"referrals\"\n\
+         password_file = \"keys/mail.password\"\nca = \"our-authority.pem\"\n\
+         [hook]\nurl = \"https://localhost:{}/notice?secret=1\"\nca = \"our-authority.pem\"\n\
+         [duty_desk]\nphone = \"{PHONE}\"\n",
+        mails.address.port(),
+        hook.address.port()
+    );
+    configure(&mut stage, TO, &settings);
+
+    let (referral, code) = is_telephoned(&stage, folder.path());
     // Two more, while the mail server is down: that is told, and holds up nothing else.
     let urgent = case(folder.path(), "urgent").to_string_lossy().into_owned();
     for _ in 0..2 {

@@ -1,5 +1,6 @@
 //! Ciphertext goes when its time is over, by the gateway itself: with evidence, through kills, and nothing
 //! else goes with it. Not here: when that is (`proto`), and a crash at each step of a rewrite (`journal`).
+#![allow(clippy::unwrap_used, reason = "a test that does not get what it must has failed")]
 
 use std::{fs, process::Command};
 

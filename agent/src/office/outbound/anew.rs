@@ -231,7 +231,7 @@ impl Office {
     /// Does the same act again.
     async fn act_anew(&self, kept: Kept) -> Result<Sent, NotAnew> {
         let before = &kept.header;
-        let parts = parts_of(&kept, |release| Some(release)).ok_or(FILES)?;
+        let parts = parts_of(&kept, Some).ok_or(FILES)?;
         let acts = |state: &State, (id, now)| {
             let case = state.case(&before.referral).ok_or(UNKNOWN)?;
             let legal = before.act == Act::Reseal || case.legal_acts(&self.me).contains(&before.act);
