@@ -97,13 +97,13 @@ fn terms(whole: &Whole, language: Language) -> Vec<String> {
     lines.extend((days > 0).then(|| match language {
         Language::English => {
             format!(
-                "the gateway keeps what is sealed for {} after a referral has ended",
+                "the gateway keeps what is sealed for {} after an envelope has expired",
                 Noun::Day.english(days)
             )
         }
         Language::Arabic => {
             let days = Noun::Day.arabic(days, Place::Governed);
-            format!("تحتفظ البوابة بالمحتوى المختوم لمدة {days} بعد انتهاء الإحالة")
+            format!("تحتفظ البوابة بالمحتوى المختوم لمدة {days} بعد انتهاء صلاحية المغلف")
         }
     }));
     lines

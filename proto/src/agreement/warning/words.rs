@@ -86,7 +86,7 @@ impl Warning {
                 format!("It is in force for {}: longer than 10 years. Is its end right?", days(*long))
             }
             Self::KeptLong { days: kept } => format!(
-                "The gateway would keep what is sealed for {} after a referral has ended. Recipients keep what they \
+                "The gateway would keep what is sealed for {} after an envelope has expired. Recipients keep what they \
                  need; the gateway need not.",
                 days(*kept)
             ),
@@ -212,7 +212,7 @@ impl Warning {
                 format!("تسري لمدة {}، أي أكثر من 10 سنوات. هل تاريخ انتهائها صحيح؟", days(*long))
             }
             Self::KeptLong { days: kept } => format!(
-                "تحتفظ البوابة بالمحتوى المختوم لمدة {} بعد انتهاء الإحالة. تحتفظ الجهات المستلِمة بما تحتاج إليه، ولا \
+                "تحتفظ البوابة بالمحتوى المختوم لمدة {} بعد انتهاء صلاحية المغلف. تحتفظ الجهات المستلِمة بما تحتاج إليه، ولا \
                  حاجة إلى ذلك في البوابة.",
                 days(*kept)
             ),
