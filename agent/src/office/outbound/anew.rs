@@ -103,11 +103,14 @@ impl Office {
         // What was refused goes before what was to follow it.
         left.sort_by_key(|(digest, _)| self.store.read(|state| place_of(state, digest)));
         for (digest, why) in left {
-            let (size, first_waits) = self.store.read(|state| {
+            let (size, waits) = self.store.read(|state| {
                 let first_waits = matches!(why, Why::Behind(first) if state.anew().waits(&first));
-                (state.replica().log().size(), first_waits)
+                // What is not pushed yet the gateway will refuse, or has taken: its answer tells which.
+                let step = state.case_of(&digest).and_then(|case| case.step(&digest));
+                let unanswered = step.is_some_and(|step| step.standing == Standing::Queued);
+                (state.replica().log().size(), first_waits || unanswered)
             });
-            if first_waits || tried.get(&digest) == Some(&size) {
+            if waits || tried.get(&digest) == Some(&size) {
                 continue;
             }
             match self.again(&digest, why).await {
