@@ -51,7 +51,10 @@ pub struct Anew {
 pub const fn mends(refusal: Refusal) -> bool {
     matches!(
         refusal,
-        Refusal::SealingKeyNotInForce | Refusal::AgreementSuperseded | Refusal::MechanismChanged
+        Refusal::SealingKeyNotInForce
+            | Refusal::AgreementSuperseded
+            | Refusal::MechanismChanged
+            | Refusal::RecipientFull
     )
 }
 

@@ -3,6 +3,7 @@
 
 mod agreements;
 mod answers;
+mod offers;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -47,13 +48,15 @@ const WATCH_MAX: usize = 64;
 pub struct Local {
     office: Arc<Office>,
     line: Line,
+    /// One offer is published at a time: each takes the others along.
+    offering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Local {
-    /// Over an office; `line` is asked for timelines.
+    /// Over an office; `line` is asked for timelines, and takes offers.
     #[must_use]
-    pub const fn new(office: Arc<Office>, line: Line) -> Self {
-        Self { office, line }
+    pub fn new(office: Arc<Office>, line: Line) -> Self {
+        Self { office, line, offering: Arc::default() }
     }
 
     /// Serves on a socket, until `stop`.
@@ -305,6 +308,22 @@ impl agent_server::Agent for Local {
         self.office.freshen(FRESHEN_TIME_MAX).await;
         let agreement = request.into_inner().agreement.unwrap_or_default();
         agreements::check(&self.office, &agreement).map(Response::new)
+    }
+
+    async fn list_offers(
+        &self,
+        request: Request<api::ListOffersRequest>,
+    ) -> Result<Response<api::OffersAnswer>, Status> {
+        offers::list(&self.office, &request.into_inner().agency).map(Response::new)
+    }
+
+    async fn publish_offer(
+        &self,
+        request: Request<api::PublishOfferRequest>,
+    ) -> Result<Response<api::PublishOfferAnswer>, Status> {
+        let _one_at_a_time = self.offering.lock().await;
+        let answer = offers::publish(&self.office, &self.line, request.into_inner()).await?;
+        Ok(Response::new(api::PublishOfferAnswer { answer: Some(answer) }))
     }
 
     type ReadPartStream = Pin<Box<dyn Stream<Item = Result<api::ReadPartAnswer, Status>> + Send>>;

@@ -4,6 +4,7 @@
 mod acts;
 mod agreements;
 mod arguments;
+mod capacity;
 mod contact;
 mod joining;
 mod notices;
@@ -56,6 +57,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Sign(sign) => agreements::sign(folder, sign, screen).await,
         Command::Agreements(wanted) => agreements::show(folder, wanted, screen).await,
         Command::SuspendAgreement(suspend) => agreements::suspend(folder, suspend, screen).await,
+        Command::Capacity(capacity) => capacity::run(folder, capacity, screen).await,
         Command::Send(send) => sending::send(folder, send, screen).await,
         Command::Check(check) => sending::check(check, screen),
         Command::Explain(explain) => sending::explain(folder, explain, screen).await,

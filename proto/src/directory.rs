@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod candidates;
+pub mod capacity;
 pub mod change;
 pub mod explained;
 pub mod invitation;
@@ -253,10 +254,7 @@ impl Directory {
     /// Whether an agency is of a type that is never chosen by need, and never a fallback.
     #[must_use]
     pub fn is_by_name_only(&self, agency: &AgencyId) -> bool {
-        let of_type = self.agency(agency).map_or("", |agency| agency.agency_type.as_str());
-        let letters = of_type.chars().filter(char::is_ascii_alphabetic);
-        let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
-        BY_NAME_ONLY.contains(&plain.as_str())
+        is_by_name_only(self.agency(agency).map_or("", |agency| agency.agency_type.as_str()))
     }
 
     /// The working time of a calendar of this name; nothing when there is none, or none of use.
@@ -747,6 +745,13 @@ impl Directory {
             key.revoked_at.get_or_insert(now);
         }
     }
+}
+
+/// Whether agencies of a type are asked by name only. Whoever admits one may write the type in words.
+pub(crate) fn is_by_name_only(agency_type: &str) -> bool {
+    let letters = agency_type.chars().filter(char::is_ascii_alphabetic);
+    let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+    BY_NAME_ONLY.contains(&plain.as_str())
 }
 
 /// How near an agreement comes to allowing something. Of one that was replaced, what replaced it tells more.

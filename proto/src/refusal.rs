@@ -308,6 +308,9 @@ refusals! {
     ClockNotInDoubt = 73 "CLOCK_NOT_IN_DOUBT" Precondition "time_ms"
         en "The gateway's clock is not in doubt, or was later than this already. Nothing more is needed."
         ar "ساعة البوابة ليست موضع شك، أو تجاوزت هذا الوقت من قبل. لا حاجة إلى أي إجراء آخر."
+    RecipientFull = 74 "RECIPIENT_FULL" Precondition "to"
+        en "This recipient says that it has no room for this service now, so nobody is sent there by need. Name it yourself if it has agreed by telephone."
+        ar "تقول الجهة المستلِمة إنه لا متسع لديها لهذه الخدمة الآن، فلا يُحال إليها أحد بحسب الاحتياج. حدّدها بنفسك إن وافقت هاتفيًا."
 }
 
 #[cfg(test)]

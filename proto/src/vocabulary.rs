@@ -314,6 +314,7 @@ mod tests {
         let never: Vec<_> = never.map(|term| term.code).collect();
         assert_eq!(never, ["LawEnforcement", "ImmigrationService", "CorporateBusiness", "Embassy"]);
         assert!(never.iter().all(|code| AGENCY_TYPES.contains(code)));
+        assert!(never.iter().all(|code| crate::directory::is_by_name_only(code)), "the directory's rule");
     }
 
     #[test]

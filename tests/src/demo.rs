@@ -2,6 +2,7 @@
 //! the programs themselves.
 #![allow(clippy::print_stdout, reason = "it tells a story")]
 
+mod harm;
 mod stage;
 mod story;
 

@@ -107,6 +107,50 @@ fn a_need_goes_to_whom_the_mechanism_of_today_finds() {
     stage.close().unwrap();
 }
 
+/// Whoever has no room says so; a need that was on its way there goes to the next, and later ones at once.
+#[test]
+fn a_need_goes_past_whoever_has_no_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = stage(folder.path());
+    let document = document(&stage, |document| {
+        document["to"] = "by_need".into();
+        document["consent"]["agencies"] = json!([SILENT, TO]);
+    });
+    let explained = |stage: &Stage, code: Option<&str>| {
+        until("it is explained", || {
+            let explained = stage.agent(FROM, &["explain", &document]).ok()?;
+            let of_first = explained.as_array()?.iter().find(|one| one["agency"] == SILENT)?;
+            (of_first["code"].as_str() == code).then_some(())
+        });
+    };
+    stage.start_agent(SILENT).unwrap();
+    explained(&stage, None);
+    stage.kill_gateway().unwrap();
+    assert!(stage.agent(SILENT, &["capacity", "shelter", "none"]).is_err(), "nobody would know of it");
+    let sent = stage.agent(FROM, &["send", &document]).unwrap();
+    let referral = sent["referral"].as_str().unwrap().to_owned();
+    stage.kill_agent(FROM).unwrap();
+    stage.start_gateway().unwrap();
+    let said = until("it is published", || stage.agent(SILENT, &["capacity", "shelter", "none"]).ok());
+    assert_eq!(said["offers"][0]["capacity"], "none");
+    stage.start_agent(FROM).unwrap();
+    until("it arrives at the next", || show(&stage, TO, &referral));
+    let shown = show(&stage, FROM, &referral).unwrap();
+    let first = &shown["steps"][0];
+    assert_eq!(
+        (&first["standing"], &first["refusal"]["code"]),
+        (&json!("refused"), &json!("RECIPIENT_FULL"))
+    );
+    assert!(first["refusal"]["text_ar"].as_str().unwrap().contains("لا متسع"));
+    explained(&stage, Some("RECIPIENT_FULL"));
+    let sent = stage.agent(FROM, &["send", &document, "--wait"]).unwrap();
+    assert_eq!(show(&stage, FROM, sent["referral"].as_str().unwrap()).unwrap()["case"]["other"], TO);
+    // Room again.
+    stage.agent(SILENT, &["capacity", "shelter", "--withdraw"]).unwrap();
+    explained(&stage, None);
+    stage.close().unwrap();
+}
+
 /// The recipient's machine is lost with its sealing key; what waits, and later the identity, is sealed
 /// anew for the key that it publishes then.
 #[test]

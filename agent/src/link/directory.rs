@@ -157,7 +157,7 @@ fn publication(office: &Office, key: &PublicKeyOf) -> Option<wire::SignedObject>
 }
 
 /// A change that this agency may make alone. Nothing without randomness: it is tried again.
-pub(super) fn change(office: &Office, change: Change) -> Option<wire::SignedObject> {
+pub(crate) fn change(office: &Office, change: Change) -> Option<wire::SignedObject> {
     let now = clock::now();
     let change = wire::DirectoryChange {
         version: 1,

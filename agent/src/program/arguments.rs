@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// Stop an agreement that binds this agency, at once. Lapses in 24 hours unless a second person does the
     /// same; starting it again takes two administrators.
     SuspendAgreement(SuspendAgreement),
+    /// Say what room this agency has for a service, or show what it has said.
+    Capacity(Capacity),
     /// Send a referral, or a document of another kind, from a JSON file.
     Send(Send),
     /// Check a JSON file as `send` does, and send nothing.
@@ -189,6 +191,45 @@ pub(crate) enum StopReason {
     Request,
     /// Another reason.
     Other,
+}
+
+/// Arguments of `capacity`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  agent -C office capacity\n  agent -C office capacity shelter none\n  \
+agent -C office capacity shelter waitlist --jurisdiction AE-DU\n  agent -C office capacity shelter --withdraw\n\n\
+With `none` nobody is sent here by need, or as a fallback, from the moment at which it is published. Whoever\n\
+names this agency still reaches it.")]
+pub(crate) struct Capacity {
+    /// A code of the vocabulary of services; all that is said when left out.
+    pub(crate) service: Option<String>,
+    /// What room there is for it.
+    #[arg(value_enum, requires = "service")]
+    pub(crate) room: Option<Room>,
+    /// Only for these categories.
+    #[arg(long = "category", value_name = "CODE", requires = "service")]
+    pub(crate) categories: Vec<String>,
+    /// Only for these countries or emirates.
+    #[arg(long = "jurisdiction", value_name = "CODE", requires = "service")]
+    pub(crate) jurisdictions: Vec<String>,
+    /// Say nothing of it any more.
+    #[arg(long, requires = "service", conflicts_with = "room")]
+    pub(crate) withdraw: bool,
+    /// Show what another agency says.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["service", "withdraw"])]
+    pub(crate) agency: Option<String>,
+}
+
+/// Room for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Room {
+    /// Whoever comes is taken.
+    Open,
+    /// None.
+    None,
+    /// There is a waiting list.
+    Waitlist,
+    /// Each case is looked at first.
+    Assessment,
 }
 
 /// Arguments of `run`.

@@ -185,6 +185,9 @@ fn may_ask<'a>(
     if state.mailboxes().waiting(fallback) >= MAILBOX_ITEMS_MAX {
         return Err(Refusal::MailboxFull);
     }
+    if directory.is_full(need) {
+        return Err(Refusal::RecipientFull);
+    }
     Ok(Next { ahead, sealed, agreement, clause })
 }
 

@@ -261,6 +261,7 @@ fn new_attempt(
         return Err(Refusal::ReasonNotLegal.into());
     }
     check_room(state, &header.to)?;
+    check_capacity(state, header)?;
     Ok(Decision::Do(submission(state, push, clause), Vec::new()))
 }
 
@@ -311,6 +312,12 @@ fn check_room(state: &State, agency: &AgencyId) -> Result<(), Refusal> {
     if state.mailboxes().waiting(agency) < MAILBOX_ITEMS_MAX { Ok(()) } else { Err(Refusal::MailboxFull) }
 }
 
+/// By name a person has asked, whatever the recipient has published.
+fn check_capacity(state: &State, header: &Header) -> Result<(), Refusal> {
+    let is_full = header.addressing == Addressing::ByNeed && state.directory().is_full(header.into());
+    if is_full { Err(Refusal::RecipientFull) } else { Ok(()) }
+}
+
 fn open(state: &State, push: &Push, clause: Option<&Clause>) -> Result<Decision, Stop> {
     if push.header.reason.is_some() {
         return Err(Refusal::ReasonNotLegal.into());
@@ -319,6 +326,7 @@ fn open(state: &State, push: &Push, clause: Option<&Clause>) -> Result<Decision,
     if state.referrals_in_memory() >= REFERRALS_OPEN_MAX {
         return Err(Refusal::ReferralsFull.into());
     }
+    check_capacity(state, &push.header)?;
     Ok(Decision::Do(submission(state, push, clause), Vec::new()))
 }
 

@@ -61,6 +61,10 @@ impl Directory {
         }
         let keys = self.agency(need.to).map(|agency| agency.keys.as_slice()).unwrap_or_default();
         let can_open = |key: &super::AgencyKey| key.in_force(now) && key.key.purpose() == KeyPurpose::Sealing;
-        if keys.iter().any(can_open) { Ok(route) } else { Err(Refusal::SealingKeyNotInForce) }
+        if !keys.iter().any(can_open) {
+            return Err(Refusal::SealingKeyNotInForce);
+        }
+        let is_full = need.addressing == Addressing::ByNeed && self.is_full(need);
+        if is_full { Err(Refusal::RecipientFull) } else { Ok(route) }
     }
 }

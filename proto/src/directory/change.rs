@@ -2,6 +2,7 @@
 
 use super::{
     Agency, KeyPurpose, Network,
+    capacity::Capacity,
     invitation::{Invite, Invited, admitted},
 };
 use crate::{
@@ -303,6 +304,7 @@ fn profile(profile: wire::AgencyProfile) -> Result<ChangeBody, Malformed> {
     canonical::limit(profile.offers.len(), OFFERS_MAX, "offers")?;
     for offer in &profile.offers {
         Code::parse(&offer.service, "offers.service")?;
+        Capacity::parse(offer.capacity, "offers.capacity")?;
         canonical::limit(offer.categories.len(), VALUES_MAX, "offers.categories")?;
         for code in &offer.categories {
             Code::parse(code, "offers.categories")?;

@@ -202,8 +202,11 @@ fn duty_desks() -> Network {
 }
 
 fn publish(net: &mut Network, name: &str, services: &[&str]) {
-    let offer =
-        |service: &&str| wire::ServiceOffer { service: (*service).into(), ..wire::ServiceOffer::default() };
+    let offer = |service: &&str| wire::ServiceOffer {
+        service: (*service).into(),
+        capacity: 1,
+        ..wire::ServiceOffer::default()
+    };
     let profile = wire::AgencyProfile {
         agency: name.into(),
         duty_phone: "+97140000000".into(),

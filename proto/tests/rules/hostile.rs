@@ -316,7 +316,7 @@ fn profile_with(change: impl FnOnce(&mut wire::AgencyProfile)) -> Result<(), Mal
 }
 
 fn offer() -> wire::ServiceOffer {
-    wire::ServiceOffer { service: "shelter".into(), ..wire::ServiceOffer::default() }
+    wire::ServiceOffer { service: "shelter".into(), capacity: 1, ..wire::ServiceOffer::default() }
 }
 
 fn calendar_with(holidays: usize) -> Result<(), Malformed> {

@@ -5,6 +5,7 @@
 mod acts;
 mod agreements;
 mod authority;
+mod capacity;
 mod clauses;
 mod clocks;
 mod delivery;

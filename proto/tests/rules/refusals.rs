@@ -271,7 +271,20 @@ const ROWS: &[Row] = &[
         let confirm = Change::ConfirmClock(wire::ConfirmClock { time_ms: T0 + DAY });
         change(&by("amal"), confirm, &["amal", "badr"])
     }),
+    (RecipientFull, "to", || {
+        let (mut net, mut header) = opening(by_need);
+        let full = wire::ServiceOffer { service: "shelter".into(), capacity: 2, ..Default::default() };
+        net.change(&by(AMAN), profile(AMAN, vec![full]), &[AMAN]).accepted();
+        let mechanism = net.writer.state.directory().mechanism().map(|held| held.signed.digest());
+        (header.mechanism, header.rule) = (mechanism, Some(code("shelter-rak")));
+        pushing(net, &header)
+    }),
 ];
+
+/// What an agency says of its services.
+pub(crate) fn profile(name: &str, offers: Vec<wire::ServiceOffer>) -> Change {
+    Change::Profile(wire::AgencyProfile { agency: name.into(), offers, ..wire::AgencyProfile::default() })
+}
 
 /// An admission by invitation, after something happened to it.
 fn joining(invite: wire::Invite, happens: fn(&mut Network)) -> (Network, Request) {

@@ -28,7 +28,12 @@ fn contents(office: &Office, referral: &ReferralKey) -> Vec<(Digest, Vec<u8>)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_refused_and_what_follows_it_go_anew_in_their_order() {
-    for refusal in [Refusal::SealingKeyNotInForce, Refusal::AgreementSuperseded, Refusal::MechanismChanged] {
+    for refusal in [
+        Refusal::SealingKeyNotInForce,
+        Refusal::AgreementSuperseded,
+        Refusal::MechanismChanged,
+        Refusal::RecipientFull,
+    ] {
         let played = Played::new();
         let office = played.office(DFWAC);
         followed(&office, &played).await;
