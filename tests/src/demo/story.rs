@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use super::stage::{Stage, wait_for};
+use super::{
+    harm,
+    stage::{Stage, wait_for},
+};
 use crate::sandbox::free_address;
 
 /// An agency of the story.
@@ -18,11 +21,11 @@ struct Cast {
     jurisdiction: &'static str,
 }
 
-const DFWAC: &str = "ae.dfwac";
-const AMAN: &str = "ae-rk.aman";
-const IOM: &str = "int.iom.kw";
-const MOSD: &str = "jo.mosd";
-const SILENT: &str = "xx.example-silent";
+pub(super) const DFWAC: &str = "ae.dfwac";
+pub(super) const AMAN: &str = "ae-rk.aman";
+pub(super) const IOM: &str = "int.iom.kw";
+pub(super) const MOSD: &str = "jo.mosd";
+pub(super) const SILENT: &str = "xx.example-silent";
 
 const CAST: [Cast; 5] = [
     Cast {
@@ -104,6 +107,8 @@ pub fn story(stage: &mut Stage) -> Result<()> {
     let referral = household(stage)?;
     refusal(stage)?;
     silence(stage)?;
+    harm::danger(stage)?;
+    harm::withdrawal(stage)?;
     burst(stage)?;
     nothing_readable(stage)?;
     proof(stage, &referral)?;
@@ -111,7 +116,7 @@ pub fn story(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-fn chapter(number: u32, title: &str) {
+pub(super) fn chapter(number: u32, title: &str) {
     println!("\n── {number}. {title} ──────────────────────────────────");
 }
 
@@ -362,9 +367,9 @@ fn silence(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 5. The gateway dies in the middle of a burst.
+/// 7. The gateway dies in the middle of a burst.
 fn burst(stage: &mut Stage) -> Result<()> {
-    chapter(5, "The gateway dies in the middle of a burst");
+    chapter(7, "The gateway dies in the middle of a burst");
     let case = Stage::prop("case.json");
     let case = case.to_string_lossy().into_owned();
     let before = stage.agent(AMAN, &["inbox", "--all"])?;
@@ -393,9 +398,9 @@ fn burst(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// 6. The gateway's disk.
+/// 8. The gateway's disk.
 fn nothing_readable(stage: &Stage) -> Result<()> {
-    chapter(6, "The gateway's disk");
+    chapter(8, "The gateway's disk");
     let (mut files, mut bytes) = (0_u64, 0_u64);
     search(&stage.path("hub"), &mut |path, content| {
         files += 1;
@@ -412,9 +417,9 @@ fn nothing_readable(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// 7. A receipt, offline.
+/// 9. A receipt, offline.
 fn proof(stage: &Stage, referral: &str) -> Result<()> {
-    chapter(7, "Proof for strangers");
+    chapter(9, "Proof for strangers");
     let folder = stage.path("receipts");
     fs::create_dir_all(&folder)?;
     Stage::typed("agent", &["receipt", short(referral), "--out", "receipts/"]);
@@ -449,7 +454,7 @@ fn how_to_talk(stage: &Stage) {
     );
 }
 
-fn document() -> Result<Value> {
+pub(super) fn document() -> Result<Value> {
     let text = fs::read_to_string(Stage::prop("case.json"))?;
     Ok(serde_json::from_str(&text)?)
 }
@@ -476,7 +481,7 @@ fn wait_until(stage: &Stage, agency: &str, what: &str, arguments: &[&str]) -> Re
     Ok(said)
 }
 
-fn arrives(stage: &Stage, agency: &str, referral: &str) -> Result<()> {
+pub(super) fn arrives(stage: &Stage, agency: &str, referral: &str) -> Result<()> {
     wait_for("the referral to arrive", || {
         Ok(referrals(&stage.agent(agency, &["inbox", "--all"])?)?.iter().any(|one| one == referral))
     })
@@ -492,15 +497,15 @@ fn referrals(inbox: &Value) -> Result<Vec<String>> {
     cases.iter().map(|case| text(case, "referral")).collect()
 }
 
-fn text(value: &Value, name: &str) -> Result<String> {
+pub(super) fn text(value: &Value, name: &str) -> Result<String> {
     Ok(value[name].as_str().with_context(|| format!("no {name} in {value}"))?.to_owned())
 }
 
-fn short(referral: &str) -> &str {
+pub(super) fn short(referral: &str) -> &str {
     referral.get(..13).unwrap_or(referral)
 }
 
-fn line_of(entry: &Value) -> String {
+pub(super) fn line_of(entry: &Value) -> String {
     let word = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     format!("#{:<5} {:<22} {} → {}", entry["index"], word("event"), word("sender"), word("recipient"))
 }
