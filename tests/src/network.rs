@@ -507,6 +507,54 @@ impl Network {
         self.request(Self::caller(&recipient.id), object)
     }
 
+    /// A recipient's word that it cannot open an envelope.
+    #[must_use]
+    pub fn cannot_open(&self, recipient: &Agency, envelope: &Digest) -> Request {
+        let handover = wire::Handover {
+            envelope: envelope.to_vec(),
+            result: wire::HandoverResult::CannotOpen.into(),
+            ..wire::Handover::default()
+        };
+        let recipient_id = recipient.id.to_string();
+        let receipt =
+            wire::HandoverReceipt { version: 1, recipient: recipient_id, handovers: vec![handover] };
+        let object = dsse::sign(PayloadType::Receipt, receipt.encode_to_vec(), &[&recipient.key]);
+        self.request(Self::caller(&recipient.id), object)
+    }
+
+    /// An agency publishes this sealing key.
+    pub fn new_sealing_key(&mut self, place: usize, public_key: Vec<u8>, at: TimeMs) -> Request {
+        use wire::directory_change::Change;
+        let agency = self.at(place).clone();
+        let publish = wire::PublishKey {
+            agency: agency.id.to_string(),
+            purpose: wire::KeyPurpose::Sealing.into(),
+            public_key,
+            ..wire::PublishKey::default()
+        };
+        let object = self.change(Change::PublishKey(publish), at, &[&agency.key]);
+        self.request(Self::caller(&agency.id), object)
+    }
+
+    /// From now on others seal to this key of an agency.
+    pub fn seal_to(&mut self, place: usize, key: KeyId) {
+        let place = place % self.agencies.len();
+        self.agencies[place].sealing = key;
+    }
+
+    /// An agency revokes a key of its own.
+    pub fn revoke_key(&mut self, place: usize, key: KeyId, at: TimeMs) -> Request {
+        use wire::directory_change::Change;
+        let agency = self.at(place).clone();
+        let revoke = wire::RevokeKey {
+            agency: agency.id.to_string(),
+            key_id: key.to_string(),
+            reason: wire::RevocationReason::Rotated.into(),
+        };
+        let object = self.change(Change::RevokeKey(revoke), at, &[&agency.key]);
+        self.request(Self::caller(&agency.id), object)
+    }
+
     /// Verifies a request's signatures as the gateway's service does, against a directory.
     ///
     /// # Errors

@@ -38,6 +38,8 @@ pub struct Done {
     pub expiries: u64,
     /// Fallbacks that the gateway asked.
     pub escalations: u64,
+    /// Sealing keys that took the place of others.
+    pub key_changes: u64,
     /// Leaves of the evidence log at the end.
     pub leaves: u64,
     /// Runs of the index at the end.
@@ -56,6 +58,7 @@ impl std::ops::AddAssign for Done {
         self.handed_over += other.handed_over;
         self.expiries += other.expiries;
         self.escalations += other.escalations;
+        self.key_changes += other.key_changes;
         self.leaves += other.leaves;
         self.index_runs += other.index_runs;
         self.index_made_again += other.index_made_again;

@@ -14,7 +14,9 @@ use proto::{
     dsse::PayloadType,
     evidence::{Event, Happening, Record},
     header::Header,
-    ids::{AgencyId, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs, Urgency},
+    ids::{
+        Addressing, AgencyId, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs, Urgency,
+    },
     lifecycle::{Act, Next, Status, Who, transition},
     referral::Referral,
     refusal::Refusal,
@@ -23,7 +25,7 @@ use proto::{
     wire::{self, HandoverResult},
 };
 
-use crate::{network::*, writer::Writer};
+use crate::{network::*, refusals::profile, writer::Writer};
 
 /// How many runs, and how many batches each.
 const RUNS: u64 = 600;
@@ -66,6 +68,8 @@ struct Model {
     told: BTreeSet<(ReferralKey, u32)>,
     /// Referrals whose consent was withdrawn since a person last sent them on.
     withdrawn: BTreeSet<ReferralKey>,
+    /// Whom the sender has named in each referral, on her word: nobody else may get anything of it.
+    named: BTreeMap<ReferralKey, BTreeSet<AgencyId>>,
     escalated: u64,
 }
 
@@ -83,9 +87,19 @@ struct Waiting {
 
 impl Model {
     fn take(&mut self, record: &Record, command: &Command) {
+        self.name(record, command);
         self.move_mail(record, command);
         self.follow_status(record);
         self.count_denial(record);
+    }
+
+    fn name(&mut self, record: &Record, command: &Command) {
+        let submitted = command.header().filter(|header| header.act == Act::Submit);
+        let Some(header) = submitted.filter(|_| record.what.event == Event::SubmissionAcceptance) else {
+            return;
+        };
+        let named = self.named.entry(header.referral.clone()).or_default();
+        named.extend(header.fallbacks.iter().chain([&header.to]).cloned());
     }
 
     fn move_mail(&mut self, record: &Record, command: &Command) {
@@ -107,6 +121,10 @@ impl Model {
             blocked: false,
         };
         let recalled = what.event == Event::Recalled && what.act != Some(Act::Recall);
+        let comes = matches!(what.event, Event::ContentConsignment | Event::DisclosureReleased);
+        let may_have = *owner == referral.opened_by
+            || self.named.get(referral).is_some_and(|named| named.contains(owner));
+        assert!(may_have || !comes, "{owner} was not named");
         if what.event == Event::ContentConsignment {
             self.mail.push(mail(false));
         } else if what.event == Event::DisclosureReleased {
@@ -312,6 +330,11 @@ impl Run {
             self.net.opening(from, to)
         };
         header.urgency = *self.dice.of(Urgency::ALL);
+        if from == DFWAC && self.dice.one_in(4) {
+            let directory = self.net.writer.state.directory();
+            header.mechanism = directory.mechanism().map(|held| held.signed.digest());
+            (header.addressing, header.rule) = (Addressing::ByNeed, Some(code("shelter-rak")));
+        }
         if self.dice.one_in(4) {
             header.kind = *self.dice.of(Kind::ALL);
         }
@@ -434,12 +457,13 @@ impl Run {
         let name = *self.dice.of(&AGENCIES);
         let other = *self.dice.of(&[AMAN, IOM, MOSD, SILENT]);
         let agreement = subject_agreement(digest_of(&agreement(DFWAC, other)));
-        let change = match self.dice.below(6) {
+        let change = match self.dice.below(7) {
             0 => suspension(subject(name)),
             1 => suspension(agreement),
             2 => resumption(subject(name)),
             3 => resumption(agreement),
-            4 => revocation(name, proto::key::KeyId::of(&sealing_key(name))),
+            4 => profile(name, vec![self.room()]),
+            5 => revocation(name, proto::key::KeyId::of(&sealing_key(name))),
             _ => publication(
                 name,
                 wire::KeyPurpose::Sealing,
@@ -455,6 +479,12 @@ impl Run {
         let payload = self.net.change_of(change).encode_to_vec();
         let object = unsigned(PayloadType::DirectoryEntry, payload, signers);
         (by(one), Command::from_our_own_journal(object).unwrap())
+    }
+
+    /// What an agency says of its shelter.
+    fn room(&mut self) -> wire::ServiceOffer {
+        let capacity = *self.dice.of(&[wire::Capacity::Open, wire::Capacity::None]);
+        wire::ServiceOffer { service: "shelter".into(), capacity: capacity.into(), ..Default::default() }
     }
 
     fn denial(&mut self) -> (Caller, Command) {
@@ -562,7 +592,7 @@ fn random_runs_keep_every_invariant() {
     }
     // A generator that only ever makes refusals would prove nothing.
     assert!(done > RUNS * 20, "{done} commands did something; {refused:?}");
-    assert!(refused.len() >= 20, "{refused:?}");
+    assert!(refused.len() >= 20 && refused.contains_key(&Refusal::RecipientFull), "{refused:?}");
     assert!(statuses.len() >= 18, "{statuses:?}");
     assert!(escalated > 100 && ran_out > 100, "{escalated} escalated, {ran_out} ran out");
 }

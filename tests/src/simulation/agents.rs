@@ -68,7 +68,7 @@ pub(super) struct Agents {
 /// To whom, which envelope, which parts of it.
 pub(super) type HandedOver = (AgencyId, Digest, Release);
 
-const ACTS: [(usize, Act); 10] = [
+const ACTS: [(usize, Act); 11] = [
     (1, Act::See),
     (1, Act::Accept),
     (1, Act::Accept),
@@ -79,6 +79,7 @@ const ACTS: [(usize, Act); 10] = [
     (0, Act::Recall),
     (0, Act::Note),
     (0, Act::WithdrawConsent),
+    (0, Act::Reseal),
 ];
 
 impl Agents {
@@ -177,7 +178,9 @@ impl Agents {
     pub(super) fn is_taken_back(&self, sent: &Sent) -> bool {
         let opener = &self.referrals[sent.referral].sides[0];
         let takes_back = |other: &Sent| {
-            let ends = matches!(other.header.act, Act::Recall | Act::WithdrawConsent | Act::Complete);
+            // What is sealed anew takes the place of what could not be opened.
+            let ends =
+                matches!(other.header.act, Act::Recall | Act::WithdrawConsent | Act::Complete | Act::Reseal);
             other.referral == sent.referral && ends
         };
         sent.header.to != *opener && self.sent.iter().any(takes_back)
@@ -207,6 +210,14 @@ impl Agents {
             let silent = header.opens() && header.created_at.plus_ms(answered(header.urgency).0) <= now;
             (silent && !header.fallbacks.is_empty()) || header.act == Act::Decline
         })
+    }
+
+    /// Whether an agency may have who she is: it was named, and said yes before.
+    pub(super) fn may_know_her(&self, sent: &Sent, agency: &AgencyId) -> bool {
+        let header = &sent.header;
+        let named = header.to == *agency || header.fallbacks.contains(agency);
+        let mut of_same = self.sent.iter().filter(|other| other.referral == sent.referral);
+        named && of_same.any(|other| other.header.act == Act::Accept && other.header.from == *agency)
     }
 
     pub(super) fn find(&self, digest: &Digest) -> Option<&Sent> {
@@ -242,7 +253,13 @@ impl Agents {
         let first = sent.answer == Heard::Nothing;
         let opens = sent.header.opens();
         if let (true, true, Heard::Refused(refusal)) = (opens, !sent.conflicts, &heard)
-            && !matches!(refusal, Refusal::Expired | Refusal::SenderSuspended | Refusal::RecipientSuspended)
+            && !matches!(
+                refusal,
+                Refusal::Expired
+                    | Refusal::SenderSuspended
+                    | Refusal::RecipientSuspended
+                    | Refusal::SealingKeyNotInForce
+            )
         {
             return Err(format!("a referral that the agreement allows was refused: {refusal:?}"));
         }

@@ -19,10 +19,12 @@ use journal::{
 use proto::{
     decide::decide,
     digest::Digest,
+    directory::change::SEALING_KEY_BYTES,
     evidence::Event,
     fact::Fact,
     gateway_clock::CLOCK_STEP_MS_MAX,
     ids::{ReferralKey, Release, TimeMs},
+    key::KeyId,
     lifecycle::{Act, Status},
     log::{
         checkpoint::Checkpoint,
@@ -41,7 +43,7 @@ use super::{
     planted::{BEFORE, Bug, PlantedJournal, SharedFiles, SharedRows, decide_on_the_state_before},
 };
 use crate::{
-    network::{BEGINNING, Network},
+    network::{AGENCIES, BEGINNING, Network},
     random::Random,
 };
 
@@ -96,6 +98,8 @@ pub(super) struct World {
     durable: Mark,
     disk_is_full: bool,
     tiles_damaged: bool,
+    /// Agencies whose agents are switched off.
+    off: [bool; AGENCIES.len()],
     done: Done,
 }
 
@@ -128,6 +132,7 @@ impl World {
             durable: Mark::START,
             disk_is_full: false,
             tiles_damaged: false,
+            off: [false; AGENCIES.len()],
             done: Done::default(),
         };
         world.writer = world.open().ok();
@@ -489,7 +494,11 @@ impl World {
 
     /// A recipient fetches what may be handed over, checks it, and signs for it.
     fn hand_over(&mut self) -> Result<(), String> {
-        let agency = self.agents.network.at(usize::try_from(self.random.below(5)).unwrap()).clone();
+        let place = usize::try_from(self.random.below(5)).unwrap();
+        if self.off[place] {
+            return Ok(());
+        }
+        let agency = self.agents.network.at(place).clone();
         let most = usize::try_from(1 + self.random.below(4)).unwrap();
         let heads = self.writer().state().mailboxes().of(&agency.id);
         let mails: Vec<_> =
@@ -518,12 +527,21 @@ impl World {
                 return Err("what is handed over is not what was sent".to_owned());
             }
             taken.push((handed, parts));
+            if mail.release == Release::OnAcceptance && !self.agents.may_know_her(sent, &agency.id) {
+                return Err("who she is came to an agency that had not said yes".to_owned());
+            }
             if mail.release == Release::OnTurn {
                 self.agents.asked(&mail.envelope, &agency.id, mail.attempt);
             }
         }
         if taken.is_empty() {
             return Ok(());
+        }
+        if self.random.once_in(16) {
+            // It waits, before all else of its referral, until it is sealed anew.
+            let request = self.agents.network.cannot_open(&agency, &taken[0].0.1);
+            self.verify_signatures(&request)?;
+            return self.ask(vec![request]).map(|_| ());
         }
         self.agents.signed_for.extend(taken.iter().map(|(handed, _)| handed.clone()));
         let envelopes: Vec<_> =
@@ -563,8 +581,44 @@ impl World {
         Ok(())
     }
 
-    /// An administrator stops an agency or an agreement for a while, or lets it go on.
     fn change_directory(&mut self) -> Result<(), String> {
+        if self.random.once_in(3) { self.new_key() } else { self.stop_or_go_on() }
+    }
+
+    /// An agency publishes a new sealing key, and may revoke the one before: what is on its way to that
+    /// one is refused, and what waits stays.
+    fn new_key(&mut self) -> Result<(), String> {
+        let place = usize::try_from(self.random.below(5)).unwrap();
+        let former = self.agents.network.at(place).sealing;
+        let key = self.random.run(SEALING_KEY_BYTES);
+        let id = KeyId::of(&key);
+        let publishes = self.agents.network.new_sealing_key(place, key, self.wall);
+        if !self.is_changed(&publishes)? {
+            return Ok(());
+        }
+        self.done.key_changes += 1;
+        self.agents.network.seal_to(place, id);
+        if self.random.once_in(2) {
+            let revokes = self.agents.network.revoke_key(place, former, self.wall);
+            self.is_changed(&revokes)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a change until there is an answer; whether it was made.
+    fn is_changed(&mut self, change: &Request) -> Result<bool, String> {
+        for _ in 0..100 {
+            self.verify_signatures(change)?;
+            match self.ask(vec![change.clone()])?.as_deref() {
+                Some([Answer::Busy(_)]) | None => self.follow_up()?,
+                Some(answers) => return Ok(matches!(answers, [Answer::Taken { .. }])),
+            }
+        }
+        Ok(false)
+    }
+
+    /// An administrator stops an agency or an agreement for a while, or lets it go on.
+    fn stop_or_go_on(&mut self) -> Result<(), String> {
         use wire::{directory_change::Change, subject::Subject};
         let agency = self.agents.network.at(usize::try_from(self.random.below(5)).unwrap()).id.to_string();
         let subject = Some(wire::Subject { subject: Some(Subject::Agency(agency)) });
@@ -627,7 +681,7 @@ impl World {
 
     pub(super) fn fault(&mut self) -> Result<(), String> {
         self.done.faults += 1;
-        match self.random.below(13) {
+        match self.random.below(14) {
             0..=2 => {
                 // The process or the machine ends now.
                 let crash = self.crash_kind();
@@ -660,6 +714,11 @@ impl World {
             }
             10 => self.outage(),
             11 => self.clock_steps(),
+            12 => {
+                let place = usize::try_from(self.random.below(5)).unwrap();
+                self.off[place] = !self.off[place];
+                Ok(())
+            }
             _ => {
                 self.damage_snapshot();
                 Ok(())
