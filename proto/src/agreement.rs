@@ -14,8 +14,8 @@ use crate::{
     digest::Digest,
     header::{Header, Part},
     ids::{
-        Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, Release, TimeMs, Urgency,
-        closed_list,
+        Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Kind, PartClass, Release, Storage, TimeMs,
+        Urgency, closed_list,
     },
     lifecycle::Act,
     refusal::Refusal,
@@ -34,6 +34,8 @@ pub const AGREEMENT_TEXT_BYTES_MAX: u64 = 512;
 pub const ATTACHMENT_BYTES_DEFAULT: u64 = 100 * 1024 * 1024;
 /// Default for the number of attachments.
 pub const ATTACHMENTS_DEFAULT: u32 = 16;
+/// Into less than this no sealed summary fits, as far as an agreement's limit on envelopes is judged: 16 KiB.
+pub const ENVELOPE_BYTES_MIN: u64 = 16 * 1024;
 
 closed_list!(
     /// When identity may be disclosed under a clause.
@@ -113,6 +115,8 @@ pub struct Clause {
     pub clocks: AgreedClocks,
     pub attachment_bytes_max: u64,
     pub attachments_max: u32,
+    /// Of what travels in an envelope for one recipient; none when the agreement names none.
+    pub envelope_bytes_max: Option<u64>,
     pub by_name_only: bool,
     pub sender_keeps_identity: bool,
 }
@@ -255,16 +259,19 @@ impl Clause {
     }
 
     /// Whether the attachments for the header's recipient, or for a fallback, are neither too large nor
-    /// too many.
+    /// too many, and what travels in the envelope for it is not too large.
     ///
     /// # Errors
     /// [`Refusal::PartTooLarge`].
     pub fn permits_sizes(&self, parts: &[Part], fallback: Option<&AgencyId>) -> Result<(), Refusal> {
         let theirs = parts.iter().filter(|part| part.recipient.as_ref() == fallback);
+        let inline = theirs.clone().filter(|part| part.storage == Storage::Inline);
+        let inline = inline.fold(0_u64, |bytes, part| bytes.saturating_add(part.length_bytes));
         let attachments = theirs.filter(|part| part.class == PartClass::Attachment);
         let too_large = attachments.clone().any(|part| part.length_bytes > self.attachment_bytes_max);
         let too_many = canonical::count(attachments.count()) > u64::from(self.attachments_max);
-        if too_large || too_many { Err(Refusal::PartTooLarge) } else { Ok(()) }
+        let too_much = self.envelope_bytes_max.is_some_and(|most| inline > most);
+        if too_large || too_many || too_much { Err(Refusal::PartTooLarge) } else { Ok(()) }
     }
 }
 
@@ -327,6 +334,7 @@ fn clause(wire: &wire::Clause, parties: &[AgencyId]) -> Result<Clause, Malformed
         clocks: AgreedClocks::parse(wire.clocks.as_ref()),
         attachment_bytes_max: or_default(limits.attachment_bytes_max, ATTACHMENT_BYTES_DEFAULT),
         attachments_max: or_default(limits.attachments_max, ATTACHMENTS_DEFAULT),
+        envelope_bytes_max: Some(limits.envelope_bytes_max).filter(|most| *most > 0),
         by_name_only: wire.by_name_only,
         sender_keeps_identity: wire.sender_keeps_identity,
     };

@@ -209,13 +209,20 @@ const fn addressing(clause: &Clause, language: Language) -> &'static str {
 fn files(clause: &Clause, language: Language) -> String {
     let most = u64::from(clause.attachments_max);
     let each = size(clause.attachment_bytes_max, language);
-    match language {
+    let files = match language {
         Language::English => {
             format!("{} at the most, each of {each} at the most", Noun::Attachment.english(most))
         }
         Language::Arabic => {
             format!("{} على الأكثر، كل منها {each} على الأكثر", Noun::Attachment.arabic(most, Place::Subject))
         }
+    };
+    let Some(all) = clause.envelope_bytes_max.map(|most| size(most, language)) else {
+        return files;
+    };
+    match language {
+        Language::English => format!("{files}; what an envelope itself holds: {all} at the most"),
+        Language::Arabic => format!("{files}؛ ومحتوى المغلف نفسه {all} على الأكثر"),
     }
 }
 

@@ -116,8 +116,8 @@ pub enum Warning {
     CalendarUnused { clause: Code },
     /// An attachment may be larger than anything that the gateway carries.
     LimitBeyond { clause: Code },
-    /// A limit on envelopes, which no rule reads.
-    LimitNotApplied { clause: Code },
+    /// A limit on envelopes that no sealed summary would keep.
+    LimitTooSmall { clause: Code },
     /// A limit of 0, which is the network's own.
     LimitOfZero { clause: Code },
     /// The sender may keep what never travels.
@@ -172,7 +172,7 @@ impl Warning {
             Self::ClocksUnused { .. } => "CLOCKS_UNUSED",
             Self::CalendarUnused { .. } => "CALENDAR_UNUSED",
             Self::LimitBeyond { .. } => "LIMIT_BEYOND",
-            Self::LimitNotApplied { .. } => "LIMIT_NOT_APPLIED",
+            Self::LimitTooSmall { .. } => "LIMIT_TOO_SMALL",
             Self::LimitOfZero { .. } => "LIMIT_OF_ZERO",
             Self::KeepsNothing { .. } => "KEEPS_NOTHING",
             Self::NoReturn { .. } => "NO_RETURN",
@@ -212,7 +212,7 @@ impl Warning {
             | Self::ClocksUnused { .. }
             | Self::CalendarUnused { .. }
             | Self::LimitBeyond { .. }
-            | Self::LimitNotApplied { .. }
+            | Self::LimitTooSmall { .. }
             | Self::LimitOfZero { .. }
             | Self::KeepsNothing { .. }
             | Self::NotByNameOnly { .. }
@@ -248,7 +248,7 @@ impl Warning {
             | Self::ClocksUnused { clause, .. }
             | Self::CalendarUnused { clause }
             | Self::LimitBeyond { clause }
-            | Self::LimitNotApplied { clause }
+            | Self::LimitTooSmall { clause }
             | Self::LimitOfZero { clause }
             | Self::KeepsNothing { clause }
             | Self::IdentityAtOnce { clause }

@@ -118,7 +118,7 @@ fn each_warning_by_the_change_that_earns_it() {
             let attachment_bytes_max = 2 * 1024 * 1024 * 1024 + 1;
             text.clauses[0].limits = Some(wire::Limits { attachment_bytes_max, ..wire::Limits::default() });
         }),
-        (&["LIMIT_NOT_APPLIED"], |text| {
+        (&["LIMIT_TOO_SMALL"], |text| {
             text.clauses[0].limits = Some(wire::Limits { envelope_bytes_max: 1, ..wire::Limits::default() });
         }),
         (&["LIMIT_OF_ZERO"], |text| text.clauses[0].limits = Some(wire::Limits::default())),
@@ -390,8 +390,11 @@ fn rich() -> Whole {
                 .into(),
             calendar: "emirates".into(),
         });
-        clause.limits =
-            Some(wire::Limits { attachment_bytes_max: 1_000, attachments_max: 2, envelope_bytes_max: 0 });
+        clause.limits = Some(wire::Limits {
+            attachment_bytes_max: 1_000,
+            attachments_max: 2,
+            envelope_bytes_max: 65_536,
+        });
         clause.sender_keeps_identity = true;
         clause.services.push("unheard_of".into());
         clause.kinds.clear();
@@ -446,7 +449,7 @@ fn every_warning() -> Vec<Warning> {
         Warning::ClocksUnused { clause: clause(), urgency: proto::ids::Urgency::Emergency },
         Warning::CalendarUnused { clause: clause() },
         Warning::LimitBeyond { clause: clause() },
-        Warning::LimitNotApplied { clause: clause() },
+        Warning::LimitTooSmall { clause: clause() },
         Warning::LimitOfZero { clause: clause() },
         Warning::KeepsNothing { clause: clause() },
         Warning::NoReturn { from, to: to.clone() },

@@ -158,15 +158,12 @@ fn sizes_and_numbers_of_attachments() {
             header.parts.extend(vec![attachment; count]);
         }
     };
-    let limits = |bytes, count| {
+    let limits_of = |attachment_bytes_max, attachments_max, envelope_bytes_max| {
         move |clause: &mut wire::Clause| {
-            clause.limits = Some(wire::Limits {
-                attachment_bytes_max: bytes,
-                attachments_max: count,
-                envelope_bytes_max: 0,
-            });
+            clause.limits = Some(wire::Limits { attachment_bytes_max, attachments_max, envelope_bytes_max });
         }
     };
+    let limits = |bytes, count| limits_of(bytes, count, 0);
     assert_eq!(in_clause(|_| {}, attachments(16, ATTACHMENT_BYTES_DEFAULT)), None);
     assert_eq!(in_clause(|_| {}, attachments(17, 1)), Some(PartTooLarge));
     assert_eq!(in_clause(|_| {}, attachments(1, ATTACHMENT_BYTES_DEFAULT + 1)), Some(PartTooLarge));
@@ -179,6 +176,17 @@ fn sizes_and_numbers_of_attachments() {
         None,
         "a summary is none"
     );
+    // What travels in the envelope for one recipient, all of it together; uploaded files do not.
+    let (_, header) = base();
+    let inline: u64 = header.parts.iter().map(|part| part.length_bytes).sum();
+    assert_eq!(in_clause(limits_of(0, 0, inline), |_| {}), None);
+    assert_eq!(in_clause(limits_of(0, 0, inline - 1), |_| {}), Some(PartTooLarge));
+    assert_eq!(in_clause(limits_of(0, 0, inline), attachments(1, 10)), None);
+    let with_inline = |header: &mut Header| {
+        let file = part(PartClass::Attachment, Release::AtOnce, IOM, "file");
+        header.parts.push(Part { length_bytes: 1, storage: Storage::Inline, ..file });
+    };
+    assert_eq!(in_clause(limits_of(0, 0, inline), with_inline), Some(PartTooLarge));
 }
 
 #[test]

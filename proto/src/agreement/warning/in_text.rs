@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     agreement::{
-        Clause, Disclosure,
+        Clause, Disclosure, ENVELOPE_BYTES_MIN,
         whole::{Whole, after_days, days},
     },
     header::UPLOADED_BYTES_MAX,
@@ -162,7 +162,10 @@ fn of_clause(clause: &Clause, text: &wire::Clause) -> Vec<Warning> {
         (!clocks.is_stricter(), refused),
         (clocks.calendar().is_some() && !counts, Warning::CalendarUnused { clause: name() }),
         (limits.attachment_bytes_max > UPLOADED_BYTES_MAX, Warning::LimitBeyond { clause: name() }),
-        (limits.envelope_bytes_max > 0, Warning::LimitNotApplied { clause: name() }),
+        (
+            (1..ENVELOPE_BYTES_MIN).contains(&limits.envelope_bytes_max),
+            Warning::LimitTooSmall { clause: name() },
+        ),
         (says_nothing, Warning::LimitOfZero { clause: name() }),
         (keeps_nothing, Warning::KeepsNothing { clause: name() }),
         (clause.disclosure == Disclosure::AtOnce, Warning::IdentityAtOnce { clause: name() }),

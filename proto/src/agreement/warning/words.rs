@@ -44,8 +44,9 @@ impl Warning {
                  network's limits and those of emergencies count around the clock."
                 .to_owned(),
             Self::LimitBeyond { .. } => "It allows larger attachments than the gateway carries (2 GiB).".to_owned(),
-            Self::LimitNotApplied { .. } => {
-                "No rule reads envelope_bytes_max. Limit the attachments instead.".to_owned()
+            Self::LimitTooSmall { .. } => {
+                "envelope_bytes_max is so small that no sealed summary fits: nothing could be sent. Give 16384 or more."
+                    .to_owned()
             }
             Self::LimitOfZero { .. } => {
                 "A limit of 0 is the network's own limit, and not none at all. Leave it out.".to_owned()
@@ -163,8 +164,12 @@ impl Warning {
             Self::LimitBeyond { .. } => {
                 format!("يسمح بمرفقات أكبر مما تنقله البوابة ({}).", of("2 GiB"))
             }
-            Self::LimitNotApplied { .. } => {
-                format!("لا تطبّق أي قاعدة الحد {}. ضع حدًا للمرفقات بدلًا منه.", of("envelope_bytes_max"))
+            Self::LimitTooSmall { .. } => {
+                format!(
+                    "الحد {} صغير إلى درجة لا يتسع معها أي ملخص مختوم، فلا يمكن إرسال شيء. اجعله {} أو أكثر.",
+                    of("envelope_bytes_max"),
+                    of("16384")
+                )
             }
             Self::LimitOfZero { .. } => "الحد صفر يعني حد الشبكة نفسه، ولا يعني المنع. احذفه.".to_owned(),
             Self::KeepsNothing { .. } => {
