@@ -4,6 +4,7 @@
 mod consent;
 mod flaw;
 pub mod household;
+pub mod joint;
 mod json;
 mod kind;
 pub mod onward;
@@ -53,6 +54,7 @@ const TOP: List = &[
     "identity",
     "attachments",
     "onward_of",
+    "joins",
 ];
 const ATTACHMENT: List = &["file", "media_type", "contains_identity", "persons"];
 
@@ -132,6 +134,7 @@ pub struct Document {
     pub identity: Option<Map<String, Value>>,
     pub files: Vec<File>,
     pub onward_of: Option<String>,
+    pub joins: Option<String>,
 }
 
 impl std::fmt::Debug for Document {
@@ -198,7 +201,9 @@ fn read_object(top: &Map<String, Value>, files: Vec<File>, now: TimeMs) -> Resul
     consent::check_fallbacks(&consent, &fallbacks, &mut flaws);
     let fallbacks = Some(fallbacks).filter(|_| !is_by_need || top.contains_key("fallbacks"));
     let exclude = agencies(top, "exclude", EXCLUDED_MAX, |_, _| true, &mut flaws);
-    let onward_of = onward_of(top, &mut flaws);
+    let onward_of = referral_named(top, "onward_of", &mut flaws);
+    let joins = referral_named(top, "joins", &mut flaws);
+    joint::check(&consent, &summary, &mut flaws);
     let household = identity.as_ref().map(telling::household).unwrap_or_default();
     if identity.is_some() {
         consent::check_identity(&consent, identity_allowed, &mut flaws);
@@ -231,6 +236,7 @@ fn read_object(top: &Map<String, Value>, files: Vec<File>, now: TimeMs) -> Resul
             identity,
             files,
             onward_of,
+            joins,
         }),
         Some(_) | None => Err(flaws),
     }
@@ -377,11 +383,11 @@ fn fallbacks(top: &Map<String, Value>, head: &Head, flaws: &mut Vec<Flaw>) -> Ve
     agencies(top, "fallbacks", FALLBACKS_MAX, is_new, flaws)
 }
 
-/// The referral that is referred on: its id, or the beginning of it. Stays here.
-fn onward_of(top: &Map<String, Value>, flaws: &mut Vec<Flaw>) -> Option<String> {
-    let named = top.get("onward_of")?;
+/// A referral that the document hangs together with: its id, or the beginning of it. Stays here.
+fn referral_named(top: &Map<String, Value>, name: &str, flaws: &mut Vec<Flaw>) -> Option<String> {
+    let named = top.get(name)?;
     if !named.is_string() {
-        flaws.push(Flaw::new("/onward_of", What::Form { expected: "a referral's id" }));
+        flaws.push(Flaw::new(&format!("/{name}"), What::Form { expected: "a referral's id" }));
     }
     named.as_str().map(str::to_owned)
 }

@@ -167,11 +167,16 @@ impl State {
         ties.filter_map(|(referral, _)| self.cases.get(referral))
     }
 
-    /// The referrals into which one need was split, one of which this is, oldest first.
-    pub fn split_with(&self, referral: &ReferralKey) -> impl Iterator<Item = &Case> {
-        let split = self.ties.get(referral).and_then(|tie| tie.split_of.as_ref());
-        let ties = self.ties.iter().filter(move |(_, tie)| split.is_some() && tie.split_of.as_ref() == split);
-        ties.filter_map(|(referral, _)| self.cases.get(referral))
+    /// The referrals into which one need was split, or that one thread keeps together, one of which this is,
+    /// oldest first; none when it stands alone.
+    pub fn split_with<'a>(&'a self, referral: &'a ReferralKey) -> impl Iterator<Item = &'a Case> {
+        let of = |referral| self.ties.get(referral).and_then(|tie: &Tie| tie.split_of.as_ref());
+        let root = of(referral).unwrap_or(referral);
+        let tied = self.ties.iter().filter(move |(_, tie)| tie.split_of.as_ref() == Some(root));
+        let tied: Vec<&ReferralKey> = tied.map(|(referral, _)| referral).collect();
+        // What others joined later was not tied itself.
+        let first = Some(root).filter(|root| !tied.is_empty() && !tied.contains(root));
+        first.into_iter().chain(tied).filter_map(|referral| self.cases.get(referral))
     }
 
     /// The envelope that was made for an idempotency key.

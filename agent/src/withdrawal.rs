@@ -77,6 +77,12 @@ pub fn is_withdrawn(case: &Case, me: &AgencyId) -> bool {
     last(case).is_some_and(|withdrawn| came.map(|step| step.place).max() < Some(withdrawn))
 }
 
+/// Whether anybody has said in a case that her consent to it is withdrawn.
+#[must_use]
+pub fn is_withdrawn_here(case: &Case) -> bool {
+    last(case).is_some()
+}
+
 /// Everybody to whom a case went on from here before her consent was withdrawn, and how far they know.
 #[must_use]
 pub fn passed(state: &State, former: &ReferralKey) -> Vec<(Due, Passed)> {

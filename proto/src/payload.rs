@@ -196,6 +196,7 @@ pub const FIELDS: &[Field] = &[
             "vulnerabilities",
         ]),
     ),
+    field("joint_with", Home::Summary, Form::Agencies),
     field("age_group", Home::Summary, Form::OneOf(vocabulary::AGE_GROUPS)),
     // Of other kinds than referrals. Ours.
     field("signs", Home::Summary, Form::SomeOf(vocabulary::SUSPICION_SIGNS)),

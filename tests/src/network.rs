@@ -64,6 +64,7 @@ pub struct Network {
     pub keys: LogKeys,
     /// Agreements between two agencies, by their places.
     between: BTreeMap<(usize, usize), Digest>,
+    mechanism: Digest,
     changes: u64,
 }
 
@@ -117,6 +118,7 @@ impl Network {
             agreement: Digest::default(),
             keys,
             between: BTreeMap::new(),
+            mechanism: Digest::default(),
             changes: 0,
         };
         network.agreement = Digest::of(&dsse::pre_authentication_encoding(
@@ -279,7 +281,9 @@ impl Network {
             requests.push(self.request(Self::administrator(), object));
         }
         self.between = between;
-        requests.push(self.mechanism(rules));
+        let mechanism = self.mechanism(rules);
+        self.mechanism = mechanism.command.signed().map(Signed::digest).unwrap();
+        requests.push(mechanism);
         requests
     }
 
@@ -287,6 +291,12 @@ impl Network {
     #[must_use]
     pub fn agreement_of(&self, from: usize, to: usize) -> Digest {
         self.between.get(&(from, to)).copied().unwrap_or(self.agreement)
+    }
+
+    /// The digest of the mechanism of [`Self::bulk`].
+    #[must_use]
+    pub const fn mechanism_digest(&self) -> Digest {
+        self.mechanism
     }
 
     fn mechanism(&self, rules: u64) -> Request {
@@ -322,6 +332,7 @@ impl Network {
             agreement: self.agreement,
             keys: self.keys.clone(),
             between: BTreeMap::new(),
+            mechanism: Digest::default(),
             changes: 0,
         }
     }

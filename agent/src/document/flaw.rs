@@ -142,6 +142,10 @@ pub enum What {
     OnwardBack,
     /// She named another agency, and was not asked since.
     OnwardNotConsented,
+    /// No referral that this agency opened and that is under way has this id.
+    JoinsUnknown,
+    /// Agencies that work together are named, each.
+    JointByName,
     /// A text would tell whom it came from where she went next.
     TellsWhere,
     /// Somebody to whom it was referred on has not confirmed that the withdrawal was carried out.
@@ -269,6 +273,13 @@ impl Flaw {
                 "The consent with which the case came does not name this agency. Ask her, and put the day into \
                  `given_on`."
                     .into()
+            }
+            What::JoinsUnknown => {
+                "Your agency has opened no referral with this id that is under way. See `agent inbox --all --sent`."
+                    .into()
+            }
+            What::JointByName => {
+                "Agencies that work together know of each other: name each of them, without fallbacks.".into()
             }
             What::TellsWhere => {
                 "This text names the agency to which the case was referred on. Who referred it here does not learn \
@@ -413,6 +424,10 @@ impl Flaw {
                 "لا تشمل الموافقة التي وردت مع الحالة هذه الجهة. اسأل الشخص المعني واكتب اليوم في {}.",
                 isolated("given_on")
             ),
+            What::JoinsUnknown => "لم تفتح جهتكم إحالة جارية بهذا الرقم.".into(),
+            What::JointByName => {
+                "الجهات التي تعمل معًا تعرف بعضها بعضًا: سمِّ كلًّا منها من دون جهات بديلة.".into()
+            }
             What::TellsWhere => {
                 "يذكر هذا النص الجهة التي أُحيلت إليها الحالة. لا تعلم الجهة المُحيلة إلى أين انتقل الشخص المعني: \
                  اكتبه من دون ذلك."

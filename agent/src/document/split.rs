@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use proto::{ids::TimeMs, payload::List};
 use serde_json::{Map, Value};
 
-use super::{Document, File, Flaw, What, base_name, object, read_object, shape};
+use super::{Document, File, Flaw, What, base_name, joint, object, read_object, shape};
 
 /// Most referrals into which one need is split.
 pub const SPLIT_MAX: usize = 8;
@@ -38,12 +38,28 @@ pub fn read_all(text: &[u8], files: Vec<File>, now: TimeMs) -> Result<Vec<Docume
     match top.remove("split") {
         None => Ok(vec![read_object(&top, files, now)?]),
         Some(Value::Array(parts)) if (SPLIT_MIN..=SPLIT_MAX).contains(&parts.len()) => {
-            read_parts(&top, &parts, &files, now)
+            let is_joint = is_joint(&mut top)?;
+            let mut documents = read_parts(&top, &parts, &files, now)?;
+            let flaws = if is_joint { joint::all(&mut documents) } else { Vec::new() };
+            if flaws.is_empty() { Ok(documents) } else { Err(flaws) }
         }
         Some(_) => {
             let what = What::Form { expected: "a list of 2 to 8 objects, one for each referral" };
             Err(vec![Flaw::new("/split", what)])
         }
+    }
+}
+
+/// Whether those to whom it goes work together and know of each other.
+fn is_joint(top: &mut Map<String, Value>) -> Result<bool, Vec<Flaw>> {
+    if top.contains_key("joins") {
+        let what = What::Form { expected: "one referral, and not a split one" };
+        return Err(vec![Flaw::new("/joins", what)]);
+    }
+    match top.remove("joint") {
+        None => Ok(false),
+        Some(Value::Bool(is_joint)) => Ok(is_joint),
+        Some(_) => Err(vec![Flaw::new("/joint", What::Form { expected: "true or false" })]),
     }
 }
 

@@ -9,7 +9,7 @@ use proto::{
     agreement::Disclosure,
     digest::Digest,
     header::Header,
-    ids::{Addressing, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
+    ids::{Addressing, AgencyId, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
     lifecycle::Act,
     payload::{Home, class_of_outcome, class_of_reason},
     refusal::{Class, Refusal},
@@ -30,6 +30,7 @@ use crate::{
     spool::Listed,
     state::{State, Tie},
     store::{Claim, StoreFault},
+    withdrawal,
 };
 
 /// How long an act waits for its recipient: 30 days.
@@ -83,6 +84,22 @@ struct Piece {
     sealed: SealedParts,
 }
 
+/// What keeps a thread together, and who works in it now; nothing when this agency keeps no such thread, or
+/// it is over, or her consent to it is withdrawn.
+fn thread(state: &State, of: &ReferralKey) -> Option<(ReferralKey, Vec<AgencyId>)> {
+    let me = state.me();
+    let is_under_way = |case: &&Case| !case.status().is_final();
+    let first = state.case(of).filter(|case| case.referral.opened_by == *me).filter(is_under_way)?;
+    let root = state.tie(of).and_then(|tie| tie.split_of.clone()).unwrap_or_else(|| of.clone());
+    let tied: Vec<&Case> = state.split_with(&root).collect();
+    let all = if tied.is_empty() { vec![first] } else { tied };
+    if all.iter().any(|case| withdrawal::is_withdrawn_here(case)) {
+        return None;
+    }
+    let others = all.into_iter().filter(is_under_way).map(|case| case.other(me).clone()).collect();
+    Some((root, others))
+}
+
 /// What becomes of an envelope after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -110,9 +127,11 @@ impl Office {
             return Err(NotSent::Flawed(vec![Flaw { pointer: "/split".into(), what: What::NotOfAct }]));
         }
         let mut pieces = Vec::with_capacity(documents.len());
+        let mut joins = None;
         for mut document in documents {
             self.go_on_again(&mut document, again);
             let onward_of = self.onward_of(&mut document)?;
+            joins = joins.or(self.joins(&mut document)?);
             // Each has its own time and id: nothing in the headers says that they hang together.
             let now = clock::now();
             let id = new_id(now)?;
@@ -129,13 +148,26 @@ impl Office {
             return Ok(sent);
         }
         let split_of = pieces.first().filter(|_| pieces.len() > 1).map(|first| first.id);
-        let split_of = split_of.map(|id| ReferralKey { id, opened_by: self.me.clone() });
+        let split_of = split_of.map(|id| ReferralKey { id, opened_by: self.me.clone() }).or(joins);
         let mut drafted = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let tie = Tie { onward_of: piece.onward_of.clone(), split_of: split_of.clone() };
             drafted.push((self.draft(piece, again, request.unchecked)?, tie));
         }
         self.queue(drafted, &request.idempotency_key).await
+    }
+
+    /// The thread that a document joins, if it does: its recipient is told with whom it works there.
+    fn joins(&self, document: &mut Document) -> Result<Option<ReferralKey>, NotSent> {
+        let Some(text) = document.joins.clone() else {
+            return Ok(None);
+        };
+        let flawed = |what| NotSent::Flawed(vec![Flaw { pointer: "/joins".into(), what }]);
+        let former = self.find(&text).map_err(|_| flawed(What::JoinsUnknown))?;
+        let (root, others) =
+            self.store.read(|state| thread(state, &former)).ok_or_else(|| flawed(What::JoinsUnknown))?;
+        let flaws = document::joint::with(document, &others);
+        if flaws.is_empty() { Ok(Some(root)) } else { Err(NotSent::Flawed(flaws)) }
     }
 
     /// An envelope that opens a referral, as the directory and the referrals stand now.
@@ -497,7 +529,7 @@ fn header(
     state: &State,
     (envelope_id, referral, created_at): (EnvelopeId, ReferralKey, TimeMs),
     need: &Need,
-    (to, expires_at): (proto::ids::AgencyId, TimeMs),
+    (to, expires_at): (AgencyId, TimeMs),
 ) -> Header {
     Header {
         envelope_id,

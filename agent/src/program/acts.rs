@@ -3,14 +3,17 @@
 use std::path::Path;
 
 use agent::api;
-use proto::payload::household;
+use proto::{
+    lifecycle::{Act, Status},
+    payload::household,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
     arguments::ActCommand,
     joining::read_text,
     outcome::{Outcome, Trouble},
-    sending::{answered, attached, client},
+    sending::{Client, answered, attached, client},
     show::Screen,
 };
 
@@ -25,8 +28,30 @@ pub(crate) async fn act(folder: &Path, command: &ActCommand, screen: &Screen) ->
         unchecked: acting.sending.unchecked,
     };
     let mut client = client(folder).await?;
-    let answer = client.act(request).await?.into_inner();
-    answered(&mut client, answer, &acting.sending, screen).await
+    let others = if acting.all { others(&mut client, &acting.referral, act).await? } else { Vec::new() };
+    let answer = client.act(request.clone()).await?.into_inner();
+    let mut outcome = answered(&mut client, answer, &acting.sending, screen).await?;
+    for referral in others {
+        // One key is one request: each has its own.
+        let key = Some(&request.idempotency_key).filter(|key| !key.is_empty());
+        let idempotency_key = key.map_or_else(String::new, |key| format!("{key}/{referral}"));
+        let answer = client.act(api::ActRequest { referral, idempotency_key, ..request.clone() }).await?;
+        let one = answered(&mut client, answer.into_inner(), &acting.sending, screen).await?;
+        outcome = if one == Outcome::Done { outcome } else { one };
+    }
+    Ok(outcome)
+}
+
+/// The other referrals of the thread, or of the split need, that go on. A withdrawal of consent reaches those
+/// that are over too.
+async fn others(client: &mut Client, referral: &str, act: Act) -> Result<Vec<String>, Trouble> {
+    let show = api::ShowCaseRequest { referral: referral.to_owned() };
+    let tied = client.show_case(show).await?.into_inner().tied;
+    let goes_on = |tied: &api::Tied| {
+        let is_open = Status::parse(tied.status, "status").is_ok_and(|status| !status.is_final());
+        tied.tie() == api::Tie::Split && (is_open || act == Act::WithdrawConsent)
+    };
+    Ok(tied.into_iter().filter(goes_on).map(|tied| tied.referral).collect())
 }
 
 /// The detail that is sealed: what was said on the command line, or a file.

@@ -400,5 +400,6 @@ fn document_of(kept: &Kept) -> Option<Document> {
         files: of_class(PartClass::Attachment).map(file).collect(),
         // How it hangs together with others is kept with the referral.
         onward_of: None,
+        joins: None,
     })
 }

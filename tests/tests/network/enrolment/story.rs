@@ -15,7 +15,7 @@ use proto::invitation::Invitation;
 use serde_json::Value;
 use trials::sandbox::{free_address, program};
 
-use crate::given::agent;
+use super::given::agent;
 
 const DFWAC: &str = "ae.dfwac";
 const AMAN: &str = "ae-rk.aman";

@@ -41,7 +41,7 @@ use trials::{
 const DFWAC: &str = "ae.dfwac";
 const AMAN: &str = "ae-rk.aman";
 const MOSD: &str = "jo.mosd";
-const FILE: &str = include_str!("../demo/ae.dfwac-ae-rk.aman.toml");
+const FILE: &str = include_str!("../../demo/ae.dfwac-ae-rk.aman.toml");
 const TITLE: &str = "Mutual referral of persons affected by trafficking and violence";
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -15,7 +15,7 @@ use trials::{
     speak::{is_ready, metric, until},
 };
 
-use crate::certificates::unix_now;
+use super::certificates::unix_now;
 
 const UNTIL: &str = "referral_gateway_crls_until_seconds";
 

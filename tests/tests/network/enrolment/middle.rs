@@ -18,7 +18,7 @@ use tokio::{io::AsyncReadExt as _, net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 use trials::sandbox::free_address;
 
-use crate::given::*;
+use super::given::*;
 
 /// Somebody who opens every connection with a certificate of an authority of their own, and hears what
 /// is then said.

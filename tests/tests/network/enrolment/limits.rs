@@ -27,7 +27,7 @@ use trials::{
     speak::{PATIENCE, failure, refusal_in},
 };
 
-use crate::given::*;
+use super::given::*;
 
 fn from(last: u8) -> IpAddr {
     [127, 0, 0, last].into()

@@ -14,7 +14,7 @@ use trials::{
     speak::{failure, metric, now, refusal_in, until},
 };
 
-use crate::given::*;
+use super::given::*;
 
 fn code(status: &Status) -> String {
     refusal_in(status).code

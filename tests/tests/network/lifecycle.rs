@@ -19,6 +19,7 @@ const DFWAC: &str = "ae.dfwac";
 const AMAN: &str = "ae-rk.aman";
 const IOM: &str = "int.iom.kw";
 const MOSD: &str = "jo.mosd";
+const SILENT: &str = "xx.example-silent";
 const TIME_MAX: Duration = Duration::from_secs(120);
 
 /// The exit code of what is refused.
@@ -33,6 +34,7 @@ fn cases_go_their_way() {
     household(&stage);
     onward(&mut stage);
     split(&stage);
+    joint(&stage);
     cancelled_by_both(&stage);
     recalled_and_purged(&stage);
     transferred(&stage);
@@ -134,6 +136,54 @@ fn accepted(stage: &Stage, agency: &str, referral: &str) {
     act(stage, agency, &["see", referral]);
     act(stage, agency, &["accept", referral]);
     until("the identity", || show(stage, agency, referral).to_string().contains("ماريسول"));
+}
+
+/// Three agencies work on one case: each knows of the others, and whoever opened it keeps the thread.
+fn joint(stage: &Stage) {
+    let thread = case(AMAN, |case| {
+        let legal = json!({"to": IOM, "service": "legal", "jurisdiction": "KW"});
+        (case["joint"], case["split"]) = (true.into(), json!([{"to": AMAN}, legal]));
+    });
+    let sent = send(stage, DFWAC, &thread);
+    let (first, second) = (referral(&sent), sent["others"][0].as_str().unwrap().to_owned());
+    for (agency, one, other) in [(AMAN, &first, IOM), (IOM, &second, AMAN)] {
+        until("the referral to arrive", || show(stage, agency, one).to_string().contains("joint_with"));
+        let told = show(stage, agency, one).to_string().replace('\\', "");
+        assert!(told.contains(&format!("\"joint_with\":[\"{other}\"]")), "{told}");
+        act(stage, agency, &["accept", one]);
+        until("the answer", || status_is(stage, DFWAC, one, "accepted"));
+    }
+    let notes = |agency: &str, one: &str| acts(stage, agency, one, "note");
+    stage.agent(IOM, &["note", &second, "--note", "The papers are ready.", "--wait"]).unwrap();
+    until("what Kuwait says", || notes(DFWAC, &second) == 1);
+    act(stage, DFWAC, &["note", &first, "--note", "Her papers are ready.", "--all"]);
+    until("the note at both", || notes(AMAN, &first) == 1 && notes(IOM, &second) == 2);
+
+    // A third joins later; she must have named all whom it hears of.
+    let joins = |named: &[&str]| {
+        case(SILENT, |case| {
+            case["joins"] = second[..13].into();
+            case["consent"]["agencies"] = json!(named);
+        })
+    };
+    let refused = flaws(stage, DFWAC, &["send", &written(stage, &joins(&[SILENT, AMAN]))]);
+    assert_eq!(refused, ["/summary/joint_with/1"], "she did not name Kuwait");
+    let third = referral(&send(stage, DFWAC, &joins(&[SILENT, AMAN, IOM])));
+    let tied = show(stage, DFWAC, &first)["tied"].as_array().unwrap().len();
+    assert_eq!(tied, 2, "the thread has three");
+    let not_ours = case(DFWAC, |case| case["joins"] = first[..13].into());
+    assert_eq!(
+        flaws(stage, AMAN, &["send", &written(stage, &not_ours)]),
+        ["/joins"],
+        "who opened it keeps it"
+    );
+
+    stage.agent(DFWAC, &["withdraw-consent", &third, "--all", "--wait"]).unwrap();
+    for (agency, one) in [(AMAN, &first), (IOM, &second)] {
+        until("the withdrawal", || acts(stage, agency, one, "withdraw-consent") == 1);
+    }
+    let late = flaws(stage, DFWAC, &["send", &written(stage, &joins(&[SILENT, AMAN, IOM]))]);
+    assert_eq!(late, ["/joins"], "nobody joins after a withdrawal");
 }
 
 /// The second child's guardian agreed to another agency only: so the child is left out, or nothing goes.

@@ -1,0 +1,18 @@
+//! Whole networks: real programs, real TLS, real files. One program, so that what all share is built once,
+//! and so that tests which mostly wait for their programs wait beside each other. Not here: what measures how
+//! long others wait (`hostile`), and what needs the machine for itself (`simulation`, `kill`).
+
+mod agreements;
+mod anew;
+mod attachments;
+mod console;
+mod demo;
+mod enrolment;
+mod leaks;
+mod lifecycle;
+mod limits;
+mod notices;
+mod refusals;
+mod retention;
+mod services;
+mod traces;
