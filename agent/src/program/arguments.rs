@@ -378,7 +378,8 @@ pub(crate) struct Acting {
     /// A remark for the other side, sealed.
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
-    /// Do it in every referral of the joint thread, or of the split need, that this one belongs to.
+    /// Do it in every referral of the joint thread, or of the split need, that this one belongs to. With
+    /// `--json` each says a line of its own.
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]

@@ -131,6 +131,19 @@ fn act(stage: &Stage, agency: &str, arguments: &[&str]) {
     stage.agent(agency, &[arguments, &["--wait"]].concat()).unwrap();
 }
 
+/// An act in every referral of a thread; in how many it was taken.
+fn everywhere(stage: &Stage, agency: &str, arguments: &[&str]) -> usize {
+    let output = Command::new(program("agent"))
+        .args(["--json", "--folder", stage.path(agency).to_str().unwrap()])
+        .args(arguments)
+        .args(["--all", "--wait"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().filter(|line| line.contains("\"standing\":\"taken\"")).count()
+}
+
 fn accepted(stage: &Stage, agency: &str, referral: &str) {
     until("the referral to arrive", || stage.agent(agency, &["show", referral]).is_ok());
     act(stage, agency, &["see", referral]);
@@ -156,7 +169,7 @@ fn joint(stage: &Stage) {
     let notes = |agency: &str, one: &str| acts(stage, agency, one, "note");
     stage.agent(IOM, &["note", &second, "--note", "The papers are ready.", "--wait"]).unwrap();
     until("what Kuwait says", || notes(DFWAC, &second) == 1);
-    act(stage, DFWAC, &["note", &first, "--note", "Her papers are ready.", "--all"]);
+    assert_eq!(everywhere(stage, DFWAC, &["note", &first, "--note", "Her papers are ready."]), 2);
     until("the note at both", || notes(AMAN, &first) == 1 && notes(IOM, &second) == 2);
 
     // A third joins later; she must have named all whom it hears of.
@@ -171,14 +184,16 @@ fn joint(stage: &Stage) {
     let third = referral(&send(stage, DFWAC, &joins(&[SILENT, AMAN, IOM])));
     let tied = show(stage, DFWAC, &first)["tied"].as_array().unwrap().len();
     assert_eq!(tied, 2, "the thread has three");
-    let not_ours = case(DFWAC, |case| case["joins"] = first[..13].into());
+    let not_ours = case(DFWAC, |case| {
+        (case["joins"], case["consent"]["agencies"]) = (first[..13].into(), json!([DFWAC]));
+    });
     assert_eq!(
         flaws(stage, AMAN, &["send", &written(stage, &not_ours)]),
         ["/joins"],
         "who opened it keeps it"
     );
 
-    stage.agent(DFWAC, &["withdraw-consent", &third, "--all", "--wait"]).unwrap();
+    assert_eq!(everywhere(stage, DFWAC, &["withdraw-consent", &third]), 3);
     for (agency, one) in [(AMAN, &first), (IOM, &second)] {
         until("the withdrawal", || acts(stage, agency, one, "withdraw-consent") == 1);
     }
