@@ -391,7 +391,7 @@ impl Directory {
         between: (&AgencyId, &AgencyId),
         now: TimeMs,
     ) -> bool {
-        let in_force = |digest| self.agreement_in_force(digest, between, now).ok();
+        let in_force = |digest: &Digest| self.agreement_in_force(digest, between, now).ok();
         let Some(clause) = clause else {
             return in_force(digest).is_some();
         };
@@ -399,8 +399,10 @@ impl Directory {
             let clause = agreement.clause(clause).filter(|clause| (&clause.from, &clause.to) == between);
             clause.is_some_and(|clause| clause.disclosure != Disclosure::Never)
         };
-        let later = self.agreements.keys().filter(|later| self.is_later_revision(later, digest));
-        later.chain([digest]).filter_map(in_force).any(discloses)
+        // One that has no clause for the direction discloses nothing in it.
+        let later = self.agreements_between(between.0, between.1);
+        let mut later = later.filter(|later| later == digest || self.is_later_revision(later, digest));
+        later.any(|digest| in_force(&digest).is_some_and(discloses))
     }
 
     /// Whether an agreement that every party has signed is a later revision of another.

@@ -103,16 +103,25 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn all(&mut self, writer: &mut Real, count: usize) -> [(&'static str, Vec<Request>); 4] {
+    fn all(&mut self, writer: &mut Real, count: usize) -> [(&'static str, Vec<Request>); 5] {
         let by_name = (0..count).map(|number| self.opening(number, 0, false)).collect();
         let fallbacks = FALLBACKS.min(self.network.agencies.len() / 5);
         let with_fallbacks = (0..count).map(|number| self.opening(number, fallbacks, false)).collect();
         let by_need = (0..count).map(|number| self.opening(number, 0, true)).collect();
         let opened: Vec<Request> = (0..BATCH).map(|number| self.opening(number, 0, false)).collect();
-        let acts: Vec<Request> = opened.iter().map(|request| self.seen(request)).collect();
+        let mut acts = |act| -> Vec<Request> {
+            let acts: Vec<_> = opened.iter().map(|request| self.act(request, act)).collect();
+            acts.iter().cycle().take(count).cloned().collect()
+        };
+        let (see, accept) = (acts(Act::See), acts(Act::Accept));
         taken(writer, opened);
-        let acts = acts.iter().cycle().take(count).cloned().collect();
-        [("by_name", by_name), ("with_fallbacks", with_fallbacks), ("by_need", by_need), ("act", acts)]
+        [
+            ("by_name", by_name),
+            ("with_fallbacks", with_fallbacks),
+            ("by_need", by_need),
+            ("see", see),
+            ("accept", accept),
+        ]
     }
 
     fn opening(&mut self, number: usize, fallbacks: usize, by_need: bool) -> Request {
@@ -133,17 +142,17 @@ impl Asked<'_> {
         network.push(&header, parts)
     }
 
-    fn seen(&mut self, opened: &Request) -> Request {
-        let header = opened.command.header().unwrap();
+    fn act(&mut self, opened: &Request, act: Act) -> Request {
+        let opening = opened.command.header().unwrap();
         let of = ActOf {
-            referral: &header.referral,
+            referral: &opening.referral,
             attempt: 1,
-            from: &header.to,
-            to: &header.from,
+            from: &opening.to,
+            to: &opening.from,
             previous: None,
         };
-        let (mut act, parts) = self.network.act(&of, Act::See, BEGINNING, &mut self.random);
-        act.agreement = header.agreement;
-        self.network.push(&act, parts)
+        let (mut header, parts) = self.network.act(&of, act, BEGINNING, &mut self.random);
+        header.agreement = opening.agreement;
+        self.network.push(&header, parts)
     }
 }
