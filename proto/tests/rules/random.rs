@@ -22,7 +22,7 @@ use proto::{
     refusal::Refusal,
     snapshot::Snapshot,
     state::{DENIAL_WINDOW_MS, DENIALS_RECORDED},
-    wire::{self, HandoverResult},
+    wire::{self, HandoverResult, directory_change::Change},
 };
 
 use crate::{network::*, refusals::profile, writer::Writer};
@@ -330,7 +330,7 @@ impl Run {
             self.net.opening(from, to)
         };
         header.urgency = *self.dice.of(Urgency::ALL);
-        if from == DFWAC && self.dice.one_in(4) {
+        if from == DFWAC && header.to.as_str() == AMAN && self.dice.one_in(2) {
             let directory = self.net.writer.state.directory();
             header.mechanism = directory.mechanism().map(|held| held.signed.digest());
             (header.addressing, header.rule) = (Addressing::ByNeed, Some(code("shelter-rak")));
@@ -472,6 +472,7 @@ impl Run {
         };
         let one = *self.dice.of(&ADMINISTRATORS);
         let signers: &[&str] = match self.dice.below(4) {
+            0..=2 if matches!(change, Change::Profile(_)) => &[name],
             0 => &[one],
             1 => &[name],
             _ => &["amal", "badr"],
