@@ -2,6 +2,7 @@
 //! with logs of its own.
 
 mod anew;
+mod inbox;
 pub(crate) mod played;
 
 use std::{fs, sync::Arc, time::Duration};

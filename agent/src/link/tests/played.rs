@@ -73,6 +73,7 @@ struct Script {
     replies: VecDeque<Reply>,
     pushed: Vec<Vec<u8>>,
     mail: Vec<wire::Delivered>,
+    window: u32,
     receipts: Vec<wire::SignedObject>,
     witnessed: Vec<Digest>,
     cosigned: Vec<u64>,
@@ -195,6 +196,7 @@ impl Played {
             replies: VecDeque::new(),
             pushed: Vec::new(),
             mail: Vec::new(),
+            window: 0,
             receipts: Vec::new(),
             witnessed: Vec::new(),
             cosigned: Vec::new(),
@@ -305,6 +307,11 @@ impl Played {
 
     pub(crate) fn mail(&self, mail: impl IntoIterator<Item = wire::Delivered>) {
         self.script().mail.extend(mail);
+    }
+
+    /// How many deliveries were asked for, all together.
+    pub(crate) fn window(&self) -> u32 {
+        self.script().window
     }
 
     pub(crate) fn receipts(&self) -> Vec<wire::SignedObject> {
@@ -503,10 +510,11 @@ impl receive_server::Receive for Played {
         tokio::spawn(async move {
             while let Ok(Some(request)) = requests.message().await {
                 let out: Vec<Delivery> = match request.request.unwrap() {
-                    Said::Window(_) => std::mem::take(&mut played.script().mail)
-                        .into_iter()
-                        .map(Delivery::Delivered)
-                        .collect(),
+                    Said::Window(more) => {
+                        let mut script = played.script();
+                        script.window += more;
+                        std::mem::take(&mut script.mail).into_iter().map(Delivery::Delivered).collect()
+                    }
                     Said::Receipt(receipt) => vec![Delivery::Acknowledged(played.acknowledge(receipt))],
                 };
                 for delivery in out {
