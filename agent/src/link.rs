@@ -154,5 +154,6 @@ async fn work(office: &Arc<Office>, channel: Channel) -> Broken {
         broken = directory => broken,
         broken = witness => broken,
         broken = evidence => broken,
+        () = office.prove.notified() => Broken::Closed("nothing: this agent did, to prove the logs anew"),
     }
 }

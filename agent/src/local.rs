@@ -25,6 +25,7 @@ use tokio_stream::{
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::{
+    alarm::NotSettled,
     api::{self, agent_server},
     document::{Content, File},
     link::Line,
@@ -152,7 +153,8 @@ fn store_status(fault: &StoreFault) -> Status {
         | StoreFault::LaterVersion
         | StoreFault::Ended
         | StoreFault::Randomness
-        | StoreFault::Read(_) => Status::internal(fault.to_string()),
+        | StoreFault::Read(_)
+        | StoreFault::Erase(_) => Status::internal(fault.to_string()),
     }
 }
 
@@ -305,6 +307,21 @@ impl agent_server::Agent for Local {
         self.office.freshen(FRESHEN_TIME_MAX).await;
         let agreement = request.into_inner().agreement.unwrap_or_default();
         agreements::check(&self.office, &agreement).map(Response::new)
+    }
+
+    async fn settle_alarm(
+        &self,
+        request: Request<api::SettleAlarmRequest>,
+    ) -> Result<Response<api::SettleAlarmAnswer>, Status> {
+        let request = request.into_inner();
+        let reason = answers::settled_reason(request.reason());
+        let settled = self.office.settle_alarm(&request.alarm, reason).await.map_err(|why| match &why {
+            NotSettled::Unknown => Status::not_found(why.to_string()),
+            NotSettled::NoReason => Status::invalid_argument(why.to_string()),
+            NotSettled::Store(fault) => store_status(fault),
+        })?;
+        let may_seal = self.office.store.read(crate::state::State::may_seal);
+        Ok(Response::new(api::SettleAlarmAnswer { alarm: Some(answers::alarm(&settled)), may_seal }))
     }
 
     type ReadPartStream = Pin<Box<dyn Stream<Item = Result<api::ReadPartAnswer, Status>> + Send>>;

@@ -3,6 +3,7 @@
 
 mod acts;
 mod agreements;
+mod alarms;
 mod arguments;
 mod contact;
 mod joining;
@@ -66,6 +67,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Receipt(receipt) => reading::receipts(folder, receipt, screen).await,
         Command::Verify(verify) => reading::verify(folder, verify, screen),
         Command::Status => reading::status(folder, screen).await,
+        Command::SettleAlarm(asked) => alarms::settle(folder, asked, screen).await,
         Command::Notices(asked) => match asked.what {
             NoticesCommand::Test => notices::test(folder, screen).await,
         },

@@ -121,6 +121,17 @@ impl Spool {
         }
     }
 
+    /// Erases what came, whole or in part. Gives whether nothing of it is left, also when the power fails now.
+    pub fn erase(&self, sha256: &Digest) -> bool {
+        [ARRIVED, COMING].into_iter().all(|extension| {
+            let path = self.path(sha256, extension);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+                removed => removed.and_then(|()| sync_parent(&path)).is_ok(),
+            }
+        })
+    }
+
     /// Opens what has arrived, whole and compared, if it is here.
     ///
     /// # Errors

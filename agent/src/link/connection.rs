@@ -21,8 +21,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::{
-    certificate::{self, Chain, ChainFault},
-    folder::FolderFault,
+    certificate::{self, Chain},
+    credential::NoCredential,
     keys::TlsKey,
     network::Network,
 };
@@ -39,12 +39,9 @@ const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// Why there is no connection. Each says what to do next.
 #[derive(Debug, Error)]
 pub enum NotConnected {
-    /// The certificate cannot be used.
+    /// The certificate, or its key, cannot be used.
     #[error(transparent)]
-    Chain(#[from] ChainFault),
-    /// A file cannot be read.
-    #[error("{0}; put the certificate in place with `agent install`")]
-    Folder(#[from] FolderFault),
+    Credential(#[from] NoCredential),
     /// The network's files do not make a connection.
     #[error("the certificate, its key or the network's root cannot be used: {0}; run `agent install` again")]
     Files(rustls::Error),

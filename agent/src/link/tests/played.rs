@@ -69,6 +69,8 @@ struct Script {
     directory_key: SigningKey,
     leaves: Vec<Vec<u8>>,
     left_out: Option<usize>,
+    /// The last entry, as it was before the log forked.
+    before_fork: Option<Vec<u8>>,
     texts: BTreeMap<Digest, wire::SignedObject>,
     replies: VecDeque<Reply>,
     pushed: Vec<Vec<u8>>,
@@ -192,6 +194,7 @@ impl Played {
             directory_key: SigningKey::from_seed(&[2; 32]),
             leaves,
             left_out: None,
+            before_fork: None,
             texts: BTreeMap::from([(digest, text)]),
             replies: VecDeque::new(),
             pushed: Vec::new(),
@@ -359,7 +362,14 @@ impl Played {
         let mut script = self.script();
         let last = script.leaves.len() - 1;
         let other = script.leaves[last - 1].clone();
-        script.leaves[last] = other;
+        script.before_fork = Some(std::mem::replace(&mut script.leaves[last], other));
+    }
+
+    /// Shows the log again that was shown before the fork.
+    pub(crate) fn heal(&self) {
+        let mut script = self.script();
+        let last = script.leaves.len() - 1;
+        script.leaves[last] = script.before_fork.take().unwrap();
     }
 
     pub(crate) fn leave_out(&self, place: usize) {
