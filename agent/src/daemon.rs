@@ -103,8 +103,8 @@ impl Files {
     /// # Errors
     /// [`NotConnected`].
     pub fn connector(&self, credential: &Credential) -> Result<Connector, NotConnected> {
-        let Credential { key, chain } = credential;
-        Connector::new(&self.network, self.settings.connect.as_deref(), chain, key)
+        let Settings { connect, proxy, .. } = &self.settings;
+        Connector::new(&self.network, connect.as_deref(), proxy.as_ref(), credential)
     }
 }
 

@@ -25,11 +25,7 @@ use crate::{
     folder::{Folder, FolderFault, Name},
     gateway::{directory_client::DirectoryClient, enrolment_client::EnrolmentClient},
     keys::{Keys, KeysFault},
-    link::{
-        Broken,
-        connection::NotConnected,
-        directory,
-    },
+    link::{Broken, connection::NotConnected, directory},
     network::{Network, NetworkFault},
     settings::Settings,
     store::{self, StoreFault},

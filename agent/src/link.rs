@@ -10,6 +10,7 @@ mod evidence;
 mod inbox;
 mod outbox;
 mod parts;
+pub mod proxy;
 #[cfg(test)]
 pub(crate) mod tests;
 mod witness;

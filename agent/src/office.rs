@@ -245,7 +245,11 @@ impl Office {
     ///
     /// # Errors
     /// [`NotSettled`].
-    pub async fn settle_alarm(&self, name: &str, reason: records::SettledReason) -> Result<Alarm, NotSettled> {
+    pub async fn settle_alarm(
+        &self,
+        name: &str,
+        reason: records::SettledReason,
+    ) -> Result<Alarm, NotSettled> {
         if reason == records::SettledReason::Unspecified {
             return Err(NotSettled::NoReason);
         }

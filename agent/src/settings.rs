@@ -7,7 +7,7 @@ use proto::ids::{AgencyId, Code};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::erasure::KEEP_DAYS_MAX;
+use crate::{erasure::KEEP_DAYS_MAX, link::proxy::Proxy};
 
 /// A sample with every key, as `agent init` writes it.
 pub const SAMPLE: &str = include_str!("../agent.sample.toml");
@@ -32,6 +32,8 @@ pub struct Settings {
     pub node: Code,
     /// Where to connect instead of the address in `network.toml`: host and port.
     pub connect: Option<String>,
+    /// The HTTP proxy through which the gateway is connected to.
+    pub proxy: Option<Proxy>,
     /// For how many days the content of a referral that has ended is kept; none for as long as its agreement
     /// says.
     pub keep_days: Option<u32>,
@@ -152,6 +154,7 @@ struct File {
     agency: String,
     node: String,
     connect: Option<String>,
+    proxy: Option<String>,
     keep_days: Option<u32>,
     notices: Option<Vec<String>>,
     hook: Option<HookFile>,
@@ -180,6 +183,7 @@ impl Settings {
             agency: AgencyId::parse(&file.agency, "agency").map_err(|_| SettingsFault::Value("agency"))?,
             node: node(&file.node).ok_or(SettingsFault::Value("node"))?,
             connect: file.connect,
+            proxy: file.proxy.as_deref().map(proxy).transpose()?,
             keep_days: file.keep_days,
             notices: file.notices,
             hook: file.hook.map(hook).transpose()?,
@@ -200,6 +204,10 @@ impl Settings {
 pub fn node(text: &str) -> Option<Code> {
     let is_label = !text.starts_with('-') && !text.ends_with('-') && !text.contains('_');
     Code::parse(text, "node").ok().filter(|_| is_label)
+}
+
+fn proxy(text: &str) -> Result<Proxy, SettingsFault> {
+    Proxy::parse(text).ok_or(SettingsFault::Value("proxy"))
 }
 
 fn hook(file: HookFile) -> Result<Hook, SettingsFault> {
@@ -275,7 +283,7 @@ mod tests {
         };
         let lines = SAMPLE.lines().map(|line| line.strip_prefix("# ").filter(is_key).unwrap_or(line));
         let every_key = Settings::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
-        assert!(every_key.connect.is_some() && every_key.notices.is_some());
+        assert!(every_key.connect.is_some() && every_key.proxy.is_some() && every_key.notices.is_some());
         assert_eq!(every_key.keep_days, Some(90));
         assert!(every_key.hook.unwrap().ca.is_some());
         let mail = every_key.mail.unwrap();
@@ -298,6 +306,7 @@ mod tests {
             ("agency = \"ae.dfwac\"\nnode = \"a_b\"", "`node`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\nconnect = \"host\"", "`connect`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\nnotices = []", "`notices`"),
+            ("agency = \"ae.dfwac\"\nnode = \"main\"\nproxy = \"https://p.example:1\"", "`proxy`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\nkeep_days = 0", "`keep_days`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\nkeep_days = 3651", "`keep_days`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\ncolour = 1", "colour"),

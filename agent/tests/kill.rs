@@ -84,7 +84,7 @@ fn child() {
                     let number = step * WRITERS + writer;
                     let places = store.append(vec![entry(number)], Claim::Ordinary).await.unwrap();
                     println!("answered {number}");
-                    if number % ERASED == 0 {
+                    if number.is_multiple_of(ERASED) {
                         erase(&store, places[0]).await;
                         println!("erased {number}");
                     }
@@ -124,7 +124,10 @@ fn nothing_that_was_answered_is_lost() {
         }
         for (number, at) in there.iter().rev().take(50) {
             let there = store.body(*at).unwrap();
-            assert!(there.is_some() || number % ERASED == 0, "round {round}: {number} was never erased");
+            assert!(
+                there.is_some() || number.is_multiple_of(ERASED),
+                "round {round}: {number} was never erased"
+            );
             assert!(there.is_none_or(|there| there.as_slice() == body(*number)), "round {round}");
         }
         for number in &erased {

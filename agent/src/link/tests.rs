@@ -258,7 +258,8 @@ async fn what_is_not_its_senders_is_an_alarm_and_holds_nothing_up() {
     let envelope = sender.envelope(&good.digest).unwrap().unwrap();
     played.mail([played.delivered(&forged, 7), played.delivered(&envelope, 8)]);
     let link = linked(&office, &played);
-    until(&office, |state| standing(state, &good.digest).is_some() && !state.alarms().standing().is_empty()).await;
+    until(&office, |state| standing(state, &good.digest).is_some() && !state.alarms().standing().is_empty())
+        .await;
     link.abort();
     assert_eq!(office.store.read(|state| state.alarms().standing()[0].kind), AlarmKind::BadDelivery);
     assert!(office.store.read(|state| state.case_of(&bad.digest).is_none()));
