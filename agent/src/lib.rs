@@ -12,6 +12,8 @@ pub mod certificate;
 pub mod clock;
 pub mod credential;
 pub mod daemon;
+#[cfg(unix)]
+pub mod doctor;
 pub mod document;
 pub mod draft;
 pub mod enrolment;

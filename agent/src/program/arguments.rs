@@ -92,6 +92,9 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Show how the agent stands: link, queue, certificate, alarms, notices to people.
     Status,
+    /// Look at everything that may keep the agent from working, from the folder to the gateway, and say what to
+    /// do. Needs no running agent.
+    Doctor,
     /// List the alarms that stand, or settle one after people have looked: with what it means, and a reason.
     SettleAlarm(SettleAlarm),
     /// Try the ways by which people are told that something waits.
