@@ -411,6 +411,21 @@ mod tests {
         assert_eq!(names(&spool), Vec::<String>::new());
     }
 
+    #[test]
+    fn what_is_erased_is_gone_whole_or_in_part() {
+        let (_place, spool) = spool();
+        let (came, half) = (listed(b"came"), listed(b"came in part"));
+        let mut coming = spool.coming(came).unwrap();
+        coming.take(b"came").unwrap();
+        coming.finish().unwrap();
+        spool.coming(half).unwrap().take(b"came").unwrap();
+        assert_eq!(names(&spool).len(), 2);
+        for sha256 in [came.sha256, half.sha256, came.sha256] {
+            assert!(spool.erase(&sha256), "asked again, nothing is left to do");
+        }
+        assert_eq!(names(&spool), Vec::<String>::new());
+    }
+
     #[cfg(unix)]
     #[test]
     fn files_are_their_owners_alone_and_what_is_not_sent_is_not_left() {

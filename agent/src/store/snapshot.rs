@@ -65,3 +65,52 @@ pub(super) fn write(journal: &FileJournal, cipher: &Cipher, folded: &impl Fold) 
     journal.snapshots().write(mark, &[sealed])?;
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        keys::StoreKey,
+        records::{Alarm, AlarmKind, Erased, ErasedWhy, Leaf, Record, Seen, Settled, SettledReason, record},
+    };
+
+    #[test]
+    fn what_another_implementation_wrote_is_read_for_ever() {
+        let golden = include_str!("../../tests/golden/store-snapshot-v1.hex");
+        let mut lines = golden.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            let digits = line.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect::<Vec<_>>()
+        });
+        let (encoded, blob) = (lines.next().unwrap(), lines.next().unwrap());
+        let cipher = Cipher::new(&StoreKey::new(Zeroizing::new([1; 32])));
+        assert_eq!(cipher.unseal(&blob, 7, SLOT, cipher::Kind::Snapshot).unwrap().as_slice(), encoded);
+        assert!(cipher.unseal(&blob, 7, SLOT, cipher::Kind::Head).is_err(), "no record's");
+        let at = |record| Record { at_ms: 1_790_000_000_000, record: Some(record) };
+        let leaf = at(record::Record::Leaf(Leaf { index: 300, record: b"a leaf".to_vec() }));
+        let kept = vec![Kept { position: 4096, slot: 3, record: Some(leaf) }];
+        assert_eq!(Snapshot { version: VERSION, kept }.encode_to_vec(), encoded);
+        let referral =
+            proto::wire::ReferralRef { referral_id: vec![9; 16], opened_by: "ae.dfwac".to_owned() };
+        let erased = Erased {
+            referral: Some(referral),
+            why: ErasedWhy::KeptLongEnough.into(),
+            attempt: 1,
+            envelopes: vec![vec![4; 32]],
+            files: vec![vec![5; 32]],
+            done: true,
+        };
+        let alarm =
+            Alarm { kind: AlarmKind::Fork.into(), about: Vec::new(), detail: "directory log".to_owned() };
+        let settled = Settled { alarm: Some(alarm), reason: SettledReason::Explained.into() };
+        let seen = Seen {
+            log: proto::wire::LogName::Directory.into(),
+            checkpoint: "a note".to_owned(),
+            proven_anew: true,
+        };
+        for record in
+            [record::Record::Erased(erased), record::Record::Settled(settled), record::Record::Seen(seen)]
+        {
+            assert_eq!(at(record).encode_to_vec(), lines.next().unwrap());
+        }
+    }
+}
