@@ -3,9 +3,10 @@
 //! the first certificate (`enrolment`), and the gateway's own (`upkeep`).
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use certs::{Authority, Holder, Identity, Issued, LEAF_LIFETIME, Lifetime, UnixTime};
@@ -27,6 +28,10 @@ use crate::clock;
 /// Most certificates for one name within 24 hours: so often may an answer be lost.
 pub const CERTIFICATES_A_DAY_MAX: usize = 5;
 const DAY: Lifetime = Lifetime::from_days(1);
+/// Most attempts of one agency within [`MINUTE`], whatever became of them: each reads the whole ledger.
+pub const ATTEMPTS_MAX: u32 = 10;
+/// The time after which counting begins anew.
+pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// The service.
 #[derive(Clone)]
@@ -34,7 +39,27 @@ pub struct CertificatesService(Arc<Shared>);
 
 struct Shared {
     gateway: Arc<Gateway>,
+    attempts: Attempts,
     renewing: Renewing,
+}
+
+/// The attempts of the present minute, by agency; no more than the directory holds.
+#[derive(Default)]
+struct Attempts(Mutex<(Option<Instant>, BTreeMap<AgencyId, u32>)>);
+
+impl Attempts {
+    /// Counts an attempt; whether it may be made.
+    fn take(&self, agency: &AgencyId, now: Instant) -> bool {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, by_agency) = &mut *counted;
+        if since.is_none_or(|since| now.duration_since(since) >= MINUTE) {
+            *since = Some(now);
+            by_agency.clear();
+        }
+        let own = by_agency.entry(agency.clone()).or_default();
+        *own = own.saturating_add(1);
+        *own <= ATTEMPTS_MAX
+    }
 }
 
 impl CertificatesService {
@@ -42,7 +67,7 @@ impl CertificatesService {
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, authority: PathBuf) -> Self {
         let renewing = Renewing { authority, one_at_a_time: Mutex::default() };
-        Self(Arc::new(Shared { gateway, renewing }))
+        Self(Arc::new(Shared { gateway, attempts: Attempts::default(), renewing }))
     }
 }
 
@@ -56,6 +81,10 @@ impl Certificates for CertificatesService {
         let asked = Asked::of(&request)?;
         let standing = may_have_one(&self.0.gateway.hub.directory(), &asked.agency, clock::now());
         standing.map_err(|refusal| answers::unrecorded(refusal, ""))?;
+        if !self.0.attempts.take(&asked.agency, Instant::now()) {
+            metrics.turned_away.inc();
+            return Err(answers::too_much("TOO_MANY_ATTEMPTS"));
+        }
         let (shared, agency) = (Arc::clone(&self.0), asked.agency.clone());
         let renewed = spawn_blocking(move || shared.renewing.renew(&asked, SystemTime::now())).await;
         let answer = match renewed {
@@ -227,8 +256,6 @@ const fn words(code: RenewalRefusal) -> (&'static str, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use certs::{Key, Plan, Reason, Which};
 
     use super::*;
@@ -300,6 +327,20 @@ mod tests {
         assert!(issued.iter().all(|issued| issued.holder == Holder::Leaf(identity())));
         assert!(new.not_after > place.own.not_after);
         assert_eq!(place.renew(60, &asked), Err(RenewalRefusal::KeyUsed.as_str_name()));
+    }
+
+    #[test]
+    fn an_agency_may_try_so_often_a_minute() {
+        let (attempts, begun) = (Attempts::default(), Instant::now());
+        let count = |name: &str, now: Instant| {
+            let agency = AgencyId::parse(name, "agency").unwrap();
+            (0..2 * ATTEMPTS_MAX).filter(|_| attempts.take(&agency, now)).count()
+        };
+        let most = usize::try_from(ATTEMPTS_MAX).unwrap();
+        assert_eq!(count("ae.dfwac", begun), most);
+        assert_eq!(count("jo.mosd", begun), most, "another has its own");
+        assert_eq!(count("ae.dfwac", begun + MINUTE - Duration::from_millis(1)), 0);
+        assert_eq!(count("ae.dfwac", begun + MINUTE), most);
     }
 
     #[test]
