@@ -20,7 +20,7 @@ use crate::{
     daemon::{Files, RunFault},
     gateway::directory_client::DirectoryClient,
     keys::{Keys, KeysFault},
-    link::connection::{Connector, NotConnected},
+    link::connection::NotConnected,
     network::NetworkFault,
     randomness::{self, NoRandomness},
 };
@@ -84,8 +84,7 @@ pub async fn stop(
     use wire::{change_answer::Answer, subject::Subject};
     let files = Files::open(root).map_err(Box::new)?;
     let keys = Keys::load(&files.folder)?;
-    let chain = files.chain(&keys)?;
-    let connector = Connector::new(&files.network, files.settings.connect.as_deref(), &chain, &keys.tls)?;
+    let connector = files.connector(&files.credential()?)?;
     let subject = wire::Subject { subject: Some(Subject::Agreement(agreement.to_vec())) };
     let suspend = wire::Suspend { subject: Some(subject), reason: reason.into() };
     let change = wire::DirectoryChange {

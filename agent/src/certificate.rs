@@ -1,6 +1,8 @@
 //! Certificates: what this agency's must be before it is used, and whom one names. Not here: who
 //! issues them, and the connection itself (`link`).
 
+use std::ops::Range;
+
 use proto::ids::{AgencyId, Code};
 use rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject as _};
 use thiserror::Error;
@@ -82,9 +84,18 @@ impl Chain {
     /// # Errors
     /// [`ChainFault::NotACertificate`].
     pub fn ends_at_unix_s(&self) -> Result<u64, ChainFault> {
+        self.lasts_unix_s().map(|lasts| lasts.end)
+    }
+
+    /// From when to when it lasts: Unix seconds.
+    ///
+    /// # Errors
+    /// [`ChainFault::NotACertificate`].
+    pub fn lasts_unix_s(&self) -> Result<Range<u64>, ChainFault> {
         let leaf = self.0.first().ok_or(ChainFault::NotPem)?;
         let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| ChainFault::NotACertificate)?;
-        Ok(u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0))
+        let seconds = |at: ASN1Time| u64::try_from(at.timestamp()).unwrap_or(0);
+        Ok(seconds(parsed.validity().not_before)..seconds(parsed.validity().not_after))
     }
 }
 
@@ -134,7 +145,7 @@ pub fn uri(certificate: &CertificateDer<'_>) -> Result<String, ChainFault> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use proto::{
@@ -148,13 +159,13 @@ mod tests {
     use super::*;
     use crate::{folder::Folder, keys::Keys};
 
-    struct Authority {
+    pub(crate) struct Authority {
         params: CertificateParams,
         key: KeyPair,
         network: Network,
     }
 
-    fn authority() -> Authority {
+    pub(crate) fn authority() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -175,6 +186,22 @@ mod tests {
     }
 
     impl Authority {
+        pub(crate) const fn network(&self) -> &Network {
+            &self.network
+        }
+
+        /// A client's, for so many days from now.
+        pub(crate) fn issue_for(&self, subject: &KeyPair, uri: &str, days: u64) -> String {
+            let mut params = CertificateParams::default();
+            params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            let now = std::time::SystemTime::now();
+            params.not_before = (now - Duration::from_secs(60)).into();
+            params.not_after = (now + Duration::from_secs(days * 86_400)).into();
+            let issuer = Issuer::from_params(&self.params, &self.key);
+            params.signed_by(subject, &issuer).unwrap().pem()
+        }
+
         fn issue(
             &self,
             subject: &KeyPair,

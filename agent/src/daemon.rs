@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    certificate::Chain,
+    credential::{Credential, NoCredential},
+    erasure,
     folder::{Folder, FolderFault, Name},
     keys::{Keys, KeysFault},
     link::{
@@ -27,6 +28,7 @@ use crate::{
     network::{Network, NetworkFault},
     notices::{self, way::Way},
     office::{Office, outbound::anew},
+    renewal,
     settings::{Settings, SettingsFault},
     spool::Spool,
     state::State,
@@ -88,14 +90,21 @@ impl Files {
         Ok(Self { folder, settings, network })
     }
 
-    /// Checks the chain that is installed.
+    /// The certificate that is used now, with its key.
     ///
     /// # Errors
     /// [`NotConnected`].
-    pub fn chain(&self, keys: &Keys) -> Result<Chain, NotConnected> {
-        let pem = self.folder.read(Name::Chain)?;
-        let me = (&self.settings.agency, &self.settings.node);
-        Ok(Chain::parse(&pem, &self.network, me, &keys.tls, UnixTime::now())?)
+    pub fn credential(&self) -> Result<Credential, NotConnected> {
+        Ok(Credential::load(&self.folder, &self.network, &self.settings, UnixTime::now())?)
+    }
+
+    /// What makes connections with it.
+    ///
+    /// # Errors
+    /// [`NotConnected`].
+    pub fn connector(&self, credential: &Credential) -> Result<Connector, NotConnected> {
+        let Settings { connect, proxy, .. } = &self.settings;
+        Connector::new(&self.network, connect.as_deref(), proxy.as_ref(), credential)
     }
 }
 
@@ -109,14 +118,15 @@ fn text(folder: &Folder, name: Name) -> Result<String, RunFault> {
 /// # Errors
 /// [`RunFault`].
 pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunFault> {
-    let files = Files::open(root)?;
+    let files = Arc::new(Files::open(root)?);
     let keys = Keys::load(&files.folder)?;
     let me = files.settings.agency.clone();
     let store = open_store(&files.folder, &keys, &me).await?;
     let policy = files.network.policy()?;
     let spool = open_spool(&files.folder, &store)?;
     let office = Office::new(me, keys, files.network.clone(), policy, (store, spool));
-    let office = Arc::new(office.with_duty_desk(files.settings.duty_desk.clone()));
+    let office = office.with_duty_desk(files.settings.duty_desk.clone());
+    let office = Arc::new(office.with_keep_days(files.settings.keep_days));
     let line = Line::default();
     let mut ended = office.store.changes();
     let (stop_local, local_stops) = tokio::sync::oneshot::channel::<()>();
@@ -124,6 +134,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let ways = Way::all(&files.settings, &files.folder).into_iter();
     let bells: Vec<_> = ways.map(|way| tokio::spawn(notices::run(Arc::clone(&office), way))).collect();
     let withdrawals = tokio::spawn(withdrawal::run(Arc::clone(&office)));
+    let renewing = tokio::spawn(renewal::run(Arc::clone(&office), Arc::clone(&files), line.clone()));
     let connecting = Arc::clone(&office);
     let link = tokio::spawn(link::run(
         Arc::clone(&office),
@@ -132,6 +143,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
         Backoff::of_the_system(),
     ));
     let sealing = tokio::spawn(anew::run(Arc::clone(&office)));
+    let erasing = tokio::spawn(erasure::run(Arc::clone(&office)));
     tracing::info!(agency = %office.me, "the agent runs");
     let fault = tokio::select! {
         () = stop => None,
@@ -141,8 +153,10 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     withdrawals.abort();
     bells.iter().for_each(JoinHandle::abort);
     sealing.abort();
+    renewing.abort();
+    erasing.abort();
     drop(stop_local);
-    drop((link.await, local.await, sealing.await, office));
+    drop((link.await, local.await, sealing.await, renewing.await, erasing.await, office));
     // The store's last work, once nobody can write any more.
     drop(timeout(LET_GO_TIME_MAX, async { while ended.changed().await.is_ok() {} }).await);
     match fault {
@@ -176,9 +190,10 @@ fn open_spool(folder: &Folder, store: &Store<State>) -> Result<Spool, FolderFaul
 
 /// What is on disk now: a certificate that was renewed is used from the next connection on.
 fn connect(files: &Files, office: &Office) -> Result<Connector, NotConnected> {
-    let chain = files.chain(&office.keys)?;
-    office.certificate_ends_at_s.store(chain.ends_at_unix_s()?, Ordering::Relaxed);
-    Connector::new(&files.network, files.settings.connect.as_deref(), &chain, &office.keys.tls)
+    let credential = files.credential()?;
+    let ends_at = credential.chain.ends_at_unix_s().map_err(NoCredential::from)?;
+    office.certificate_ends_at_s.store(ends_at, Ordering::Relaxed);
+    files.connector(&credential)
 }
 
 #[cfg(unix)]

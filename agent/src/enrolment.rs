@@ -25,11 +25,7 @@ use crate::{
     folder::{Folder, FolderFault, Name},
     gateway::{directory_client::DirectoryClient, enrolment_client::EnrolmentClient},
     keys::{Keys, KeysFault},
-    link::{
-        Broken,
-        connection::{Connector, NotConnected},
-        directory,
-    },
+    link::{Broken, connection::NotConnected, directory},
     network::{Network, NetworkFault},
     settings::Settings,
     store::{self, StoreFault},
@@ -261,10 +257,9 @@ fn network_file(invitation: &Invitation, root: &CertificateDer<'_>) -> Result<St
 async fn check(root: &Path, begun: &Begun, me: &AgencyId) -> Result<Enrolled, NotEnrolled> {
     let files = Files::open(root).map_err(Box::new)?;
     let keys = &begun.keys;
-    let chain = files.chain(keys)?;
-    let ends_at = chain.ends_at_unix_s()?;
-    let connector = Connector::new(&files.network, files.settings.connect.as_deref(), &chain, &keys.tls)?;
-    let channel = connector.connect().await?;
+    let credential = files.credential()?;
+    let ends_at = credential.chain.ends_at_unix_s()?;
+    let channel = files.connector(&credential)?.connect().await?;
     let began = Instant::now();
     let mut is_published = false;
     loop {
@@ -331,11 +326,16 @@ async fn publish(channel: &Channel, admission: &Admission) -> Result<(), NotEnro
     Ok(())
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn refused(status: Status) -> NotEnrolled {
+/// The refusal that a status carries, if it is one.
+pub(crate) fn refusal_in(status: &Status) -> Option<wire::RefusalAnswer> {
     use prost::Message as _;
     let bytes = status.metadata().get_bin(REFUSAL_TRAILER).and_then(|value| value.to_bytes().ok());
-    match bytes.and_then(|bytes| wire::RefusalAnswer::decode(bytes).ok()) {
+    bytes.and_then(|bytes| wire::RefusalAnswer::decode(bytes).ok())
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn refused(status: Status) -> NotEnrolled {
+    match refusal_in(&status) {
         Some(refusal) => refusal_of(refusal),
         None if status.code() == Answer::Unimplemented => NotEnrolled::OtherNetwork,
         None => NotEnrolled::NotNow(status.message().to_owned()),

@@ -31,6 +31,8 @@ pub enum Name {
     TlsKey,
     /// The certificate and what leads to the network's root.
     Chain,
+    /// A renewed certificate with its key.
+    Renewed,
     /// What the administrators need to admit the agency.
     Admission,
 }
@@ -48,6 +50,7 @@ impl Name {
             Self::StoreKey => "keys/store.key",
             Self::TlsKey => "keys/tls.key",
             Self::Chain => "tls/chain.pem",
+            Self::Renewed => "tls/renewed.pem",
             Self::Admission => "admission.json",
         }
     }
@@ -191,6 +194,16 @@ impl Folder {
         let half = path.with_extension("tmp");
         let written = write_private(&half, bytes).and_then(|()| fs::rename(&half, &path));
         written.and_then(|()| sync_parent(&path)).map_err(|error| io_fault(&path, &error))
+    }
+
+    /// Takes a file away, also when the power fails.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn remove(&self, name: Name) -> Result<(), FolderFault> {
+        let path = self.path(name);
+        let removed = fs::remove_file(&path).and_then(|()| sync_parent(&path));
+        removed.map_err(|error| io_fault(&path, &error))
     }
 }
 

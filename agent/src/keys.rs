@@ -62,9 +62,8 @@ impl Keys {
     /// [`KeysFault`].
     pub fn create(folder: &Folder) -> Result<Self, KeysFault> {
         let sealing = SealingKey::generate().map_err(|_| KeysFault::NotMade)?;
-        let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| KeysFault::NotMade)?;
         folder.write(Name::SealingKey, sealing.to_text().as_bytes())?;
-        folder.write(Name::TlsKey, Zeroizing::new(pair.serialize_pem()).as_bytes())?;
+        folder.write(Name::TlsKey, TlsKey::generate()?.pem().as_bytes())?;
         for name in [Name::SigningKey, Name::WitnessKey, Name::StoreKey] {
             let mut seed = Zeroizing::new([0; SEED_BYTES]);
             getrandom::fill(seed.as_mut_slice()).map_err(|_| KeysFault::NotMade)?;
@@ -83,7 +82,7 @@ impl Keys {
             sealing: sealing(folder)?,
             witness: SigningKey::from_seed(&*seed(folder, Name::WitnessKey)?),
             store: StoreKey(seed(folder, Name::StoreKey)?),
-            tls: tls(folder)?,
+            tls: TlsKey::load(folder)?,
         })
     }
 
@@ -144,6 +143,34 @@ impl std::fmt::Debug for StoreKey {
 }
 
 impl TlsKey {
+    /// Makes a new one.
+    ///
+    /// # Errors
+    /// [`KeysFault::NotMade`].
+    pub fn generate() -> Result<Self, KeysFault> {
+        let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| KeysFault::NotMade)?;
+        Ok(Self(Zeroizing::new(pair.serialize_pem())))
+    }
+
+    /// Reads the first one, which the agent made when its folder was.
+    ///
+    /// # Errors
+    /// [`KeysFault`].
+    pub fn load(folder: &Folder) -> Result<Self, KeysFault> {
+        let text = String::from_utf8(folder.read(Name::TlsKey)?);
+        Self::parse(Zeroizing::new(text.map_err(|_| KeysFault::NotAKey(Name::TlsKey))?))
+    }
+
+    /// Takes a key in PEM.
+    ///
+    /// # Errors
+    /// [`KeysFault::NotAKey`].
+    pub fn parse(pem: Zeroizing<String>) -> Result<Self, KeysFault> {
+        let key = Self(pem);
+        key.pair()?;
+        Ok(key)
+    }
+
     /// The key in PEM.
     #[must_use]
     pub fn pem(&self) -> &str {
@@ -171,9 +198,13 @@ const fn prefix(name: Name) -> &'static str {
         Name::SigningKey => "REFERRAL-SIGNING-KEY-1 ",
         Name::WitnessKey => "REFERRAL-WITNESS-KEY-1 ",
         Name::StoreKey => "REFERRAL-STORE-KEY-1 ",
-        Name::Settings | Name::Network | Name::SealingKey | Name::TlsKey | Name::Chain | Name::Admission => {
-            ""
-        }
+        Name::Settings
+        | Name::Network
+        | Name::SealingKey
+        | Name::TlsKey
+        | Name::Chain
+        | Name::Renewed
+        | Name::Admission => "",
     }
 }
 
@@ -199,14 +230,6 @@ fn sealing(folder: &Folder) -> Result<Vec<SealingKey>, KeysFault> {
     let keys = text.lines().map(SealingKey::parse).collect::<Result<Vec<_>, _>>();
     let keys = keys.map_err(|_| KeysFault::NotAKey(NAME))?;
     if keys.is_empty() || keys.len() > SEALING_KEYS_MAX { Err(KeysFault::NotAKey(NAME)) } else { Ok(keys) }
-}
-
-fn tls(folder: &Folder) -> Result<TlsKey, KeysFault> {
-    let bytes = folder.read(Name::TlsKey)?;
-    let text = String::from_utf8(bytes).map_err(|_| KeysFault::NotAKey(Name::TlsKey))?;
-    let key = TlsKey(Zeroizing::new(text));
-    key.pair()?;
-    Ok(key)
 }
 
 #[cfg(test)]

@@ -5,14 +5,19 @@
 pub mod admission;
 pub mod agreement_file;
 pub mod agreement_stop;
+pub mod alarm;
 pub mod anew;
 pub mod case;
 pub mod certificate;
 pub mod clock;
+pub mod credential;
 pub mod daemon;
+#[cfg(unix)]
+pub mod doctor;
 pub mod document;
 pub mod draft;
 pub mod enrolment;
+pub mod erasure;
 pub mod folder;
 pub mod follower;
 pub mod keys;
@@ -26,6 +31,7 @@ pub mod opening;
 pub mod proof;
 pub mod queue;
 pub mod randomness;
+pub mod renewal;
 pub mod routing;
 pub mod settings;
 pub mod signed_file;
@@ -52,6 +58,18 @@ pub mod records {
 
     // Records have no `Debug`: what they hold may be a person's.
     impl std::fmt::Debug for AlarmKind {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.as_str_name())
+        }
+    }
+
+    impl std::fmt::Debug for ErasedWhy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.as_str_name())
+        }
+    }
+
+    impl std::fmt::Debug for SettledReason {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str_name())
         }

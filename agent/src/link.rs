@@ -10,6 +10,7 @@ mod evidence;
 mod inbox;
 mod outbox;
 mod parts;
+pub mod proxy;
 #[cfg(test)]
 pub(crate) mod tests;
 mod witness;
@@ -154,5 +155,6 @@ async fn work(office: &Arc<Office>, channel: Channel) -> Broken {
         broken = directory => broken,
         broken = witness => broken,
         broken = evidence => broken,
+        () = office.prove.notified() => Broken::Closed("nothing: this agent did, to prove the logs anew"),
     }
 }

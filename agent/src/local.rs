@@ -26,6 +26,7 @@ use tokio_stream::{
 use tonic::{Request, Response, Status, transport::Channel};
 
 use crate::{
+    alarm::NotSettled,
     api::{self, agent_server},
     document::{Content, File},
     link::Line,
@@ -155,7 +156,8 @@ fn store_status(fault: &StoreFault) -> Status {
         | StoreFault::LaterVersion
         | StoreFault::Ended
         | StoreFault::Randomness
-        | StoreFault::Read(_) => Status::internal(fault.to_string()),
+        | StoreFault::Read(_)
+        | StoreFault::Erase(_) => Status::internal(fault.to_string()),
     }
 }
 
@@ -324,6 +326,21 @@ impl agent_server::Agent for Local {
         let _one_at_a_time = self.offering.lock().await;
         let answer = offers::publish(&self.office, &self.line, request.into_inner()).await?;
         Ok(Response::new(api::PublishOfferAnswer { answer: Some(answer) }))
+    }
+
+    async fn settle_alarm(
+        &self,
+        request: Request<api::SettleAlarmRequest>,
+    ) -> Result<Response<api::SettleAlarmAnswer>, Status> {
+        let request = request.into_inner();
+        let reason = answers::settled_reason(request.reason());
+        let settled = self.office.settle_alarm(&request.alarm, reason).await.map_err(|why| match &why {
+            NotSettled::Unknown => Status::not_found(why.to_string()),
+            NotSettled::NoReason => Status::invalid_argument(why.to_string()),
+            NotSettled::Store(fault) => store_status(fault),
+        })?;
+        let may_seal = self.office.store.read(crate::state::State::may_seal);
+        Ok(Response::new(api::SettleAlarmAnswer { alarm: Some(answers::alarm(&settled)), may_seal }))
     }
 
     type ReadPartStream = Pin<Box<dyn Stream<Item = Result<api::ReadPartAnswer, Status>> + Send>>;

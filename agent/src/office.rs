@@ -24,6 +24,7 @@ use thiserror::Error;
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::{
+    alarm::{Alarm, NotSettled},
     case::Case,
     clock,
     document::Flaw,
@@ -32,6 +33,7 @@ use crate::{
     network::Network,
     notices, randomness,
     records::{self, record},
+    renewal,
     settings::DutyDesk,
     spool::Spool,
     state::{State, Tie},
@@ -80,8 +82,14 @@ pub struct Office {
     pub looked: watch::Sender<u64>,
     /// When the certificate that is used ends: Unix seconds; 0 before the first connection.
     pub certificate_ends_at_s: AtomicU64,
+    /// How its renewal stands.
+    pub renewal: renewal::Board,
     /// How the ways stand by which people are told.
     pub notices: notices::Board,
+    /// For how many days content is kept after its referral has ended, by the settings.
+    pub keep_days: Option<u32>,
+    /// Ends the connection, so that everything is proven anew over the next one.
+    pub prove: Notify,
     /// Whom others are to telephone, by the settings.
     pub duty_desk: Option<DutyDesk>,
     published: Vec<PublicKeyOf>,
@@ -180,7 +188,10 @@ impl Office {
             look: Notify::new(),
             looked: watch::Sender::new(0),
             certificate_ends_at_s: AtomicU64::new(0),
+            renewal: renewal::Board::default(),
             notices: notices::Board::default(),
+            keep_days: None,
+            prove: Notify::new(),
             duty_desk: None,
             published,
             pen: Mutex::new(()),
@@ -191,6 +202,12 @@ impl Office {
     #[must_use]
     pub fn with_duty_desk(self, duty_desk: Option<DutyDesk>) -> Self {
         Self { duty_desk, ..self }
+    }
+
+    /// With the retention of the agency's settings.
+    #[must_use]
+    pub fn with_keep_days(self, keep_days: Option<u32>) -> Self {
+        Self { keep_days, ..self }
     }
 
     /// The keys that the directory should hold for this agency.
@@ -216,18 +233,35 @@ impl Office {
         detail: String,
     ) -> Result<(), StoreFault> {
         tracing::error!(kind = kind.as_str_name(), about = ?about, %detail, "ALARM");
-        let stands = self.store.read(|state| {
-            state
-                .alarms()
-                .iter()
-                .any(|there| (there.kind, there.about, &there.detail) == (kind, about, &detail))
-        });
-        if stands {
+        let alarm = Alarm { kind, about, detail, at_ms: clock::now().0 };
+        if self.store.read(|state| state.alarms().stands(&alarm)) {
             return Ok(());
         }
-        let about = about.map_or_else(Vec::new, Digest::to_vec);
-        let alarm = records::Alarm { kind: kind.into(), about, detail };
-        self.write(vec![entry(record::Record::Alarm(alarm), None)], Claim::Reserved).await.map(|_| ())
+        let record = record::Record::Alarm(alarm.to_record());
+        self.write(vec![entry(record, None)], Claim::Reserved).await.map(|_| ())
+    }
+
+    /// Writes down that people have looked at an alarm. Gives the alarm.
+    ///
+    /// # Errors
+    /// [`NotSettled`].
+    pub async fn settle_alarm(
+        &self,
+        name: &str,
+        reason: records::SettledReason,
+    ) -> Result<Alarm, NotSettled> {
+        if reason == records::SettledReason::Unspecified {
+            return Err(NotSettled::NoReason);
+        }
+        let alarm = self.store.read(|state| state.alarms().find(name).cloned());
+        let alarm = alarm.ok_or(NotSettled::Unknown)?;
+        let settled = records::Settled { alarm: Some(alarm.to_record()), reason: reason.into() };
+        self.write(vec![entry(record::Record::Settled(settled), None)], Claim::Reserved).await?;
+        tracing::warn!(kind = alarm.kind.as_str_name(), ?reason, "an alarm was settled");
+        if alarm.stops_sealing() {
+            self.prove.notify_one();
+        }
+        Ok(alarm)
     }
 
     async fn write(&self, entries: Vec<Entry>, claim: Claim) -> Result<Vec<Place>, StoreFault> {

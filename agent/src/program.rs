@@ -3,9 +3,11 @@
 
 mod acts;
 mod agreements;
+mod alarms;
 mod arguments;
 mod capacity;
 mod contact;
+mod doctor;
 mod joining;
 mod notices;
 mod outcome;
@@ -67,7 +69,9 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Timeline(referral) => reading::timeline(folder, referral, screen).await,
         Command::Receipt(receipt) => reading::receipts(folder, receipt, screen).await,
         Command::Verify(verify) => reading::verify(folder, verify, screen),
+        Command::Doctor => doctor::examine(folder, screen).await,
         Command::Status => reading::status(folder, screen).await,
+        Command::SettleAlarm(asked) => alarms::settle(folder, asked, screen).await,
         Command::Notices(asked) => match asked.what {
             NoticesCommand::Test => notices::test(folder, screen).await,
         },

@@ -7,6 +7,8 @@ use proto::ids::{AgencyId, Code};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::{erasure::KEEP_DAYS_MAX, link::proxy::Proxy};
+
 /// A sample with every key, as `agent init` writes it.
 pub const SAMPLE: &str = include_str!("../agent.sample.toml");
 
@@ -30,6 +32,11 @@ pub struct Settings {
     pub node: Code,
     /// Where to connect instead of the address in `network.toml`: host and port.
     pub connect: Option<String>,
+    /// The HTTP proxy through which the gateway is connected to.
+    pub proxy: Option<Proxy>,
+    /// For how many days the content of a referral that has ended is kept; none for as long as its agreement
+    /// says.
+    pub keep_days: Option<u32>,
     /// The program, and its arguments, that tells people that something waits.
     pub notices: Option<Vec<String>>,
     /// The server that is told the same.
@@ -147,6 +154,8 @@ struct File {
     agency: String,
     node: String,
     connect: Option<String>,
+    proxy: Option<String>,
+    keep_days: Option<u32>,
     notices: Option<Vec<String>>,
     hook: Option<HookFile>,
     mail: Option<MailFile>,
@@ -167,10 +176,15 @@ impl Settings {
         if file.notices.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
             return Err(SettingsFault::Value("notices"));
         }
+        if file.keep_days.is_some_and(|days| !(1..=KEEP_DAYS_MAX).contains(&days)) {
+            return Err(SettingsFault::Value("keep_days"));
+        }
         Ok(Self {
             agency: AgencyId::parse(&file.agency, "agency").map_err(|_| SettingsFault::Value("agency"))?,
             node: node(&file.node).ok_or(SettingsFault::Value("node"))?,
             connect: file.connect,
+            proxy: file.proxy.as_deref().map(proxy).transpose()?,
+            keep_days: file.keep_days,
             notices: file.notices,
             hook: file.hook.map(hook).transpose()?,
             mail: file.mail.map(mail).transpose()?,
@@ -190,6 +204,10 @@ impl Settings {
 pub fn node(text: &str) -> Option<Code> {
     let is_label = !text.starts_with('-') && !text.ends_with('-') && !text.contains('_');
     Code::parse(text, "node").ok().filter(|_| is_label)
+}
+
+fn proxy(text: &str) -> Result<Proxy, SettingsFault> {
+    Proxy::parse(text).ok_or(SettingsFault::Value("proxy"))
 }
 
 fn hook(file: HookFile) -> Result<Hook, SettingsFault> {
@@ -265,7 +283,8 @@ mod tests {
         };
         let lines = SAMPLE.lines().map(|line| line.strip_prefix("# ").filter(is_key).unwrap_or(line));
         let every_key = Settings::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
-        assert!(every_key.connect.is_some() && every_key.notices.is_some());
+        assert!(every_key.connect.is_some() && every_key.proxy.is_some() && every_key.notices.is_some());
+        assert_eq!(every_key.keep_days, Some(90));
         assert!(every_key.hook.unwrap().ca.is_some());
         let mail = every_key.mail.unwrap();
         assert!(mail.login.is_some() && mail.ca.is_some() && mail.to.len() == 2);
@@ -287,6 +306,9 @@ mod tests {
             ("agency = \"ae.dfwac\"\nnode = \"a_b\"", "`node`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\nconnect = \"host\"", "`connect`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\nnotices = []", "`notices`"),
+            ("agency = \"ae.dfwac\"\nnode = \"main\"\nproxy = \"https://p.example:1\"", "`proxy`"),
+            ("agency = \"ae.dfwac\"\nnode = \"main\"\nkeep_days = 0", "`keep_days`"),
+            ("agency = \"ae.dfwac\"\nnode = \"main\"\nkeep_days = 3651", "`keep_days`"),
             ("agency = \"ae.dfwac\"\nnode = \"main\"\ncolour = 1", "colour"),
             ("agency = \"ae.dfwac\"", "node"),
         ] {

@@ -121,6 +121,17 @@ impl Spool {
         }
     }
 
+    /// Erases what came, whole or in part. Gives whether nothing of it is left, also when the power fails now.
+    pub fn erase(&self, sha256: &Digest) -> bool {
+        [ARRIVED, COMING].into_iter().all(|extension| {
+            let path = self.path(sha256, extension);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+                removed => removed.and_then(|()| sync_parent(&path)).is_ok(),
+            }
+        })
+    }
+
     /// Opens what has arrived, whole and compared, if it is here.
     ///
     /// # Errors
@@ -397,6 +408,21 @@ mod tests {
         let mut coming = spool.coming(listed).unwrap();
         assert_eq!(coming.here_bytes(), 0);
         assert_eq!(coming.take(b"one two three four"), Err(NotCome::Length));
+        assert_eq!(names(&spool), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_erased_is_gone_whole_or_in_part() {
+        let (_place, spool) = spool();
+        let (came, half) = (listed(b"came"), listed(b"came in part"));
+        let mut coming = spool.coming(came).unwrap();
+        coming.take(b"came").unwrap();
+        coming.finish().unwrap();
+        spool.coming(half).unwrap().take(b"came").unwrap();
+        assert_eq!(names(&spool).len(), 2);
+        for sha256 in [came.sha256, half.sha256, came.sha256] {
+            assert!(spool.erase(&sha256), "asked again, nothing is left to do");
+        }
         assert_eq!(names(&spool), Vec::<String>::new());
     }
 

@@ -16,17 +16,16 @@ use proto::{
 };
 
 use crate::{
+    alarm::{Alarm, Alarms},
     anew::Anew,
     case::{Case, Delivery, HandedOver, Logged, Standing, Step},
+    erasure::Erasure,
     queue::Queue,
     records::{self, record},
     spool::Listed,
     store::{Fold, Place},
     told::{self, Position, Told},
 };
-
-/// Most alarms that are shown; the first ones stay.
-pub const ALARMS_MAX: usize = 100;
 
 /// Of so many referrals at the most it is remembered what was told before anything of them came; the
 /// oldest go.
@@ -45,7 +44,7 @@ pub struct State {
     broken: Option<Unlawful>,
     evidence: Option<SignedNote>,
     directory: Option<SignedNote>,
-    alarms: Vec<Alarm>,
+    alarms: Alarms,
     going: BTreeMap<Digest, Vec<Listed>>,
     arrived_apart: BTreeSet<Digest>,
     followed: Position,
@@ -53,6 +52,7 @@ pub struct State {
     told_early: BTreeMap<ReferralKey, Vec<Told>>,
     anew: Anew,
     ties: BTreeMap<ReferralKey, Tie>,
+    erasures: BTreeMap<ReferralKey, Vec<Erasure>>,
 }
 
 /// How a referral of this agency hangs together with others, as this side alone knows.
@@ -82,31 +82,6 @@ impl Tie {
     }
 }
 
-/// Something that must not happen, and did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alarm {
-    /// What.
-    pub kind: records::AlarmKind,
-    /// An envelope.
-    pub about: Option<Digest>,
-    /// A checkpoint or a key's id: public things only.
-    pub detail: String,
-    /// When.
-    pub at_ms: u64,
-}
-
-impl Alarm {
-    /// Whether nothing may be sealed any more until people have looked.
-    #[must_use]
-    pub const fn stops_sealing(&self) -> bool {
-        use records::AlarmKind as K;
-        match self.kind {
-            K::Fork | K::UnlawfulEntry | K::ForeignKey => true,
-            K::Unspecified | K::BadReceipt | K::BadDelivery => false,
-        }
-    }
-}
-
 impl State {
     /// Nothing yet.
     #[must_use]
@@ -122,13 +97,14 @@ impl State {
             broken: None,
             evidence: None,
             directory: None,
-            alarms: Vec::new(),
+            alarms: Alarms::default(),
             going: BTreeMap::new(),
             arrived_apart: BTreeSet::new(),
             followed: Position::default(),
             told_early: BTreeMap::new(),
             anew: Anew::default(),
             ties: BTreeMap::new(),
+            erasures: BTreeMap::new(),
         }
     }
 
@@ -240,16 +216,34 @@ impl State {
         &self.anew
     }
 
-    /// What must not happen, and did.
+    /// What must not happen, and did, and is not settled.
     #[must_use]
-    pub fn alarms(&self) -> &[Alarm] {
+    pub const fn alarms(&self) -> &Alarms {
         &self.alarms
     }
 
     /// Whether parts may be sealed: the directory is the one that everybody sees.
     #[must_use]
     pub fn may_seal(&self) -> bool {
-        self.broken.is_none() && !self.alarms.iter().any(Alarm::stops_sealing)
+        self.broken.is_none() && self.alarms.may_seal()
+    }
+
+    /// What was erased, or is being erased.
+    pub fn erasures(&self) -> impl Iterator<Item = (&ReferralKey, &Erasure)> {
+        self.erasures.iter().flat_map(|(referral, all)| all.iter().map(move |erasure| (referral, erasure)))
+    }
+
+    /// What was erased last of a referral.
+    #[must_use]
+    pub fn last_erasure(&self, referral: &ReferralKey) -> Option<&Erasure> {
+        self.erasures.get(referral)?.last()
+    }
+
+    /// Whether the body of an envelope is erased that stands there.
+    #[must_use]
+    pub fn is_erased(&self, referral: &ReferralKey, envelope: &Digest, place: Place) -> bool {
+        let all = self.erasures.get(referral).into_iter().flatten();
+        all.into_iter().any(|erasure| erasure.covers(envelope, place))
     }
 
     fn take(&mut self, place: Place, at_ms: u64, record: &record::Record) -> Option<()> {
@@ -267,9 +261,14 @@ impl State {
             record::Record::Text(text) => self.text(text),
             record::Record::Seen(seen) => self.seen(seen),
             record::Record::Alarm(alarm) => {
-                self.alarm(at_ms, alarm);
+                self.alarms.raise(Alarm::of(at_ms, alarm));
                 Some(())
             }
+            record::Record::Settled(settled) => {
+                self.alarms.settle(&Alarm::of(at_ms, settled.alarm.as_ref()?));
+                Some(())
+            }
+            record::Record::Erased(erased) => self.erased(place, at, erased),
             record::Record::Followed(followed) => self.follow(followed),
             record::Record::NotResealed(not_resealed) => {
                 self.anew.given_up(&Digest::parse(&not_resealed.digest, "digest").ok()?);
@@ -363,9 +362,7 @@ impl State {
         };
         self.handovers.insert(arrived.handover_id.clone(), digest);
         let receipt = arrived.receipt.clone().and_then(|receipt| Receipt::parse(receipt).ok());
-        let came = |part_id: u32| arrived.parts.iter().any(|part| part.part_id == part_id);
-        let apart = uploaded(&header).filter(|(part_id, _)| came(*part_id));
-        self.arrived_apart.extend(apart.map(|(_, listed)| listed.sha256));
+        self.arrived_apart.extend(arrived_apart(&header, arrived).map(|listed| listed.sha256));
         let known = self.envelopes.get(&digest).and_then(|referral| self.cases.get_mut(referral));
         let Some(case) = known else {
             let standing = Standing::Arrived(vec![delivery]);
@@ -427,17 +424,22 @@ impl State {
             wire::LogName::Directory => self.directory = Some(note),
             wire::LogName::Unspecified => return None,
         }
+        if seen.proven_anew {
+            self.alarms.proven(seen.log());
+        }
         Some(())
     }
 
-    fn alarm(&mut self, at_ms: u64, alarm: &records::Alarm) {
-        let about = Digest::parse(&alarm.about, "about").ok();
-        let alarm = Alarm { kind: alarm.kind(), about, detail: alarm.detail.clone(), at_ms };
-        let same =
-            |there: &Alarm| (there.kind, there.about, &there.detail) == (alarm.kind, about, &alarm.detail);
-        if self.alarms.len() < ALARMS_MAX && !self.alarms.iter().any(same) {
-            self.alarms.push(alarm);
+    fn erased(&mut self, place: Place, at: TimeMs, erased: &records::Erased) -> Option<()> {
+        let (referral, erasure) = Erasure::parse(place, at, erased)?;
+        self.arrived_apart.retain(|sha256| !erasure.files.contains(sha256));
+        let all = self.erasures.entry(referral).or_default();
+        match all.iter_mut().find(|there| there.is_same(&erasure)) {
+            // What came after the first word of it is not part of it.
+            Some(there) => there.done |= erasure.done,
+            None => all.push(erasure),
         }
+        Some(())
     }
 
     fn add(&mut self, header: &Header, step: Step) {
@@ -456,6 +458,24 @@ impl Fold for State {
         if taken.is_none() {
             // It was checked before it was written, so only a later version's can be meant.
             tracing::error!(?place, "a record of the store was not understood");
+        }
+    }
+
+    /// Of what is written again and again only the last word counts.
+    fn keeps(&self, record: &records::Record) -> bool {
+        match &record.record {
+            Some(record::Record::Seen(seen)) => {
+                let last = match seen.log() {
+                    wire::LogName::Evidence => self.evidence.as_ref(),
+                    wire::LogName::Directory => self.directory.as_ref(),
+                    wire::LogName::Unspecified => None,
+                };
+                seen.proven_anew || last.is_some_and(|last| last.to_string() == seen.checkpoint)
+            }
+            Some(record::Record::Followed(followed)) => {
+                !followed.told.is_empty() || followed.count >= self.followed.count
+            }
+            Some(_) | None => true,
         }
     }
 }
@@ -490,6 +510,12 @@ fn step(
 fn uploaded(header: &Header) -> impl Iterator<Item = (u32, Listed)> {
     let parts = header.parts.iter().filter(|part| part.storage == Storage::Uploaded);
     parts.map(|part| (part.part_id, Listed { sha256: part.sha256, bytes: part.length_bytes }))
+}
+
+/// The files that a delivery brought.
+pub(crate) fn arrived_apart(header: &Header, arrived: &records::Arrived) -> impl Iterator<Item = Listed> {
+    let came = |part_id: u32| arrived.parts.iter().any(|part| part.part_id == part_id);
+    uploaded(header).filter(move |(part_id, _)| came(*part_id)).map(|(_, listed)| listed)
 }
 
 fn named(parts: &[records::PartName]) -> impl Iterator<Item = (u32, PartClass)> {

@@ -3,11 +3,12 @@
 //! records mean (`state`).
 
 mod cipher;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
     path::Path,
     sync::{Arc, RwLock},
@@ -16,8 +17,8 @@ use std::{
 
 use cipher::Cipher;
 use journal::{
-    Batch, Blob, Closed, Config, FileJournal, Journal, LogId, Mark, OpenError, Position, Prepare, ReadError,
-    Reader, Room, SegmentBytes, Volume,
+    Batch, Blob, Closed, Config, EraseError, Eraser, FileJournal, Journal, LogId, Mark, OpenError, Position,
+    Prepare, ReadError, Reader, Recovered, Room, SegmentBytes, Volume,
 };
 use prost::Message as _;
 use thiserror::Error;
@@ -27,7 +28,7 @@ use zeroize::Zeroizing;
 use crate::{
     keys::StoreKey,
     randomness,
-    records::{Frame, Record},
+    records::{Frame, Kept, Record},
 };
 
 /// The version of the records.
@@ -46,6 +47,8 @@ const GROUP_BYTES: u64 = 4 * 1024 * 1024;
 const QUEUE_MAX: usize = 1_024;
 /// The anchor is renewed after so many batches.
 const ANCHOR_BATCHES: u64 = 64;
+/// A snapshot is written after so many records: a start replays no more of them than twice that.
+pub const SNAPSHOT_RECORDS: usize = 4_096;
 
 /// Why the store cannot be opened, or does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -80,6 +83,9 @@ pub enum StoreFault {
     /// Reading failed.
     #[error("reading the store failed: {0}")]
     Read(ReadError),
+    /// Erasing failed. What was to be erased is whole, or erased.
+    #[error("erasing from the store failed: {0}")]
+    Erase(EraseError),
 }
 
 /// Where a record is.
@@ -134,12 +140,18 @@ pub enum Claim {
 pub trait Fold: Send + Sync + 'static {
     /// Takes a record. It was written, so it cannot be refused.
     fn apply(&mut self, place: Place, record: &Record);
+
+    /// Whether a start still needs a record. Without the others it must make the same.
+    fn keeps(&self, _record: &Record) -> bool {
+        true
+    }
 }
 
 /// The store. Cheap to clone.
 pub struct Store<F> {
     writes: mpsc::Sender<Write>,
     reader: Reader,
+    eraser: Eraser,
     cipher: Arc<Cipher>,
     folded: Arc<RwLock<F>>,
     changed: watch::Receiver<u64>,
@@ -150,6 +162,7 @@ impl<F> Clone for Store<F> {
         Self {
             writes: self.writes.clone(),
             reader: self.reader.clone(),
+            eraser: self.eraser.clone(),
             cipher: Arc::clone(&self.cipher),
             folded: Arc::clone(&self.folded),
             changed: self.changed.clone(),
@@ -160,6 +173,8 @@ impl<F> Clone for Store<F> {
 struct Write {
     entries: Vec<Entry>,
     claim: Claim,
+    /// Begins a new segment, so that what was written before can be erased.
+    apart: bool,
     answer: oneshot::Sender<Result<Vec<Place>, StoreFault>>,
 }
 
@@ -191,29 +206,35 @@ impl<F: Fold> Store<F> {
         key: &StoreKey,
         mut folded: F,
     ) -> Result<Self, StoreFault> {
-        let closed = Closed::lock(volume, volume).map_err(opening)?;
-        let (journal, recovered) = closed.recover(config, None).map_err(opening)?;
+        let cipher = Arc::new(Cipher::new(key));
+        let (journal, recovered, snapshot) = recover(volume, config, &cipher)?;
         if let Some(damaged) = recovered.damage_to_replay().next() {
             return Err(StoreFault::Damaged(damaged.position.get()));
         }
-        let reader = journal.reader();
-        let cipher = Arc::new(Cipher::new(key));
-        for batch in reader.iter_from(Mark::START) {
-            replay(&batch.map_err(StoreFault::Read)?, &cipher, &mut folded)?;
+        let (reader, eraser) = (journal.reader(), journal.eraser());
+        let mut since_snapshot = 0;
+        for kept in snapshot.iter().flat_map(|(_, kept)| kept) {
+            let record = kept.record.as_ref().ok_or(StoreFault::LaterVersion)?;
+            folded.apply(Place { position: kept.position, slot: kept.slot }, record);
+        }
+        for batch in reader.iter_from(snapshot.map_or(Mark::START, |(mark, _)| mark)) {
+            since_snapshot += replay(&batch.map_err(StoreFault::Read)?, &cipher, &mut folded)?;
         }
         let folded = Arc::new(RwLock::new(folded));
         let (writes, queue) = mpsc::channel(QUEUE_MAX);
         let (change, changed) = watch::channel(0);
-        let writer = Writer {
+        let mut writer = Writer {
             journal,
             cipher: Arc::clone(&cipher),
             folded: Arc::clone(&folded),
             change,
             since_anchor: 0,
+            since_snapshot,
         };
+        writer.snapshot_when_due();
         let spawned = thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(queue));
         spawned.map_err(|_| StoreFault::Ended)?;
-        Ok(Self { writes, reader, cipher, folded, changed })
+        Ok(Self { writes, reader, eraser, cipher, folded, changed })
     }
 
     /// Writes records, all or none of them, and answers when they are durable and folded.
@@ -222,12 +243,30 @@ impl<F: Fold> Store<F> {
     /// [`StoreFault::Full`] and [`StoreFault::TooLarge`] are of this write only;
     /// [`StoreFault::Ended`] is for good, and nothing is known of the write.
     pub async fn append(&self, entries: Vec<Entry>, claim: Claim) -> Result<Vec<Place>, StoreFault> {
+        self.hand_in(entries, claim, false).await
+    }
+
+    /// As [`Self::append`], in a segment that is begun with it: all that stands before can be erased from
+    /// then on.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn append_apart(&self, entries: Vec<Entry>, claim: Claim) -> Result<Vec<Place>, StoreFault> {
+        self.hand_in(entries, claim, true).await
+    }
+
+    async fn hand_in(
+        &self,
+        entries: Vec<Entry>,
+        claim: Claim,
+        apart: bool,
+    ) -> Result<Vec<Place>, StoreFault> {
         let bytes = entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes()));
         if bytes > WRITE_BYTES_MAX || entries.len() > WRITE_RECORDS_MAX {
             return Err(StoreFault::TooLarge);
         }
         let (answer, answered) = oneshot::channel();
-        self.writes.send(Write { entries, claim, answer }).await.map_err(|_| StoreFault::Ended)?;
+        self.writes.send(Write { entries, claim, apart, answer }).await.map_err(|_| StoreFault::Ended)?;
         answered.await.map_err(|_| StoreFault::Ended)?
     }
 
@@ -244,6 +283,35 @@ impl<F: Fold> Store<F> {
         self.cipher.open(&batch, *index, place.slot, cipher::Kind::Body)
     }
 
+    /// Erases the bodies of records from the files, for the record that says so. The heads stay. Gives
+    /// whether none is left: false when one stands in a segment that is still written to. Asked again, it
+    /// goes on where it was interrupted.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn erase(&self, places: &[Place], by: Place) -> Result<bool, StoreFault> {
+        let mut segments: BTreeMap<_, BTreeSet<(Position, usize)>> = BTreeMap::new();
+        for place in places {
+            let position = Position::new(place.position);
+            let batch = self.reader.read(position).map_err(StoreFault::Read)?;
+            let body = Slots::parse(&batch)?.0.get(usize_of(place.slot)).and_then(|(_, body)| *body);
+            let is_there = |body: &usize| matches!(batch.blob(*body), Some(Blob::Present(_)));
+            if let Some(body) = body.filter(is_there) {
+                let segment = self.eraser.segment_bytes().segment_of(position);
+                segments.entry(segment).or_default().insert((position, body));
+            }
+        }
+        for (segment, bodies) in segments {
+            let is_meant = |position, blob| bodies.contains(&(position, blob)).then_some(by.position);
+            match self.eraser.rewrite_segment(segment, |_, position, blob| is_meant(position, blob)) {
+                Ok(_) => {}
+                Err(EraseError::NotSealed { .. }) => return Ok(false),
+                Err(error) => return Err(StoreFault::Erase(error)),
+            }
+        }
+        Ok(true)
+    }
+
     /// Reads a record again.
     ///
     /// # Errors
@@ -255,6 +323,17 @@ impl<F: Fold> Store<F> {
         let (head, _) = slots.0.get(usize_of(place.slot)).ok_or(damaged.clone())?;
         let head = self.cipher.open(&batch, *head, place.slot, cipher::Kind::Head)?.ok_or(damaged.clone())?;
         Record::decode(head.as_slice()).map_err(|_| damaged)
+    }
+
+    /// The body of a record as it lies in the files.
+    #[cfg(test)]
+    pub(crate) fn sealed_body(&self, place: Place) -> Option<Vec<u8>> {
+        let batch = self.reader.read(Position::new(place.position)).unwrap();
+        let (_, body) = Slots::parse(&batch).unwrap().0[usize_of(place.slot)];
+        match batch.blob(body?)? {
+            Blob::Present(sealed) => Some(sealed.to_vec()),
+            Blob::Erased { .. } => None,
+        }
     }
 
     /// Looks at what the records make.
@@ -278,6 +357,7 @@ struct Writer<F> {
     folded: Arc<RwLock<F>>,
     change: watch::Sender<u64>,
     since_anchor: u64,
+    since_snapshot: usize,
 }
 
 impl<F: Fold> Writer<F> {
@@ -306,6 +386,9 @@ impl<F: Fold> Writer<F> {
 
     /// One write, one sync; then what it means; then the answers.
     fn commit(&mut self, group: Group) -> Result<(), journal::Fault> {
+        if group.writes.iter().any(|write| write.apart) {
+            self.journal.roll();
+        }
         let room = self.journal.room();
         let mut writes = group.writes;
         let mut bytes = 0;
@@ -328,12 +411,27 @@ impl<F: Fold> Writer<F> {
         let blobs: Vec<&[u8]> = sealed.blobs.iter().map(Vec::as_slice).collect();
         // THE COMMIT POINT.
         let appended = self.journal.append(&sealed.meta, &blobs)?;
+        self.since_snapshot += writes.iter().map(|write| write.entries.len()).sum::<usize>();
         self.publish(appended.mark, writes);
         self.since_anchor += 1;
         if self.since_anchor >= ANCHOR_BATCHES {
             self.anchor();
         }
+        self.snapshot_when_due();
         Ok(())
+    }
+
+    /// A snapshot that cannot be written costs time at the next start, no record.
+    fn snapshot_when_due(&mut self) {
+        if self.since_snapshot < SNAPSHOT_RECORDS {
+            return;
+        }
+        self.since_snapshot = 0;
+        let folded = self.folded.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match snapshot::write(&self.journal, &self.cipher, &*folded) {
+            Ok(records) => tracing::debug!(records, "a snapshot of the store was written"),
+            Err(fault) => tracing::warn!(%fault, "no snapshot of the store could be written"),
+        }
     }
 
     fn seal(&self, writes: &[Write]) -> Option<Sealed> {
@@ -463,8 +561,19 @@ impl Slots {
     }
 }
 
-fn replay(batch: &Batch, cipher: &Cipher, folded: &mut impl Fold) -> Result<(), StoreFault> {
+/// Takes what a batch holds. Gives how many records.
+fn replay(batch: &Batch, cipher: &Cipher, folded: &mut impl Fold) -> Result<usize, StoreFault> {
+    let heads = heads(batch, cipher)?;
+    for (place, record) in &heads {
+        folded.apply(*place, record);
+    }
+    Ok(heads.len())
+}
+
+/// The records of a batch.
+fn heads(batch: &Batch, cipher: &Cipher) -> Result<Vec<(Place, Record)>, StoreFault> {
     let position = batch.mark().position.get();
+    let mut heads = Vec::new();
     for (slot, (head, _)) in (0..).zip(Slots::parse(batch)?.0) {
         let head =
             cipher.open(batch, head, slot, cipher::Kind::Head)?.ok_or(StoreFault::Damaged(position))?;
@@ -472,9 +581,32 @@ fn replay(batch: &Batch, cipher: &Cipher, folded: &mut impl Fold) -> Result<(), 
         if record.record.is_none() {
             return Err(StoreFault::LaterVersion);
         }
-        folded.apply(Place { position, slot }, &record);
+        heads.push((Place { position, slot }, record));
     }
-    Ok(())
+    Ok(heads)
+}
+
+type Recovery = (FileJournal, Recovered, Option<(Mark, Vec<Kept>)>);
+
+/// Opens the journal behind its newest snapshot; behind none when there is none that can be used, since all
+/// of it follows from the journal.
+fn recover(volume: &Volume, config: Config, cipher: &Cipher) -> Result<Recovery, StoreFault> {
+    let closed = Closed::lock(volume, volume).map_err(opening)?;
+    let snapshot = snapshot::newest(&closed.snapshots(), cipher)?;
+    let Some((mark, kept)) = snapshot else {
+        let (journal, recovered) = closed.recover(config, None).map_err(opening)?;
+        return Ok((journal, recovered, None));
+    };
+    match closed.recover(config, Some(mark)) {
+        Ok((journal, recovered)) => Ok((journal, recovered, Some((mark, kept)))),
+        Err(OpenError::FromNotFound { .. }) => {
+            tracing::warn!("the store's snapshot is of another journal; all of it is read");
+            let closed = Closed::lock(volume, volume).map_err(opening)?;
+            let (journal, recovered) = closed.recover(config, None).map_err(opening)?;
+            Ok((journal, recovered, None))
+        }
+        Err(error) => Err(opening(error)),
+    }
 }
 
 impl Cipher {

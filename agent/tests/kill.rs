@@ -1,5 +1,6 @@
 //! The store under `kill -9`: a process of its own writes and tells what was answered; it is killed at
-//! any moment, and everything that it told of must be there, whole and in order.
+//! any moment, and everything that it told of must be there, whole and in order; what it told of as erased
+//! must not.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, and tells what it saw")]
 #![allow(clippy::print_stdout, reason = "this is how the process that is killed tells what was answered")]
 
@@ -14,7 +15,7 @@ use std::{
 
 use agent::{
     keys::StoreKey,
-    records::{Leaf, Record, record},
+    records::{Erased, Leaf, Record, record},
     store::{self, Claim, Entry, Fold, Place, Store, StoreFault},
 };
 use zeroize::Zeroizing;
@@ -23,6 +24,8 @@ use zeroize::Zeroizing;
 const FOLDER: &str = "AGENT_KILL_TEST_FOLDER";
 const ROUNDS: u64 = 30;
 const WRITERS: u64 = 4;
+/// Of one in so many the body is erased again.
+const ERASED: u64 = 16;
 
 /// Each writer's numbers in the order in which they were folded, and where they stand.
 #[derive(Default)]
@@ -51,6 +54,19 @@ fn entry(number: u64) -> Entry {
     Entry { record, body: Some(body(number)) }
 }
 
+/// As the agent does it: the record that says so, then the body; again while no other segment is ready.
+async fn erase(store: &Arc<Store<Seen>>, place: Place) {
+    loop {
+        let record = Record { at_ms: 1, record: Some(record::Record::Erased(Erased::default())) };
+        let by = store.append_apart(vec![Entry::new(record)], Claim::Reserved).await.unwrap()[0];
+        let erasing = Arc::clone(store);
+        let erased = tokio::task::spawn_blocking(move || erasing.erase(&[place], by).unwrap());
+        if erased.await.unwrap() {
+            return;
+        }
+    }
+}
+
 /// Not a test by itself: what the process does that is killed.
 #[test]
 fn child() {
@@ -66,8 +82,12 @@ fn child() {
             tokio::spawn(async move {
                 for step in next.. {
                     let number = step * WRITERS + writer;
-                    store.append(vec![entry(number)], Claim::Ordinary).await.unwrap();
+                    let places = store.append(vec![entry(number)], Claim::Ordinary).await.unwrap();
                     println!("answered {number}");
+                    if number.is_multiple_of(ERASED) {
+                        erase(&store, places[0]).await;
+                        println!("erased {number}");
+                    }
                 }
             })
         });
@@ -84,12 +104,14 @@ fn nothing_that_was_answered_is_lost() {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let mut random = u64::try_from(started & u128::from(u64::MAX)).unwrap() | 1;
     println!("seed {random}");
-    let mut answered: Vec<u64> = Vec::new();
+    let (mut answered, mut erased): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        answered.extend(killed_after(place.path(), random % 60));
+        for (word, number) in killed_after(place.path(), random % 60) {
+            if word == "answered" { answered.push(number) } else { erased.push(number) }
+        }
         let store = open(place.path()).unwrap();
         let there = store.read(|seen| seen.0.clone());
         let numbers: Vec<u64> = there.iter().map(|(number, _)| *number).collect();
@@ -101,7 +123,16 @@ fn nothing_that_was_answered_is_lost() {
             assert!(own.is_sorted(), "round {round}: the order of writer {writer}");
         }
         for (number, at) in there.iter().rev().take(50) {
-            assert_eq!(store.body(*at).unwrap().unwrap().as_slice(), body(*number), "round {round}");
+            let there = store.body(*at).unwrap();
+            assert!(
+                there.is_some() || number.is_multiple_of(ERASED),
+                "round {round}: {number} was never erased"
+            );
+            assert!(there.is_none_or(|there| there.as_slice() == body(*number)), "round {round}");
+        }
+        for number in &erased {
+            let (_, at) = there.iter().find(|(one, _)| one == number).unwrap();
+            assert_eq!(store.body(*at).unwrap(), None, "round {round}: {number} was erased");
         }
         let unanswered = numbers.len() - answered.len();
         assert!(
@@ -111,10 +142,11 @@ fn nothing_that_was_answered_is_lost() {
         close(store);
     }
     assert!(answered.len() > 100, "{} answers are too few to show anything", answered.len());
+    assert!(erased.len() > 5, "{} erasures are too few to show anything", erased.len());
 }
 
 /// Starts the process, and kills it after so many answers. Gives all that it told.
-fn killed_after(folder: &Path, answers: u64) -> Vec<u64> {
+fn killed_after(folder: &Path, answers: u64) -> Vec<(String, u64)> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["child", "--exact", "--nocapture", "--test-threads=1"])
         .env(FOLDER, folder)
@@ -126,20 +158,24 @@ fn killed_after(folder: &Path, answers: u64) -> Vec<u64> {
     while u64::try_from(told.len()).unwrap() <= answers {
         let mut line = String::new();
         assert_ne!(output.read_line(&mut line).unwrap(), 0, "it ended by itself");
-        told.extend(number(&line));
+        told.extend(said(&line));
     }
     child.kill().unwrap();
     // What it had written to the pipe before it died was answered too.
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
-    told.extend(rest.split_inclusive('\n').filter_map(number));
+    told.extend(rest.split_inclusive('\n').filter_map(said));
     child.wait().unwrap();
     told
 }
 
-/// The number that a whole line tells. A torn one tells nothing: its number may be cut.
-fn number(line: &str) -> Option<u64> {
-    line.strip_suffix('\n')?.rsplit_once("answered ")?.1.parse().ok()
+/// What a whole line tells, and of which number. A torn one tells nothing: its number may be cut.
+fn said(line: &str) -> Option<(String, u64)> {
+    let line = line.strip_suffix('\n')?;
+    ["answered", "erased"].into_iter().find_map(|word| {
+        let (_, number) = line.rsplit_once(word)?;
+        Some((word.to_owned(), number.trim_start().parse().ok()?))
+    })
 }
 
 /// Lets go of the store, and waits until its thread has.

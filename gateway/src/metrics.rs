@@ -27,6 +27,10 @@ pub struct Metrics {
     pub enrolments: Counter,
     /// Attempts to enrol that were refused.
     pub enrolments_refused: Counter,
+    /// Certificates of agents that were renewed.
+    pub renewals: Counter,
+    /// Renewals that were refused.
+    pub renewals_refused: Counter,
     /// Failures to write what is derived.
     pub derived_faults: Counter,
     /// Failures to take up changed TLS files.
@@ -74,6 +78,8 @@ impl Metrics {
             turned_away: Counter::default(),
             enrolments: Counter::default(),
             enrolments_refused: Counter::default(),
+            renewals: Counter::default(),
+            renewals_refused: Counter::default(),
             derived_faults: Counter::default(),
             tls_faults: Counter::default(),
             fork_alarms: Counter::default(),
@@ -111,6 +117,8 @@ impl Metrics {
             ("turned_away", "Calls that were told to come back later", &self.turned_away),
             ("enrolments", "Certificates issued to whoever was invited", &self.enrolments),
             ("enrolments_refused", "Attempts to enrol that were refused", &self.enrolments_refused),
+            ("renewals", "Certificates of agents that were renewed", &self.renewals),
+            ("renewals_refused", "Renewals of certificates that were refused", &self.renewals_refused),
             ("derived_faults", "Failures to write index, tiles or checkpoint", &self.derived_faults),
             ("tls_faults", "Failures to take up changed certificates, keys or CRLs", &self.tls_faults),
             ("fork_alarms", "Checkpoints shown by witnesses that are no part of the log", &self.fork_alarms),

@@ -40,6 +40,7 @@ use crate::{
     retention::Sweeper,
     service::{
         CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX,
+        certificates::CertificatesService,
         directory::DirectoryService,
         evidence::EvidenceService,
         intake::IntakeLayer,
@@ -49,9 +50,10 @@ use crate::{
         push::PushService,
         receive::ReceiveService,
         stubs::{
-            directory_server::DirectoryServer, evidence_server::EvidenceServer, log_server::LogServer,
-            operations_server::OperationsServer, parts_server::PartsServer, push_server::PushServer,
-            receive_server::ReceiveServer, witness_server::WitnessServer,
+            certificates_server::CertificatesServer, directory_server::DirectoryServer,
+            evidence_server::EvidenceServer, log_server::LogServer, operations_server::OperationsServer,
+            parts_server::PartsServer, push_server::PushServer, receive_server::ReceiveServer,
+            witness_server::WitnessServer,
         },
         witness::WitnessService,
     },
@@ -309,7 +311,7 @@ impl Serving {
         let incoming = ReceiverStream::new(door.open(listener, gateway.stop.clone()));
         let serving = server()
             .layer(IntakeLayer(Arc::clone(&gateway)))
-            .add_routes(routes(&gateway).add_service(health_service).add_service(reflection))
+            .add_routes(routes(&gateway, &place).add_service(health_service).add_service(reflection))
             .serve_with_incoming_shutdown(incoming, gateway.stop.clone().cancelled_owned());
         let mut serving = Box::pin(serving);
         let ended = tokio::select! {
@@ -360,8 +362,9 @@ pub fn server() -> Server {
         .http2_keepalive_timeout(Some(KEEPALIVE_TIME_MAX))
 }
 
-fn routes(gateway: &Arc<Gateway>) -> tonic::service::Routes {
+fn routes(gateway: &Arc<Gateway>, place: &Place) -> tonic::service::Routes {
     let of = || Arc::clone(gateway);
+    let certificates = CertificatesServer::new(CertificatesService::new(of(), place.authority()));
     tonic::service::Routes::new(PushServer::new(PushService(of())).max_decoding_message_size(PUSH_BYTES_MAX))
         .add_service(ReceiveServer::new(ReceiveService(of())).max_decoding_message_size(CALL_BYTES_MAX))
         .add_service(PartsServer::new(PartsService(of())).max_decoding_message_size(CALL_BYTES_MAX))
@@ -370,6 +373,7 @@ fn routes(gateway: &Arc<Gateway>) -> tonic::service::Routes {
         .add_service(DirectoryServer::new(DirectoryService(of())).max_decoding_message_size(CALL_BYTES_MAX))
         .add_service(EvidenceServer::new(EvidenceService(of())).max_decoding_message_size(CALL_BYTES_MAX))
         .add_service(OperationsServer::new(OperationsService(of())).max_decoding_message_size(CALL_BYTES_MAX))
+        .add_service(certificates.max_decoding_message_size(CALL_BYTES_MAX))
 }
 
 /// Looks at files, certificates and the writer, again and again.

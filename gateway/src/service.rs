@@ -3,6 +3,7 @@
 //! writer (`hub`).
 
 pub mod answers;
+pub mod certificates;
 pub mod codec;
 pub mod directory;
 pub mod evidence;

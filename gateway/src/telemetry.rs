@@ -198,6 +198,7 @@ fn method(path: &str) -> &'static str {
         "Evidence/GetTimeline",
         "Evidence/Follow",
         "Enrolment/Enrol",
+        "Certificates/Renew",
     ];
     let path = path.strip_prefix("/referral.v1.").unwrap_or_default();
     METHODS.iter().find(|method| **method == path).copied().unwrap_or("other")

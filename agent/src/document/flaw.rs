@@ -138,6 +138,8 @@ pub enum What {
     OnwardNotAccepted,
     /// Her consent to it is withdrawn.
     OnwardWithdrawn,
+    /// Its content, and with it her consent, was erased.
+    OnwardErased,
     /// It would go back to whom it came from.
     OnwardBack,
     /// She named another agency, and was not asked since.
@@ -268,6 +270,9 @@ impl Flaw {
             What::OnwardUnknown => "No referral that came here has this id. See `agent inbox --all`.".into(),
             What::OnwardNotAccepted => "Only what your agency has accepted is referred on. Accept it first.".into(),
             What::OnwardWithdrawn => "Her consent to it is withdrawn. Nothing of it may go on.".into(),
+            What::OnwardErased => "Its content was erased here, and with it her consent. Ask her, and send a new \
+                                   referral."
+                .into(),
             What::OnwardBack => "This is where the case came from. Name another agency.".into(),
             What::OnwardNotConsented => {
                 "The consent with which the case came does not name this agency. Ask her, and put the day into \
@@ -419,6 +424,9 @@ impl Flaw {
             What::OnwardUnknown => "لا توجد إحالة واردة بهذا الرقم.".into(),
             What::OnwardNotAccepted => "لا يُحال إلى جهة أخرى إلا ما قبلته جهتكم. اقبلوا الإحالة أولًا.".into(),
             What::OnwardWithdrawn => "سُحبت الموافقة على هذه الإحالة. لا يجوز أن يُرسل منها شيء.".into(),
+            What::OnwardErased => {
+                "مُحي محتوى هذه الإحالة هنا ومعه الموافقة. اسأل الشخص المعني وأرسل إحالة جديدة.".into()
+            }
             What::OnwardBack => "هذه هي الجهة التي وردت منها الحالة. اختر جهة أخرى.".into(),
             What::OnwardNotConsented => format!(
                 "لا تشمل الموافقة التي وردت مع الحالة هذه الجهة. اسأل الشخص المعني واكتب اليوم في {}.",

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use rustls::{
     ClientConfig, RootCertStore,
     client::Resumption,
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{PrivateKeyDer, ServerName, pem::PemObject as _},
     version::TLS13,
 };
@@ -21,9 +21,9 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::{
-    certificate::{self, Chain, ChainFault},
-    folder::FolderFault,
-    keys::TlsKey,
+    certificate,
+    credential::{Credential, NoCredential},
+    link::proxy::{NotThrough, Proxy},
     network::Network,
 };
 
@@ -39,12 +39,9 @@ const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// Why there is no connection. Each says what to do next.
 #[derive(Debug, Error)]
 pub enum NotConnected {
-    /// The certificate cannot be used.
+    /// The certificate, or its key, cannot be used.
     #[error(transparent)]
-    Chain(#[from] ChainFault),
-    /// A file cannot be read.
-    #[error("{0}; put the certificate in place with `agent install`")]
-    Folder(#[from] FolderFault),
+    Credential(#[from] NoCredential),
     /// The network's files do not make a connection.
     #[error("the certificate, its key or the network's root cannot be used: {0}; run `agent install` again")]
     Files(rustls::Error),
@@ -59,6 +56,9 @@ pub enum NotConnected {
         /// What the operating system said.
         kind: io::ErrorKind,
     },
+    /// There is no way through the proxy.
+    #[error(transparent)]
+    Proxy(#[from] NotThrough),
     /// The handshake failed.
     #[error(
         "the handshake with the gateway failed: {0}; if it stays so, check the clock, the certificate's end, and \
@@ -81,39 +81,27 @@ pub struct Connector {
     tls: TlsConnector,
     name: ServerName<'static>,
     address: String,
+    proxy: Option<Proxy>,
     identity: String,
 }
 
 impl Connector {
-    /// To a network's gateway, with an agency's certificate.
+    /// To a network's gateway, with an agency's certificate; through a proxy, if there is one.
     ///
     /// # Errors
     /// [`NotConnected::Files`] or [`NotConnected::Name`].
     pub fn new(
         network: &Network,
         connect: Option<&str>,
-        chain: &Chain,
-        key: &TlsKey,
+        proxy: Option<&Proxy>,
+        credential: &Credential,
     ) -> Result<Self, NotConnected> {
-        let bad_key = |_| NotConnected::Files(rustls::Error::General("the key".to_owned()));
-        let key = PrivateKeyDer::from_pem_slice(key.pem().as_bytes()).map_err(bad_key)?;
-        let mut roots = RootCertStore::empty();
-        roots.add(network.root.clone()).map_err(NotConnected::Files)?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(NotConnected::Files)?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain.certificates().to_vec(), key)
-            .map_err(NotConnected::Files)?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        // A resumed session would skip what a whole handshake checks.
-        config.resumption = Resumption::disabled();
-        let host = &network.host;
-        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let provider = Arc::new(aws_lc_rs::default_provider());
         Ok(Self {
-            tls: TlsConnector::from(Arc::new(config)),
-            name: ServerName::try_from(host.clone()).map_err(|_| NotConnected::Name)?,
-            address: connect.map_or_else(|| format!("{bracketed}:{}", network.port), str::to_owned),
+            tls: TlsConnector::from(Arc::new(config(network, Some(credential), provider)?)),
+            name: ServerName::try_from(network.host.clone()).map_err(|_| NotConnected::Name)?,
+            address: address(network, connect),
+            proxy: proxy.cloned(),
             identity: format!("spiffe://{}/gateway", network.name),
         })
     }
@@ -133,7 +121,10 @@ impl Connector {
             address: self.address.clone(),
             kind: error.kind(),
         };
-        let stream = TcpStream::connect(&self.address).await.map_err(unreachable)?;
+        let stream = match &self.proxy {
+            Some(proxy) => proxy.connect(&self.address).await?,
+            None => TcpStream::connect(&self.address).await.map_err(unreachable)?,
+        };
         stream.set_nodelay(true).map_err(unreachable)?;
         let stream = self.tls.connect(self.name.clone(), stream).await.map_err(NotConnected::Handshake)?;
         let (_, session) = stream.get_ref();
@@ -141,6 +132,40 @@ impl Connector {
         let names = leaf.and_then(|leaf| certificate::uri(leaf).ok());
         if names.as_ref() == Some(&self.identity) { Ok(stream) } else { Err(NotConnected::NoGateway) }
     }
+}
+
+/// Where the gateway is connected to: host and port.
+pub(crate) fn address(network: &Network, connect: Option<&str>) -> String {
+    let host = &network.host;
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    connect.map_or_else(|| format!("{bracketed}:{}", network.port), str::to_owned)
+}
+
+/// TLS 1.3 to a network's gateway; without a certificate of ours only to look.
+pub(crate) fn config(
+    network: &Network,
+    credential: Option<&Credential>,
+    provider: Arc<CryptoProvider>,
+) -> Result<ClientConfig, NotConnected> {
+    let mut roots = RootCertStore::empty();
+    roots.add(network.root.clone()).map_err(NotConnected::Files)?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .map_err(NotConnected::Files)?
+        .with_root_certificates(roots);
+    let mut config = match credential {
+        Some(Credential { key, chain }) => {
+            let bad_key = |_| NotConnected::Files(rustls::Error::General("the key".to_owned()));
+            let key = PrivateKeyDer::from_pem_slice(key.pem().as_bytes()).map_err(bad_key)?;
+            let chain = chain.certificates().to_vec();
+            builder.with_client_auth_cert(chain, key).map_err(NotConnected::Files)?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    // A resumed session would skip what a whole handshake checks.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// gRPC over a connection that is there.

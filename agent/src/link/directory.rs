@@ -73,18 +73,21 @@ pub(super) async fn look(office: &Arc<Office>, channel: &Channel) -> Result<(), 
         office.looked.send_modify(|count| *count = count.wrapping_add(1));
         return Ok(());
     }
-    looked?;
-    check_keys(office).await?;
+    let compared = looked?;
+    if check_keys(office).await? && compared {
+        prove(office).await?;
+    }
     office.looked.send_modify(|count| *count = count.wrapping_add(1));
     Ok(())
 }
 
-async fn follow(office: &Office, channel: &Channel) -> Result<(), Broken> {
+/// Gives whether the log was compared with what is here; it is not while nothing is published.
+async fn follow(office: &Office, channel: &Channel) -> Result<bool, Broken> {
     let mut log = LogClient::new(channel.clone());
     let request = wire::GetCheckpointRequest { log: wire::LogName::Directory.into() };
     let answer = match log.get_checkpoint(request).await {
         // Nothing is published yet.
-        Err(status) if status.code() == Code::NotFound => return Ok(()),
+        Err(status) if status.code() == Code::NotFound => return Ok(false),
         answer => answer.map_err(Broken::call("GetCheckpoint"))?.into_inner(),
     };
     let (note, offered) = follower::open(&answer.checkpoint, &office.network.directory)?;
@@ -92,13 +95,13 @@ async fn follow(office: &Office, channel: &Channel) -> Result<(), Broken> {
     let (size, root) = (replica.log().size(), replica.log().root());
     if offered.size <= size {
         let ours = Checkpoint { origin: offered.origin.clone(), size, root };
-        return older(&mut log, &offered, &ours).await;
+        return older(&mut log, &offered, &ours).await.map(|()| true);
     }
     let leaves = fetch(channel, size, offered.size).await?;
     let texts = fetch_texts(&office.me, channel, &replica, &leaves).await?;
     let taken = follower::follow(&replica, leaves, &texts, (&office.network, &office.me), &offered)?;
     let note = follower::bare(&note, &office.network.directory);
-    keep(office, size, taken, note.to_string()).await
+    keep(office, size, taken, note.to_string()).await.map(|()| true)
 }
 
 /// The whole directory, for whoever has no store yet.
@@ -236,7 +239,7 @@ async fn keep(office: &Office, from: u64, taken: Vec<Taken>, checkpoint: String)
         records.extend(text.map(|text| record::Record::Text(records::Text { signed: Some(text) })));
         records.push(record::Record::Leaf(records::Leaf { index, record: leaf }));
     }
-    let seen = records::Seen { log: wire::LogName::Directory.into(), checkpoint };
+    let seen = records::Seen { log: wire::LogName::Directory.into(), checkpoint, proven_anew: false };
     records.push(record::Record::Seen(seen));
     let mut group = Vec::new();
     let mut bytes = 0;
@@ -262,15 +265,32 @@ async fn keep(office: &Office, from: u64, taken: Vec<Taken>, checkpoint: String)
 /// Most records that are written at once.
 const GROUP_MAX: usize = 1_000;
 
-/// A key of this agency in the directory that this agent did not make: somebody may be reading along.
-async fn check_keys(office: &Office) -> Result<(), Broken> {
+/// A key of this agency in the directory that this agent did not make: somebody may be reading along. Gives
+/// whether there is none.
+async fn check_keys(office: &Office) -> Result<bool, Broken> {
     let foreign =
         office.store.read(|state| follower::foreign_key(state.replica(), &office.me, office.published()));
-    if let Some(key) = foreign {
-        let known = office.store.read(|state| state.alarms().iter().any(|alarm| alarm.detail == key));
-        if !known {
+    match foreign {
+        Some(key) => {
             office.alarm(records::AlarmKind::ForeignKey, None, key).await?;
+            Ok(false)
         }
+        None => Ok(true),
+    }
+}
+
+/// After an alarm was settled: the log goes on from what is here, and every key of ours in it is ours.
+async fn prove(office: &Office) -> Result<(), Broken> {
+    let log = wire::LogName::Directory;
+    let seen = office.store.read(|state| {
+        let seen = state.directory_seen().filter(|_| state.alarms().is_unproven(log));
+        seen.map(ToString::to_string)
+    });
+    if let Some(checkpoint) = seen {
+        let seen = records::Seen { log: log.into(), checkpoint, proven_anew: true };
+        let record = records::Record { at_ms: clock::now().0, record: Some(record::Record::Seen(seen)) };
+        office.store.append(vec![Entry::new(record)], Claim::Reserved).await?;
+        tracing::info!("the directory log is the one that was seen before");
     }
     Ok(())
 }

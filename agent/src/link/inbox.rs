@@ -32,13 +32,13 @@ use crate::{
 };
 
 /// Most deliveries that are here and not acknowledged.
-const WINDOW: u32 = 64;
+pub(super) const WINDOW: u32 = 64;
 /// Most deliveries that are taken together.
 const TOGETHER_MAX: usize = HANDOVERS_TOGETHER_MAX;
 /// Most deliveries whose attachments come at the same time.
 const FETCHES_MAX: usize = 2;
 /// Most deliveries that are asked for in place of those that wait for attachments.
-const AHEAD_MAX: u32 = 16;
+pub(super) const AHEAD_MAX: u32 = 16;
 /// Most bytes of envelopes that are written down at once, the first aside.
 const TOGETHER_BYTES_MAX: usize = 2 * 1024 * 1024;
 

@@ -1,7 +1,10 @@
 //! The link against a gateway played by the test: it answers as it is told, and signs what it says
 //! with logs of its own.
 
+mod alarms;
 mod anew;
+mod erasure;
+mod inbox;
 pub(crate) mod played;
 
 use std::{fs, sync::Arc, time::Duration};
@@ -177,10 +180,10 @@ async fn a_receipt_that_proves_nothing_is_an_alarm_and_never_kept() {
     let sent = office.send(referral()).await.unwrap();
     played.reply([Reply::FalseReceipt]);
     let link = linked(&office, &played);
-    until(&office, |state| !state.alarms().is_empty()).await;
+    until(&office, |state| !state.alarms().standing().is_empty()).await;
     link.abort();
     assert_eq!(office.store.read(|state| standing(state, &sent.digest)), Some(Standing::Queued));
-    assert_eq!(office.store.read(|state| state.alarms()[0].kind), AlarmKind::BadReceipt);
+    assert_eq!(office.store.read(|state| state.alarms().standing()[0].kind), AlarmKind::BadReceipt);
     assert!(office.store.read(State::may_seal), "it is about one receipt, not about the directory");
 }
 
@@ -255,9 +258,10 @@ async fn what_is_not_its_senders_is_an_alarm_and_holds_nothing_up() {
     let envelope = sender.envelope(&good.digest).unwrap().unwrap();
     played.mail([played.delivered(&forged, 7), played.delivered(&envelope, 8)]);
     let link = linked(&office, &played);
-    until(&office, |state| standing(state, &good.digest).is_some() && !state.alarms().is_empty()).await;
+    until(&office, |state| standing(state, &good.digest).is_some() && !state.alarms().standing().is_empty())
+        .await;
     link.abort();
-    assert_eq!(office.store.read(|state| state.alarms()[0].kind), AlarmKind::BadDelivery);
+    assert_eq!(office.store.read(|state| state.alarms().standing()[0].kind), AlarmKind::BadDelivery);
     assert!(office.store.read(|state| state.case_of(&bad.digest).is_none()));
 }
 
@@ -289,13 +293,13 @@ async fn a_forked_directory_is_an_alarm_and_nothing_is_sealed_any_more() {
     let size = office.store.read(|state| state.replica().log().size());
     played.fork();
     followed(&office, &played).await;
-    let alarm = office.store.read(|state| state.alarms().first().cloned()).unwrap();
+    let alarm = office.store.read(|state| state.alarms().standing().first().cloned()).unwrap();
     assert_eq!(alarm.kind, AlarmKind::Fork);
     assert_eq!(office.store.read(|state| state.replica().log().size()), size, "nothing of it was taken");
     assert_eq!(office.send(referral()).await, Err(crate::office::NotSent::Alarmed));
     // Said again, it is the same alarm.
     followed(&office, &played).await;
-    assert_eq!(office.store.read(|state| state.alarms().len()), 1);
+    assert_eq!(office.store.read(|state| state.alarms().standing().len()), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -306,11 +310,11 @@ async fn entries_that_are_missing_or_unlawful_are_not_taken() {
     played.leave_out(1);
     let gap = directory::look(&office, &channel).await;
     assert!(matches!(gap, Err(Broken::NotFollowed(NotFollowed::Gap(1)))), "{gap:?}");
-    assert!(office.store.read(|state| state.alarms().is_empty()), "it comes again");
+    assert!(office.store.read(|state| state.alarms().standing().is_empty()), "it comes again");
     played.put_back();
     played.log_false_key(AMAN);
     directory::look(&office, &channel).await.unwrap();
-    let kind = office.store.read(|state| state.alarms()[0].kind);
+    let kind = office.store.read(|state| state.alarms().standing()[0].kind);
     assert_eq!(kind, AlarmKind::UnlawfulEntry);
     assert_eq!(office.store.read(|state| state.replica().log().size()), 0);
 }
@@ -320,7 +324,7 @@ async fn a_key_of_ours_that_we_did_not_publish_is_an_alarm() {
     let played = Played::new();
     let office = played.office_with_other_sealing_key(DFWAC);
     followed(&office, &played).await;
-    assert_eq!(office.store.read(|state| state.alarms()[0].kind), AlarmKind::ForeignKey);
+    assert_eq!(office.store.read(|state| state.alarms().standing()[0].kind), AlarmKind::ForeignKey);
     assert!(!office.store.read(State::may_seal));
 }
 
@@ -338,7 +342,7 @@ async fn a_log_that_goes_on_is_cosigned_and_one_that_forks_is_an_alarm() {
     assert_eq!(played.cosigned(), [3, 7], "each once it was proven to go on from the one before");
     played.fork_evidence();
     witness::report(&office, &channel).await.unwrap();
-    assert_eq!(office.store.read(|state| state.alarms()[0].kind), AlarmKind::Fork);
+    assert_eq!(office.store.read(|state| state.alarms().standing()[0].kind), AlarmKind::Fork);
     assert_eq!(played.cosigned(), [3, 7]);
 }
 

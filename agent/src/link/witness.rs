@@ -66,10 +66,14 @@ async fn evidence(office: &Office, channel: &Channel) -> Result<(), Broken> {
             return Ok(());
         }
     }
-    if before.is_none_or(|before| offered.size > before.size) {
+    // What is only published a little later than it was signed proves nothing of what was seen.
+    let reaches = before.as_ref().is_none_or(|before| offered.size >= before.size);
+    let unproven = office.store.read(|state| state.alarms().is_unproven(wire::LogName::Evidence));
+    if before.is_none_or(|before| offered.size > before.size) || (unproven && reaches) {
         let seen = records::Seen {
             log: wire::LogName::Evidence.into(),
             checkpoint: follower::bare(&note, log).to_string(),
+            proven_anew: unproven,
         };
         let record = records::Record { at_ms: clock::now().0, record: Some(record::Record::Seen(seen)) };
         office.store.append(vec![Entry::new(record)], Claim::Reserved).await?;

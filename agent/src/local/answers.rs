@@ -13,11 +13,13 @@ use proto::{
 };
 
 use crate::{
+    alarm::Alarm,
     api,
     case::{Case, Logged, Standing, Step},
     clock, document, notices,
     office::{LinkState, NotSent, Office, outbound::kind_word, show::ShownPart},
     opening,
+    records::{ErasedWhy, SettledReason},
     routing::{self, Kept},
     state::State,
     store::StoreFault,
@@ -96,6 +98,7 @@ pub(super) fn summary(state: &State, case: &Case) -> api::CaseSummary {
         Standing::Arrived(deliveries) => deliveries.iter().any(|delivery| !delivery.opened),
         Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn => false,
     });
+    let erasure = state.last_erasure(&case.referral);
     api::CaseSummary {
         referral: case.referral.id.to_string(),
         opened_by: case.referral.opened_by.to_string(),
@@ -113,6 +116,8 @@ pub(super) fn summary(state: &State, case: &Case) -> api::CaseSummary {
         legal_acts: case.legal_acts(me).into_iter().map(Act::number).collect(),
         not_opened,
         told: case.last_word().map(|told| entry(told.logged, &told.what)),
+        erased_at_ms: erasure.map_or(0, |erasure| erasure.at.0),
+        erased_why: erasure.map_or(0, |erasure| erased_why(erasure.why).into()),
         spoken_code: Spoken::of(&case.referral).to_string(),
         answers_for_it: case.answers_for_it().to_string(),
         split_with: split_with.map(|other| other.referral.id.to_string()).collect(),
@@ -277,12 +282,8 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
     };
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     office.store.read(|state| {
-        let alarm = |alarm: &crate::state::Alarm| api::Alarm {
-            kind: alarm.kind.as_str_name().to_owned(),
-            detail: alarm.detail.clone(),
-            envelope: alarm.about.map_or_else(String::new, |digest| digest.to_string()),
-            at_ms: alarm.at_ms,
-        };
+        let unproven = [wire::LogName::Evidence, wire::LogName::Directory].into_iter();
+        let unproven = unproven.filter(|log| state.alarms().is_unproven(*log));
         api::StatusAnswer {
             agency: office.me.to_string(),
             network: office.network.name.to_string(),
@@ -293,11 +294,57 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
             cases: count(state.cases().count()),
             directory_size: state.replica().log().size(),
             certificate_ends_at_s: office.certificate_ends_at_s.load(Ordering::Relaxed),
+            renewal: Some(renewal(office.renewal.standing())),
+            to_be_proven: unproven.map(i32::from).collect(),
             may_seal: state.may_seal(),
-            alarms: state.alarms().iter().map(alarm).collect(),
+            alarms: state.alarms().standing().iter().map(alarm).collect(),
             notices: office.notices.all().into_iter().map(notice_way).collect(),
         }
     })
+}
+
+pub(super) fn alarm(alarm: &Alarm) -> api::Alarm {
+    api::Alarm {
+        kind: alarm.kind.as_str_name().to_owned(),
+        detail: alarm.detail.clone(),
+        envelope: alarm.about.map_or_else(String::new, |digest| digest.to_string()),
+        at_ms: alarm.at_ms,
+        alarm: alarm.name(),
+        text_en: alarm.text_en().to_owned(),
+        text_ar: alarm.text_ar().to_owned(),
+        stops_sealing: alarm.stops_sealing(),
+    }
+}
+
+/// The reason as it is written down.
+pub(super) const fn settled_reason(reason: api::SettledReason) -> SettledReason {
+    match reason {
+        api::SettledReason::Unspecified => SettledReason::Unspecified,
+        api::SettledReason::Mended => SettledReason::Mended,
+        api::SettledReason::Explained => SettledReason::Explained,
+        api::SettledReason::Exercise => SettledReason::Exercise,
+        api::SettledReason::FalseAlarm => SettledReason::FalseAlarm,
+    }
+}
+
+const fn erased_why(why: ErasedWhy) -> api::ErasedWhy {
+    match why {
+        ErasedWhy::Unspecified => api::ErasedWhy::Unspecified,
+        ErasedWhy::Purged => api::ErasedWhy::Purged,
+        ErasedWhy::KeptLongEnough => api::ErasedWhy::KeptLongEnough,
+    }
+}
+
+fn renewal(standing: crate::renewal::Standing) -> api::Renewal {
+    let failing = standing.failing;
+    api::Renewal {
+        due_at_s: standing.due_at_s,
+        renewed_at_ms: standing.renewed_at.map_or(0, |at| at.0),
+        failing_since_ms: failing.as_ref().map_or(0, |failing| failing.since.0),
+        code: failing.as_ref().map_or("", |failing| failing.code).to_owned(),
+        why_en: failing.as_ref().map_or_else(String::new, |failing| failing.why_en.clone()),
+        why_ar: failing.map_or_else(String::new, |failing| failing.why_ar),
+    }
 }
 
 fn notice_way((way, standing): (&'static str, notices::Standing)) -> api::NoticeWay {

@@ -151,6 +151,10 @@ pub(super) fn may_go_on(state: &State, former: &ReferralKey) -> Result<(), NotSe
     if withdrawal::is_withdrawn(case, me) {
         return flawed(What::OnwardWithdrawn);
     }
+    let came = case.submission();
+    if came.is_some_and(|step| state.is_erased(former, &step.digest, step.place)) {
+        return flawed(What::OnwardErased);
+    }
     let taken = case.status().is_taken() || case.status() == Status::Completed;
     if taken { Ok(()) } else { flawed(What::OnwardNotAccepted) }
 }

@@ -276,6 +276,8 @@ fn receipt_of(record: records::Record) -> Option<wire::Receipt> {
         | record::Record::Seen(_)
         | record::Record::Alarm(_)
         | record::Record::Followed(_)
-        | record::Record::NotResealed(_) => None,
+        | record::Record::NotResealed(_)
+        | record::Record::Erased(_)
+        | record::Record::Settled(_) => None,
     }
 }

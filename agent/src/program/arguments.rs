@@ -94,6 +94,11 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Show how the agent stands: link, queue, certificate, alarms, notices to people.
     Status,
+    /// Look at everything that may keep the agent from working, from the folder to the gateway, and say what to
+    /// do. Needs no running agent.
+    Doctor,
+    /// List the alarms that stand, or settle one after people have looked: with what it means, and a reason.
+    SettleAlarm(SettleAlarm),
     /// Try the ways by which people are told that something waits.
     Notices(Notices),
     #[command(flatten)]
@@ -342,6 +347,30 @@ pub(crate) struct Receipt {
     /// Write them into this folder; without it the first is shown.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `settle-alarm`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent settle-alarm\n  agent settle-alarm 5f0c1d2e --reason explained")]
+pub(crate) struct SettleAlarm {
+    /// The alarm's name; all that stand are shown when it is left out.
+    pub(crate) alarm: Option<String>,
+    /// Why, as a code: never in words. Without it the alarm is shown, and nothing is settled.
+    #[arg(long, value_enum, requires = "alarm")]
+    pub(crate) reason: Option<SettleReason>,
+}
+
+/// Why an alarm is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SettleReason {
+    /// What caused it was found and mended.
+    Mended,
+    /// The administrators explained it, by telephone.
+    Explained,
+    /// A test or an exercise caused it.
+    Exercise,
+    /// Nothing had happened.
+    FalseAlarm,
 }
 
 /// Arguments of `notices`.

@@ -9,7 +9,7 @@ use std::{
 use agent::{
     admission::{Admission, Applicant},
     certificate::Chain,
-    clock,
+    clock, credential,
     daemon::{self, Files},
     enrolment::{self, Enrolled, NotEnrolled},
     folder::{Folder, Name},
@@ -180,7 +180,7 @@ pub(crate) fn install(root: &Path, install: &Install, screen: &Screen) -> Result
     let me = (&files.settings.agency, &files.settings.node);
     let chain = Chain::parse(pem.as_bytes(), &files.network, me, &keys.tls, UnixTime::now());
     let ends = chain.and_then(|chain| chain.ends_at_unix_s()).map_err(|fault| Trouble::of(&fault))?;
-    files.folder.write(Name::Chain, pem.as_bytes()).map_err(|fault| Trouble::of(&fault))?;
+    credential::install(&files.folder, &pem).map_err(|fault| Trouble::of(&fault))?;
     let ends_at = moment(ends.saturating_mul(1000));
     let lines = [format!("The certificate is in place; it ends at {ends_at}."), "Then: agent run".to_owned()];
     screen.show(lines, || json!({"certificate_ends_at_s": ends}));

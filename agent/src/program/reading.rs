@@ -7,7 +7,13 @@ use std::{
     path::Path,
 };
 
-use agent::{api, daemon::Files, network::Network, proof, words};
+use agent::{
+    api,
+    daemon::Files,
+    network::Network,
+    proof,
+    words::{self, Language},
+};
 use proto::{
     count::{Adjective, Noun},
     ids::PartClass,
@@ -15,6 +21,7 @@ use proto::{
 use serde_json::{Value, json};
 
 use super::{
+    alarms,
     arguments::{Inbox, OfReferral, Receipt, Show, Verify},
     joining::read_text,
     notices,
@@ -53,6 +60,7 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
     let telephone = telephone.map(|desk| show::telephone_lines(desk, &summary.spoken_code, language));
     let lines = [show::case_line(&summary, language)]
         .into_iter()
+        .chain(show::erased_line(&summary, language))
         .chain(telephone.into_iter().flatten())
         .chain(show::safe_contact_lines(&shown.parts, language))
         .chain(show::outcome_lines(&shown.parts, language))
@@ -258,23 +266,12 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
     } else {
         format!("down since {since}: {}", status.why)
     };
-    let certificate = match status.certificate_ends_at_s {
-        0 => "not used yet".to_owned(),
-        ends => format!("ends at {}", moment(ends.saturating_mul(1000))),
-    };
-    let alarm = |alarm: &api::Alarm| {
-        let what = alarm.kind.trim_start_matches("ALARM_KIND_");
-        format!("ALARM {what} since {}: {} {}", moment(alarm.at_ms), alarm.detail, alarm.envelope)
-    };
-    let sealing = (!status.may_seal).then(|| {
-        "Nothing is sealed until people have looked: call the network's administrators by telephone."
-            .to_owned()
-    });
     let language = screen.language;
+    let sealing = (!status.may_seal).then(|| sealing_stopped(&status, language).to_owned());
     let lines = [
         format!("{} in {}", status.agency, status.network),
         format!("link: {link}"),
-        format!("certificate: {certificate}"),
+        certificate_line(&status, language),
         format!(
             "{} {}",
             language.pick("for the gateway:", "إلى البوابة:"),
@@ -288,13 +285,10 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
         ),
     ];
     let ways = status.notices.iter().flat_map(|way| notices::way_lines(way, screen));
-    let lines = lines.into_iter().chain(ways).chain(status.alarms.iter().map(alarm)).chain(sealing);
+    let alarms = status.alarms.iter().flat_map(|alarm| alarms::whole(alarm, language));
+    let renewal = status.renewal.iter().flat_map(|renewal| renewal_lines(renewal, language));
+    let lines = lines.into_iter().chain(renewal).chain(ways).chain(alarms).chain(sealing);
     screen.show(lines, || {
-        let alarm = |alarm: &api::Alarm| {
-            json!({
-                "kind": alarm.kind, "detail": alarm.detail, "envelope": alarm.envelope, "at_ms": alarm.at_ms,
-            })
-        };
         json!({
             "agency": status.agency,
             "network": status.network,
@@ -305,10 +299,64 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             "referrals": status.cases,
             "directory_size": status.directory_size,
             "certificate_ends_at_s": status.certificate_ends_at_s,
+            "renewal": status.renewal.as_ref().map(renewal_json),
             "may_seal": status.may_seal,
-            "alarms": status.alarms.iter().map(alarm).collect::<Vec<_>>(),
+            "alarms": status.alarms.iter().map(alarms::alarm_json).collect::<Vec<_>>(),
             "notices": status.notices.iter().map(notices::way_json).collect::<Vec<_>>(),
         })
     });
     Ok(Outcome::Done)
+}
+
+/// Why nothing is sealed.
+fn sealing_stopped(status: &api::StatusAnswer, language: Language) -> &'static str {
+    if status.to_be_proven.is_empty() || status.alarms.iter().any(|alarm| alarm.stops_sealing) {
+        language.pick(
+            "Nothing is sealed until people have looked: call the network's administrators by telephone, then \
+             `agent settle-alarm`.",
+            "لا يُختم شيء حتى ينظر الأشخاص في الأمر: اتصل بمسؤولي الشبكة هاتفيًا، ثم استعمل الأمر settle-alarm.",
+        )
+    } else {
+        language.pick(
+            "The alarm is settled. Nothing is sealed until both logs are proven to be those that were seen before.",
+            "تمت تسوية الإنذار. لا يُختم شيء حتى يثبت أن السجلين هما اللذان شوهدا من قبل.",
+        )
+    }
+}
+
+fn certificate_line(status: &api::StatusAnswer, language: Language) -> String {
+    let word = language.pick("certificate:", "الشهادة:");
+    let at = |s: u64| language.isolated(&moment(s.saturating_mul(1000)));
+    let stands = match status.certificate_ends_at_s {
+        0 => language.pick("not used yet", "لم تُستعمل بعد").to_owned(),
+        ends => format!("{} {}", language.pick("ends at", "تنتهي في"), at(ends)),
+    };
+    match status.renewal.as_ref().map_or(0, |renewal| renewal.due_at_s) {
+        0 => format!("{word} {stands}"),
+        due => format!("{word} {stands}; {} {}", language.pick("renewed from", "تُجدد اعتبارًا من"), at(due)),
+    }
+}
+
+/// What fails is told in both languages: whoever reads it may have only one of them.
+fn renewal_lines(renewal: &api::Renewal, language: Language) -> Vec<String> {
+    if renewal.failing_since_ms == 0 {
+        return Vec::new();
+    }
+    let word = language.pick("RENEWING THE CERTIFICATE FAILS since", "تجديد الشهادة متعذّر منذ");
+    vec![
+        format!("{word} {} ({}):", language.isolated(&moment(renewal.failing_since_ms)), renewal.code),
+        format!("  {}", renewal.why_en),
+        format!("  \u{2067}{}\u{2069}", renewal.why_ar),
+    ]
+}
+
+fn renewal_json(renewal: &api::Renewal) -> Value {
+    json!({
+        "due_at_s": Some(renewal.due_at_s).filter(|at| *at > 0),
+        "renewed_at_ms": Some(renewal.renewed_at_ms).filter(|at| *at > 0),
+        "failing_since_ms": Some(renewal.failing_since_ms).filter(|at| *at > 0),
+        "code": Some(&renewal.code).filter(|code| !code.is_empty()),
+        "text_en": Some(&renewal.why_en).filter(|why| !why.is_empty()),
+        "text_ar": Some(&renewal.why_ar).filter(|why| !why.is_empty()),
+    })
 }

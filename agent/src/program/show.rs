@@ -139,7 +139,28 @@ pub(crate) fn case_json(case: &api::CaseSummary) -> Value {
         "told": case.told.as_ref().map(entry_json),
         "split_with": case.split_with,
         "answers_for_it": case.answers_for_it,
+        "erased_at_ms": Some(case.erased_at_ms).filter(|at| *at > 0),
+        "erased_why": match case.erased_why() {
+            api::ErasedWhy::Unspecified => None,
+            api::ErasedWhy::Purged => Some("purged"),
+            api::ErasedWhy::KeptLongEnough => Some("kept_long_enough"),
+        },
     })
+}
+
+/// When and why the content of a case was erased here; nothing while it is not.
+pub(crate) fn erased_line(case: &api::CaseSummary, language: Language) -> Option<String> {
+    let why = match case.erased_why() {
+        api::ErasedWhy::Unspecified => return None,
+        api::ErasedWhy::Purged => {
+            language.pick("this side has stated that it is destroyed", "صرّحت هذه الجهة بإتلافه")
+        }
+        api::ErasedWhy::KeptLongEnough => {
+            language.pick("it was kept as long as was agreed", "انقضت مدة الاحتفاظ المتفق عليها")
+        }
+    };
+    let word = language.pick("content erased", "مُحي المحتوى");
+    Some(format!("{word} {}: {why}", language.isolated(&moment(case.erased_at_ms))))
 }
 
 /// A referral that hangs together with a case, in one line.

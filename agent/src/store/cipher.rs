@@ -18,6 +18,8 @@ const DOMAIN: &[u8] = b"referral/agent-store/v1\0";
 pub(super) enum Kind {
     Head,
     Body,
+    /// All heads that are still needed, up to a place.
+    Snapshot,
 }
 
 /// It was not sealed, or does not open.
@@ -78,6 +80,7 @@ fn bound(batch: u64, slot: u32, kind: Kind) -> Vec<u8> {
     let kind = match kind {
         Kind::Head => 0,
         Kind::Body => 1,
+        Kind::Snapshot => 2,
     };
     [DOMAIN, &batch.to_le_bytes(), &slot.to_le_bytes(), &[kind]].concat()
 }

@@ -38,6 +38,8 @@ pub const TIMELINES_MAX: usize = 4;
 pub const FOLLOWERS_MAX: usize = 4;
 /// Most readers of the directory log of one caller at the same time.
 pub const READERS_MAX: usize = 8;
+/// Most renewals of certificates of one caller at the same time; each holds a thread.
+pub const RENEWALS_MAX: usize = 1;
 /// Most calls of one caller at the same time, of all methods that have no limit of their own.
 pub const CALLS_MAX: usize = 256;
 /// Most bytes of messages of one caller that have come in part.
@@ -52,7 +54,7 @@ pub const UNDER_WAY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const PUSH_BYTES_MIN: usize = 8 * 1024;
 
 /// The methods that have a limit of their own. What is not among them has [`CALLS_MAX`].
-const METHODS: [(&str, usize); 8] = [
+const METHODS: [(&str, usize); 9] = [
     ("/referral.v1.Push/PushStream", PUSH_STREAMS_MAX),
     ("/referral.v1.Receive/Deliver", DELIVERY_STREAMS_MAX),
     ("/referral.v1.Receive/Fetch", FETCHES_MAX),
@@ -61,6 +63,7 @@ const METHODS: [(&str, usize); 8] = [
     ("/referral.v1.Evidence/GetTimeline", TIMELINES_MAX),
     ("/referral.v1.Evidence/Follow", FOLLOWERS_MAX),
     ("/referral.v1.Directory/GetRecords", READERS_MAX),
+    ("/referral.v1.Certificates/Renew", RENEWALS_MAX),
 ];
 const PUSHES: &str = "/referral.v1.Push/";
 /// Most bytes of an answer that are handed to the transport at once: a frame of HTTP/2.

@@ -69,10 +69,13 @@ struct Script {
     directory_key: SigningKey,
     leaves: Vec<Vec<u8>>,
     left_out: Option<usize>,
+    /// The last entry, as it was before the log forked.
+    before_fork: Option<Vec<u8>>,
     texts: BTreeMap<Digest, wire::SignedObject>,
     replies: VecDeque<Reply>,
     pushed: Vec<Vec<u8>>,
     mail: Vec<wire::Delivered>,
+    window: u32,
     receipts: Vec<wire::SignedObject>,
     witnessed: Vec<Digest>,
     cosigned: Vec<u64>,
@@ -191,10 +194,12 @@ impl Played {
             directory_key: SigningKey::from_seed(&[2; 32]),
             leaves,
             left_out: None,
+            before_fork: None,
             texts: BTreeMap::from([(digest, text)]),
             replies: VecDeque::new(),
             pushed: Vec::new(),
             mail: Vec::new(),
+            window: 0,
             receipts: Vec::new(),
             witnessed: Vec::new(),
             cosigned: Vec::new(),
@@ -307,6 +312,11 @@ impl Played {
         self.script().mail.extend(mail);
     }
 
+    /// How many deliveries were asked for, all together.
+    pub(crate) fn window(&self) -> u32 {
+        self.script().window
+    }
+
     pub(crate) fn receipts(&self) -> Vec<wire::SignedObject> {
         self.script().receipts.clone()
     }
@@ -352,7 +362,14 @@ impl Played {
         let mut script = self.script();
         let last = script.leaves.len() - 1;
         let other = script.leaves[last - 1].clone();
-        script.leaves[last] = other;
+        script.before_fork = Some(std::mem::replace(&mut script.leaves[last], other));
+    }
+
+    /// Shows the log again that was shown before the fork.
+    pub(crate) fn heal(&self) {
+        let mut script = self.script();
+        let last = script.leaves.len() - 1;
+        script.leaves[last] = script.before_fork.take().unwrap();
     }
 
     pub(crate) fn leave_out(&self, place: usize) {
@@ -503,10 +520,11 @@ impl receive_server::Receive for Played {
         tokio::spawn(async move {
             while let Ok(Some(request)) = requests.message().await {
                 let out: Vec<Delivery> = match request.request.unwrap() {
-                    Said::Window(_) => std::mem::take(&mut played.script().mail)
-                        .into_iter()
-                        .map(Delivery::Delivered)
-                        .collect(),
+                    Said::Window(more) => {
+                        let mut script = played.script();
+                        script.window += more;
+                        std::mem::take(&mut script.mail).into_iter().map(Delivery::Delivered).collect()
+                    }
                     Said::Receipt(receipt) => vec![Delivery::Acknowledged(played.acknowledge(receipt))],
                 };
                 for delivery in out {

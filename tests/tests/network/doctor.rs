@@ -1,0 +1,134 @@
+//! The doctor on a whole network: what is good is said to be, what is not is named; and the link goes through an
+//! HTTP proxy.
+#![allow(clippy::unwrap_used, reason = "a test that does not get what it must has failed")]
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use trials::{
+    demo::{Programs, Stage, found},
+    sandbox::program,
+};
+
+const FROM: &str = "ae.dfwac";
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn stage(folder: &Path) -> Stage {
+    let programs = Programs::at(program("gateway"), program("agent"));
+    let mut stage = Stage::open(programs, Some(folder.join("stage"))).unwrap();
+    found(&mut stage).unwrap();
+    stage
+}
+
+fn until<T>(what: &str, mut come: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(came) = come() {
+            return came;
+        }
+        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
+        thread::yield_now();
+    }
+}
+
+/// What the doctor says: its exit code, and the code of each thing that it looked at.
+fn doctor(stage: &Stage) -> (i32, Value) {
+    let output = Command::new(program("agent"))
+        .args(["--json", "--folder"])
+        .arg(stage.path(FROM))
+        .arg("doctor")
+        .output()
+        .unwrap();
+    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn code(found: &Value, check: &str) -> String {
+    let all = found.as_array().unwrap();
+    let one = all.iter().find(|finding| finding["check"] == check).unwrap();
+    one["code"].as_str().unwrap().to_owned()
+}
+
+/// A proxy that counts the ways which it made.
+fn proxy() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let counted = Arc::clone(&counted);
+            thread::spawn(move || drop(carry(stream.unwrap(), &counted)));
+        }
+    });
+    (address, made)
+}
+
+fn carry(mut here: TcpStream, made: &AtomicUsize) -> io::Result<()> {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        here.read_exact(&mut byte)?;
+        request.push(byte[0]);
+    }
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let target = request.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
+    let mut there = TcpStream::connect(target.unwrap_or_default())?;
+    here.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    made.fetch_add(1, Ordering::SeqCst);
+    let (mut from, mut to) = (here.try_clone()?, there.try_clone()?);
+    thread::spawn(move || {
+        let copied = io::copy(&mut from, &mut to);
+        drop((copied, to.shutdown(Shutdown::Both)));
+    });
+    io::copy(&mut there, &mut here)?;
+    here.shutdown(Shutdown::Both)
+}
+
+#[test]
+fn what_is_good_is_said_to_be_and_the_link_goes_through_a_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = stage(folder.path());
+    let case = Stage::prop("case.json").to_string_lossy().into_owned();
+    until("the agreement reaches the agent", || stage.agent(FROM, &["explain", &case]).ok());
+    let (exit, found) = doctor(&stage);
+    let not_good: Vec<_> =
+        found.as_array().unwrap().iter().filter(|finding| finding["outcome"] != "good").collect();
+    assert!(exit == 0 && not_good.is_empty(), "{not_good:?}");
+
+    // Nothing gets out but through the proxy: the address in agent.toml is one that only the proxy reaches.
+    let (address, made) = proxy();
+    stage.kill_agent(FROM).unwrap();
+    let settings = stage.path(FROM).join("agent.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("proxy = \"http://{address}\"\n{text}")).unwrap();
+    stage.start_agent(FROM).unwrap();
+    stage.agent(FROM, &["send", &case, "--wait"]).unwrap();
+    assert!(made.load(Ordering::SeqCst) > 0, "it went another way");
+    let (exit, found) = doctor(&stage);
+    assert_eq!((exit, code(&found, "proxy").as_str()), (0, "GOOD"), "{found}");
+
+    // What is not good is named, and what stands behind it is not looked at.
+    stage.kill_gateway().unwrap();
+    fs::write(&settings, text).unwrap();
+    let (exit, found) = doctor(&stage);
+    assert_eq!((exit, code(&found, "connection").as_str()), (1, "TCP_REFUSED"), "{found}");
+    assert_eq!(code(&found, "agreements"), "NOT_CHECKED");
+    for finding in found.as_array().unwrap() {
+        assert!(!finding["text_en"].as_str().unwrap().is_empty(), "{finding}");
+        assert!(!finding["text_ar"].as_str().unwrap().is_empty(), "{finding}");
+    }
+    stage.end().unwrap();
+}
