@@ -1,6 +1,7 @@
 //! The command line: arguments in, text or JSON out, exit codes. Not here: what is done.
 
 mod admin;
+mod alerts;
 mod operations;
 mod verify;
 
@@ -60,6 +61,8 @@ enum Command {
     Status(operations::StatusArguments),
     /// What is stuck, the oldest first: since when, why, what to do and whom to call.
     Stuck(operations::StuckArguments),
+    /// The alerts that stand, and whether people can be told of them.
+    Alerts(alerts::AlertsArguments),
     /// Check a gateway's folder from its first byte: signatures, evidence, both logs, tiles.
     Verify {
         /// The folder with gateway.toml. The gateway must not be running.
@@ -109,6 +112,7 @@ impl Arguments {
             Command::Admin(arguments) => arguments.run(),
             Command::Status(arguments) => arguments.run(),
             Command::Stuck(arguments) => arguments.run(),
+            Command::Alerts(arguments) => arguments.run(),
             Command::Verify { folder } => verify::run(&folder, self.json),
         };
         match said {

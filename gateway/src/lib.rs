@@ -7,6 +7,7 @@
 //! and is built again from the journal.
 
 pub mod admin;
+pub mod alerts;
 pub mod clock;
 pub mod config;
 pub mod console;
