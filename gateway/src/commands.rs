@@ -3,6 +3,7 @@
 mod admin;
 mod alerts;
 mod operations;
+mod statistics;
 mod verify;
 
 use std::{
@@ -63,6 +64,8 @@ enum Command {
     Stuck(operations::StuckArguments),
     /// The alerts that stand, and whether people can be told of them.
     Alerts(alerts::AlertsArguments),
+    /// A settled year's figures for the public, as files for a spreadsheet.
+    Statistics(statistics::StatisticsArguments),
     /// Check a gateway's folder from its first byte: signatures, evidence, both logs, tiles.
     Verify {
         /// The folder with gateway.toml. The gateway must not be running.
@@ -113,6 +116,7 @@ impl Arguments {
             Command::Status(arguments) => arguments.run(),
             Command::Stuck(arguments) => arguments.run(),
             Command::Alerts(arguments) => arguments.run(),
+            Command::Statistics(arguments) => arguments.run(),
             Command::Verify { folder } => verify::run(&folder, self.json),
         };
         match said {

@@ -28,6 +28,7 @@ pub mod retention;
 pub mod serve;
 pub mod service;
 pub mod start;
+pub mod statistics;
 pub mod telemetry;
 pub mod tiles;
 pub mod upkeep;

@@ -41,6 +41,7 @@ pub mod retention;
 pub mod snapshot;
 pub mod spoken;
 pub mod state;
+pub mod statistics;
 pub mod stuck;
 pub mod vocabulary;
 pub mod words;
