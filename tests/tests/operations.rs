@@ -188,6 +188,36 @@ async fn people_are_told_once_of_what_is_wrong_and_once_that_it_is_over() {
     assert!(scene.sandbox.terminate());
 }
 
+/// *Moving to another machine* of the runbook: the same folder elsewhere is the same gateway.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_moves_with_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().join("hub");
+    let there = folder.path().join("elsewhere");
+    fs::create_dir(&here).unwrap();
+    let mut sandbox = Sandbox::make(&here, Network::new());
+    sandbox.start();
+    let network = sandbox.network.clone();
+    let (from, to) = (network.at(1), network.at(0));
+    let (header, parts) = network.opening(&from.id, &to.id, now(), &mut Random::new(33));
+    let push = async |sandbox: &Sandbox| {
+        let mut push = PushClient::new(sandbox.connect(from.id.as_str()).await.unwrap());
+        receipt_of(push.push_one(envelope(from, &header, &parts)).await.unwrap().into_inner())
+    };
+    let before = push(&sandbox).await;
+    assert!(sandbox.terminate());
+    assert!(Command::new("cp").arg("-a").args([&here, &there]).status().unwrap().success());
+    let verified = run(&["verify", there.to_str().unwrap()]).unwrap();
+    assert_eq!(verified["right"], true);
+    fs::remove_dir_all(&here).unwrap();
+    sandbox.folder.clone_from(&there);
+    sandbox.start();
+    assert!(push(&sandbox).await == before, "the same receipt of the same envelope");
+    is_seen(&sandbox, &header).await;
+    assert!(sandbox.terminate());
+    assert_eq!(run(&["verify", there.to_str().unwrap()]).unwrap()["right"], true);
+}
+
 /// What rules and dashboard name is what the gateway shows.
 fn every_metric_is_there(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).unwrap();
