@@ -1,7 +1,9 @@
 //! The command line: arguments in, text or JSON out, exit codes. Not here: what is done.
 
 mod admin;
+mod alerts;
 mod operations;
+mod statistics;
 mod verify;
 
 use std::{
@@ -60,6 +62,10 @@ enum Command {
     Status(operations::StatusArguments),
     /// What is stuck, the oldest first: since when, why, what to do and whom to call.
     Stuck(operations::StuckArguments),
+    /// The alerts that stand, and whether people can be told of them.
+    Alerts(alerts::AlertsArguments),
+    /// A settled year's figures for the public, as files for a spreadsheet.
+    Statistics(statistics::StatisticsArguments),
     /// Check a gateway's folder from its first byte: signatures, evidence, both logs, tiles.
     Verify {
         /// The folder with gateway.toml. The gateway must not be running.
@@ -109,6 +115,8 @@ impl Arguments {
             Command::Admin(arguments) => arguments.run(),
             Command::Status(arguments) => arguments.run(),
             Command::Stuck(arguments) => arguments.run(),
+            Command::Alerts(arguments) => arguments.run(),
+            Command::Statistics(arguments) => arguments.run(),
             Command::Verify { folder } => verify::run(&folder, self.json),
         };
         match said {

@@ -1,6 +1,8 @@
 //! The gateway's configuration: one file, few keys, unknown ones refused. Not here: where the files
 //! lie (`place`).
 
+mod alerts;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -9,6 +11,8 @@ use std::{
 
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use alerts::{AlertsConfig, WrongAlerts};
 
 /// The configuration file, as `gateway init` writes it. See `gateway/gateway.sample.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -37,6 +41,9 @@ pub struct Config {
     /// Below so much free space only receipts, answers and administration are taken.
     #[serde(default = "reserve_mib")]
     pub reserve_mib: u64,
+    /// Whom to tell when something is wrong.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,
@@ -110,7 +117,23 @@ mod tests {
         assert_eq!(config.reserve_mib, 256);
         assert_eq!(config.enrolment_listen, Some("0.0.0.0:7444".parse().unwrap()));
         assert_eq!(config.console, None);
+        assert_eq!(config.alerts, AlertsConfig::default());
         assert_eq!(config.log, LogConfig::default());
+    }
+
+    #[test]
+    fn every_key_of_the_sample_can_be_used() {
+        let sample = include_str!("../gateway.sample.toml");
+        let is_key = |line: &str| line.starts_with("# [") || (line.starts_with("# ") && line.contains(" = "));
+        let every = |line: &str| if is_key(line) { line[2..].to_owned() } else { line.to_owned() };
+        let text = sample.lines().map(every).collect::<Vec<_>>().join("\n");
+        let config: Config = toml::from_str(&text).unwrap();
+        let folder = Path::new("/etc/referral");
+        assert!(config.console.is_some() && config.log.otlp.is_some());
+        assert_eq!(config.alerts.ways(folder).unwrap().len(), 2);
+        assert!(config.alerts.heartbeat(folder).unwrap().is_some());
+        assert_eq!(config.alerts.limits().unwrap(), proto::alert::Limits::default());
+        assert_eq!(config.alerts.off().unwrap().len(), 1);
     }
 
     #[test]

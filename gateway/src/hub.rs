@@ -76,6 +76,8 @@ pub const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 pub const CATCH_UP_BATCHES: u64 = 64;
 /// How many referrals are looked at for one page of [`Hub::awaited`]. The writer does nothing else meanwhile.
 pub const AWAITED_PAGE: usize = 256;
+/// How old the writer's own word may be; then it does not get on.
+pub const STALE: Duration = Duration::from_secs(15);
 /// How far the clock may be behind the last batch before it counts as stepped.
 pub const CLOCK_BEHIND_MS_MAX: u64 = 60 * 1000;
 
@@ -275,6 +277,13 @@ impl Hub {
     #[must_use]
     pub fn status(&self) -> Status {
         **self.shared.status.load()
+    }
+
+    /// For how long the writer has not said how it is, when that is too long; nothing while it gets on.
+    #[must_use]
+    pub fn stalled_ms(&self, now: TimeMs) -> Option<u64> {
+        let silent_ms = now.0.saturating_sub(self.status().at.0);
+        (silent_ms > u64::try_from(STALE.as_millis()).unwrap_or(u64::MAX)).then_some(silent_ms)
     }
 
     /// Leaves of the evidence log that are durable.
@@ -594,6 +603,7 @@ impl Thread {
         let begun = Instant::now();
         let answers = self.writer.step(clock::now(), asked.requests, &mut || self.salts.next())?;
         self.metrics.step(begun.elapsed(), answers.len());
+        self.metrics.operations.synced(clock::now(), begun.elapsed());
         self.show();
         self.desk.hand_out(self.writer.state().mailboxes(), asked.touched, &answers);
         self.is_under_load = answers.len() >= LOAD_MIN;
@@ -657,9 +667,10 @@ impl Thread {
     }
 
     fn tick(&mut self) -> Result<(), Fault> {
-        let before = self.writer.state().evidence().size();
+        let (before, begun) = (self.writer.state().evidence().size(), Instant::now());
         self.writer.tick(clock::now(), &mut || self.salts.next())?;
         if self.writer.state().evidence().size() > before {
+            self.metrics.operations.synced(clock::now(), begun.elapsed());
             self.show();
             self.desk.hand_out_to_all(self.writer.state().mailboxes());
         }

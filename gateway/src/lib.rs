@@ -7,6 +7,7 @@
 //! and is built again from the journal.
 
 pub mod admin;
+pub mod alerts;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -27,6 +28,7 @@ pub mod retention;
 pub mod serve;
 pub mod service;
 pub mod start;
+pub mod statistics;
 pub mod telemetry;
 pub mod tiles;
 pub mod upkeep;

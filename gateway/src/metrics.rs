@@ -1,6 +1,8 @@
 //! What is counted, for Prometheus. No name, no id and no content is ever a label. Not here: the
 //! listener that shows it (`serve`).
 
+mod operations;
+
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
@@ -8,6 +10,8 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+
+pub use operations::Operations;
 
 use crate::{hub::Status, writer::answer::Answer};
 
@@ -57,6 +61,8 @@ pub struct Metrics {
     pub crls_until: Gauge<f64, AtomicU64>,
     /// When the gateway's certificate runs out, Unix seconds.
     pub certificate_until: Gauge<f64, AtomicU64>,
+    /// What is counted for operations.
+    pub operations: Operations,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,9 +105,11 @@ impl Metrics {
             connections: Gauge::default(),
             crls_until: Gauge::default(),
             certificate_until: Gauge::default(),
+            operations: Operations::default(),
         };
         metrics.register_counters();
         metrics.register_gauges();
+        metrics.operations.register(&mut metrics.registry);
         metrics
     }
 
@@ -186,6 +194,14 @@ impl Metrics {
             Answer::Nothing => "nothing",
         };
         self.answers.get_or_create(&AnswerLabels { answer }).inc();
+    }
+
+    /// What was refused since the start: by the rules, at the door, and of enrolments.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        let by_rules = self.answers.get_or_create(&AnswerLabels { answer: "refused" }).get();
+        let at_doors = self.connections_refused.get().saturating_add(self.enrolments_refused.get());
+        by_rules.saturating_add(at_doors)
     }
 
     /// How the writer is.

@@ -116,6 +116,12 @@ impl Board {
         self.started
     }
 
+    /// The gateway's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Bytes that are free on the disk; 0 when it does not say.
     #[must_use]
     pub fn free_bytes(&self) -> u64 {
@@ -138,7 +144,12 @@ impl Board {
         Ok(overview)
     }
 
-    async fn collect(&self) -> Result<Overview, Unavailable> {
+    /// The same as it is at this moment. Nobody else is shown it, so that whoever looks at long intervals
+    /// makes nobody's view older.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn collect(&self) -> Result<Overview, Unavailable> {
         let (mut awaited, mut next) = (Vec::new(), Some(Page::Open(None)));
         for _ in 0..PAGES_MAX {
             let Some(page) = next.take().filter(|_| awaited.len() < AWAITED_MAX) else {

@@ -116,6 +116,12 @@ impl Place {
         self.root.join("logs").join("directory")
     }
 
+    /// Its time is when the last backup was made.
+    #[must_use]
+    pub fn backup_made(&self) -> PathBuf {
+        self.root.join("backup-made")
+    }
+
     /// Attachments.
     #[must_use]
     pub fn parts(&self) -> PathBuf {
@@ -247,6 +253,22 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Puts a file that only the owner can read in place of the one that is there, whole or not at all.
+///
+/// # Errors
+/// The disk's.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let half = path.with_extension("tmp");
+    match fs::remove_file(&half) {
+        // Of a process that was killed.
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    write_private(&half, bytes)?;
+    fs::rename(half, path)
 }
 
 /// Makes a folder that only the owner can enter, if it is not there.

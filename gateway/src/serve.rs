@@ -21,8 +21,9 @@ use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
+    alerts::{self, Alerting},
     clock,
-    config::{Config, ConfigFault},
+    config::{Config, ConfigFault, WrongAlerts},
     console,
     enrolment::{self, LogVkeys},
     fault::Fault,
@@ -96,6 +97,9 @@ pub enum ServeFault {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigFault),
+    /// Whom to tell of alerts.
+    #[error(transparent)]
+    Alerts(#[from] WrongAlerts),
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyFault),
@@ -199,6 +203,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     metrics.crls_until.set(seconds(tls.crls_until));
     let eraser = writer.journal().eraser();
     metrics.certificate_until.set(seconds(tls.certificate_until));
+    let alerts = Alerting::new(&config.alerts, &config.network, root, reserve_bytes)?;
     let (hub, writer_ended) = Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics));
     let gateway = Arc::new(Gateway {
         mail: MailReader::new(hub.history().clone()),
@@ -211,6 +216,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         trails: telemetry::Trails::default(),
         streams: AtomicU64::new(0),
         board: Board::new(hub.clone(), Arc::clone(&connections), root),
+        alerts,
         hub,
     });
     let listener = listen(config.listen).await?;
@@ -218,18 +224,11 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let enrolling = match config.enrolment_listen {
-        Some(_) if !place.authority().is_dir() => return Err(ServeFault::NoAuthority(place.authority())),
-        Some(address) => Some(Enrolling {
-            listener: listen(address).await?,
-            tls: Arc::new(ArcSwap::new(tls.enrolment)),
-            vkeys: LogVkeys {
-                evidence: keys.evidence.verifier().to_string(),
-                directory: keys.directory.verifier().to_string(),
-            },
-        }),
-        None => None,
+    let vkeys = LogVkeys {
+        evidence: keys.evidence.verifier().to_string(),
+        directory: keys.directory.verifier().to_string(),
     };
+    let enrolling = enrolling(config.enrolment_listen, &place, tls.enrolment, vkeys).await?;
     let console_tls = Arc::new(ArcSwap::new(tls.console));
     let tls = Arc::new(ArcSwap::new(tls.server));
     let door = Door { network, tls, connections, metrics, refused: Arc::default() };
@@ -252,6 +251,23 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
             writer_ended,
         },
     })
+}
+
+/// What enrolment needs, if anybody can join by it.
+async fn enrolling(
+    address: Option<SocketAddr>,
+    place: &Place,
+    tls: Arc<ServerConfig>,
+    vkeys: LogVkeys,
+) -> Result<Option<Enrolling>, ServeFault> {
+    match address {
+        Some(_) if !place.authority().is_dir() => Err(ServeFault::NoAuthority(place.authority())),
+        Some(address) => {
+            let tls = Arc::new(ArcSwap::new(tls));
+            Ok(Some(Enrolling { listener: listen(address).await?, tls, vkeys }))
+        }
+        None => Ok(None),
+    }
 }
 
 /// The console's listener and door, if there is a console.
@@ -295,6 +311,7 @@ impl Serving {
         };
         let looking = tokio::spawn(look.run());
         let erasing = tokio::spawn(Sweeper::new(Arc::clone(&gateway), eraser).run());
+        let alerting = tokio::spawn(alerts::run(Arc::clone(&gateway)));
         let monitoring =
             metrics_listener.map(|listener| tokio::spawn(monitor(listener, Arc::clone(&gateway))));
         let enrolling = enrolling.map(|Enrolling { listener, tls, vkeys }| {
@@ -325,10 +342,11 @@ impl Serving {
         }
         looking.abort();
         erasing.abort();
+        alerting.abort();
         if let Some(monitoring) = monitoring {
             monitoring.abort();
         }
-        drop((looking.await, erasing.await));
+        drop((looking.await, erasing.await, alerting.await));
         // They answer what they have taken, and end by themselves.
         for ending in enrolling.into_iter().chain(console) {
             drop(ending.await);
@@ -468,8 +486,7 @@ impl Look {
 /// Whether envelopes would be taken and found again, and if not, why.
 fn is_ready(gateway: &Gateway) -> Result<(), &'static str> {
     let status = gateway.hub.status();
-    let now = clock::now();
-    if now > status.at.plus_ms(u64::try_from(STALE.as_millis()).unwrap_or(u64::MAX)) {
+    if gateway.hub.stalled_ms(clock::now()).is_some() {
         return Err("the writer does not get on");
     }
     if !status.has_room {
@@ -492,9 +509,6 @@ fn ends_within(gateway: &Gateway, time: Duration) -> bool {
     let until_s = clock::now().0 / 1000 + time.as_secs();
     seconds(i64::try_from(until_s).unwrap_or(i64::MAX)) > gateway.metrics.crls_until.get()
 }
-
-/// How old the writer's own word may be.
-const STALE: Duration = Duration::from_secs(15);
 
 #[allow(clippy::cast_precision_loss, clippy::as_conversions, reason = "a metric, in seconds")]
 const fn seconds(unix_s: i64) -> f64 {

@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
 use crate::{
+    alerts::Alerting,
     hub::{Hub, Unavailable, desk::StreamNo, mail::MailReader},
     metrics::Metrics,
     operations::Board,
@@ -81,6 +82,8 @@ pub struct Gateway {
     pub intake: Arc<intake::Intake>,
     /// What operations look at.
     pub board: Board,
+    /// What is wrong, and whom it is told.
+    pub alerts: Alerting,
     /// Counted here.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway ends: streams then answer what they have taken, and close.

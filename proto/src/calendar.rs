@@ -26,6 +26,21 @@ pub fn written(at: TimeMs) -> String {
     }
 }
 
+/// The year and the month, 1 to 12, that a moment is in, UTC.
+#[must_use]
+pub fn month_of(at: TimeMs) -> (u32, u32) {
+    let (day, _) = Day::of_minute(i64::try_from(at.0 / MINUTE_MS).unwrap_or(i64::MAX));
+    let (year, month, _) = day.date();
+    (u32::try_from(year).unwrap_or(u32::MAX), u32::try_from(month).unwrap_or(1))
+}
+
+/// The first moment of a year, UTC.
+#[must_use]
+pub fn year_begins(year: u32) -> TimeMs {
+    let minute = u64::try_from(Day::of(year.into(), 1, 1).minute(0)).unwrap_or(0);
+    TimeMs(minute.saturating_mul(MINUTE_MS))
+}
+
 /// A calendar that has working time.
 #[derive(Clone, Copy)]
 pub struct WorkingTime<'a> {

@@ -4,6 +4,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 pub mod agreement;
+pub mod alert;
 pub mod batch;
 pub mod calendar;
 pub mod caller;
@@ -40,6 +41,7 @@ pub mod retention;
 pub mod snapshot;
 pub mod spoken;
 pub mod state;
+pub mod statistics;
 pub mod stuck;
 pub mod vocabulary;
 pub mod words;

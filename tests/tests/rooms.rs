@@ -46,6 +46,11 @@ fn the_journal_knows_nothing_of_referrals() {
 }
 
 #[test]
+fn the_courier_knows_nothing_of_referrals() {
+    has_none_of("courier", &["proto", "gateway", "journal", "prost", "tonic"]);
+}
+
+#[test]
 fn sealing_knows_nothing_of_the_gateway() {
     has_none_of("seal", &["gateway", "journal", "sled", "tokio"]);
 }

@@ -30,7 +30,7 @@ enum Lang {
 }
 
 #[derive(Debug, Args)]
-struct Viewer {
+pub(super) struct Viewer {
     /// A folder with network.toml, and the certificate and key of an operator or administrator in tls/.
     #[arg(long = "as")]
     desk: PathBuf,
@@ -66,14 +66,14 @@ pub(super) struct StuckArguments {
 }
 
 impl Viewer {
-    const fn language(&self) -> Language {
+    pub(super) const fn language(&self) -> Language {
         match self.lang {
             Lang::En => Language::English,
             Lang::Ar => Language::Arabic,
         }
     }
 
-    async fn connect(&self) -> Result<OperationsClient<tonic::transport::Channel>> {
+    pub(super) async fn connect(&self) -> Result<OperationsClient<tonic::transport::Channel>> {
         let network = NetworkFile::read(&self.desk.join("network.toml"))
             .with_context(|| format!("{}/network.toml", self.desk.display()))?;
         let channel = client::channel(&network, &tls_of(&self.desk)).await?;

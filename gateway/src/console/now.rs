@@ -7,6 +7,7 @@ use axum::{extract::State, response::Response};
 use http::request::Parts;
 use maud::{Markup, html};
 use proto::{
+    alert::{Alert, CERTIFICATE_LEFT_MS, CRL_LEFT_MS, Severity},
     count::Noun,
     ids::TimeMs,
     stuck::{Awaited, Cause, Lateness},
@@ -20,6 +21,7 @@ use super::{
     words::Word,
 };
 use crate::{
+    alerts::with_measure,
     operations::{
         Overview, duty,
         moments::{counted, lasting, until},
@@ -29,11 +31,6 @@ use crate::{
 
 /// Most rows of the page; more are found by searching.
 pub(super) const ROWS_MAX: usize = 200;
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// So long before its end the gateway's certificate is shown as ending: renewal should have come long before.
-const CERTIFICATE_SOON_MS: u64 = 14 * DAY_MS;
-/// So long before its end a revocation list is: it lasts a week, and is signed again when half of that is over.
-const CRL_SOON_MS: u64 = DAY_MS;
 const MIB: u64 = 1024 * 1024;
 
 pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) -> Response {
@@ -48,6 +45,7 @@ pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) ->
     let language = visit.language;
     let rows: Vec<_> = overview.stuck().take(ROWS_MAX.saturating_add(1)).collect();
     let content = html! {
+        (alerts(&console.gateway.alerts.standing(), &overview, language))
         (stages(&overview, language))
         section aria-labelledby="stuck" {
             h2 id="stuck" { (Word::Stuck.text(language)) }
@@ -62,6 +60,41 @@ pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) ->
         (traffic(&console, language))
     };
     frame::page(&visit, Page::Now, Word::Now.text(language), &frame::live(&content))
+}
+
+/// What is wrong, the gravest first.
+fn alerts(standing: &[Alert], overview: &Overview, language: Language) -> Markup {
+    html! {
+        section aria-labelledby="alerts" {
+            h2 id="alerts" { (Word::Alerts.text(language)) }
+            @if standing.is_empty() {
+                p.good { (Word::NoAlerts.text(language)) }
+            } @else {
+                ul.alerts {
+                    @for alert in standing.iter().take(ROWS_MAX) { (one_alert(alert, overview, language)) }
+                }
+            }
+        }
+    }
+}
+
+fn one_alert(alert: &Alert, overview: &Overview, language: Language) -> Markup {
+    let code = alert.key.code;
+    html! {
+        li.bad[code.severity() == Severity::Critical] {
+            strong { (code.severity().text(language)) ": " (code.text(language)) }
+            @if let Some(agency) = &alert.key.agency {
+                " - " (frame::agency(&overview.directory, agency, language))
+                " " (frame::duty(duty(&overview.directory, agency), language))
+            }
+            @if let Some(measure) = with_measure(alert.measure, language) { " - " (measure) }
+            div { (code.first_act(language)) " " (frame::id(code.runbook())) }
+            div.small {
+                (Word::Since.text(language)) " "
+                (lasting(overview.at.0.saturating_sub(alert.raised_at.0), language))
+            }
+        }
+    }
 }
 
 fn stages(overview: &Overview, language: Language) -> Markup {
@@ -176,10 +209,10 @@ fn gateway(condition: &wire::GatewayCondition, now: TimeMs, language: Language) 
                         }
                     }
                 }
-                div.bad[ends(condition.crls_until_ms, CRL_SOON_MS)] {
+                div.bad[ends(condition.crls_until_ms, CRL_LEFT_MS)] {
                     dt { (of(Word::Crls)) } dd { (frame::time(TimeMs(condition.crls_until_ms))) }
                 }
-                div.bad[ends(condition.certificate_until_ms, CERTIFICATE_SOON_MS)] {
+                div.bad[ends(condition.certificate_until_ms, CERTIFICATE_LEFT_MS)] {
                     dt { (of(Word::Certificate)) } dd { (frame::time(TimeMs(condition.certificate_until_ms))) }
                 }
                 div.bad[condition.fork_alarms > 0] {

@@ -40,6 +40,8 @@ words! {
     NotUnderstood "This address is not understood." "هذا العنوان غير مفهوم."
     TryAgain "Not now. Try again in a moment." "ليس الآن. حاول مجددًا بعد لحظات."
     NoPhone "no duty phone in the directory" "لا هاتف مناوبة في الدليل"
+    Alerts "Alerts" "التنبيهات"
+    NoAlerts "No alert stands." "لا تنبيهات قائمة."
     Stuck "Stuck" "متعثّرة"
     StuckByStage "Stuck by stage" "المتعثّر بحسب المرحلة"
     NothingStuck "Nothing is stuck." "لا شيء متعثّر."

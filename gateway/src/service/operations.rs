@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use proto::{
+    alert::Alert,
     command::{Query, Sight},
     directory::Directory,
     ids::TimeMs,
@@ -15,6 +16,8 @@ use tonic::{Request, Response, Status};
 
 use super::{Gateway, answers, caller, stubs::operations_server::Operations};
 use crate::{
+    alerts::{WayStanding, said},
+    clock,
     history::Log,
     operations::{AgencyStanding, Overview, duty},
 };
@@ -70,12 +73,69 @@ impl Operations for OperationsService {
             is_whole: overview.is_whole && wanted().nth(most).is_none(),
         }))
     }
+
+    async fn get_alerts(
+        &self,
+        request: Request<wire::GetAlertsRequest>,
+    ) -> Result<Response<wire::AlertsAnswer>, Status> {
+        self.0.leave_evidence(&caller(&request)?, DELIVERIES).await?;
+        Ok(Response::new(self.alerts()))
+    }
+
+    async fn test_alerts(
+        &self,
+        request: Request<wire::TestAlertsRequest>,
+    ) -> Result<Response<wire::AlertsAnswer>, Status> {
+        self.0.leave_evidence(&caller(&request)?, DELIVERIES).await?;
+        self.0.alerts.test().await;
+        Ok(Response::new(self.alerts()))
+    }
 }
 
 impl OperationsService {
+    /// The alerts that stand, with whom to call.
+    fn alerts(&self) -> wire::AlertsAnswer {
+        let directory = self.0.hub.directory();
+        let standing = self.0.alerts.standing();
+        wire::AlertsAnswer {
+            at_ms: clock::now().0,
+            alerts: standing.iter().map(|alert| one_alert(alert, &directory)).collect(),
+            ways: self.0.alerts.ways().into_iter().map(|(way, standing)| one_way(way, standing)).collect(),
+        }
+    }
+
     async fn look<T>(&self, request: &Request<T>) -> Result<Arc<Overview>, Status> {
         self.0.leave_evidence(&caller(request)?, DELIVERIES).await?;
         self.0.board.overview().await.map_err(answers::unavailable_status)
+    }
+}
+
+fn one_alert(alert: &Alert, directory: &Directory) -> wire::StandingAlert {
+    let (key, measure) = (&alert.key, alert.measure);
+    let duty = key.agency.as_ref().map(|agency| duty(directory, agency)).unwrap_or_default();
+    wire::StandingAlert {
+        code: key.code.name().to_owned(),
+        severity: key.code.severity().name().to_owned(),
+        agency: key.agency.as_ref().map_or_else(String::new, ToString::to_string),
+        raised_at_ms: alert.raised_at.0,
+        text_en: said(key, measure, Language::English),
+        text_ar: said(key, measure, Language::Arabic),
+        act_en: key.code.first_act(Language::English).to_owned(),
+        act_ar: key.code.first_act(Language::Arabic).to_owned(),
+        runbook: key.code.runbook(),
+        duty_phone: duty.phone.to_owned(),
+        duty_hours: duty.hours.to_owned(),
+    }
+}
+
+fn one_way(way: &str, standing: WayStanding) -> wire::AlertWay {
+    let (since, why) = standing.failing.unzip();
+    wire::AlertWay {
+        way: way.to_owned(),
+        told_at_ms: standing.told_at.map_or(0, |at| at.0),
+        failing_since_ms: since.map_or(0, |since| since.0),
+        why_en: why.map_or_else(String::new, |why| why.to_string()),
+        why_ar: why.map_or_else(String::new, |why| why.text_ar().to_owned()),
     }
 }
 
