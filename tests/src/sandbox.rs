@@ -14,6 +14,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -260,11 +261,28 @@ pub fn free_address() -> SocketAddr {
     address
 }
 
-/// Several of them, none twice.
+/// Several of them, none twice. Not the system's choice: from that it takes those of outgoing connections
+/// too, and whoever is killed and started again would find its own taken.
 #[must_use]
 pub fn free_addresses<const COUNT: usize>() -> [SocketAddr; COUNT] {
-    let held = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    held.map(|listener| listener.local_addr().unwrap())
+    [(); COUNT].map(|()| {
+        loop {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, next_port()));
+            if TcpListener::bind(address).is_ok() {
+                return address;
+            }
+        }
+    })
+}
+
+/// Ports below those that systems use by themselves; another process begins elsewhere.
+fn next_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let number = TAKEN.fetch_add(1, Ordering::Relaxed);
+    let port = FIRST + std::process::id().wrapping_mul(61).wrapping_add(number) % COUNT;
+    u16::try_from(port).unwrap()
 }
 
 /// A program of this workspace, built with the tests.

@@ -115,9 +115,9 @@ fn with(
 
 /// What the gateway would not take, and codes that no need could have.
 fn check(offer: &wire::ServiceOffer, withdraw: bool) -> Result<(), Status> {
-    known(&vocabulary::SERVICES, &offer.service)?;
+    known(vocabulary::SERVICES, &offer.service)?;
     for category in &offer.categories {
-        known(&vocabulary::CATEGORIES, category)?;
+        known(vocabulary::CATEGORIES, category)?;
     }
     for place in &offer.jurisdictions {
         let read = Jurisdiction::parse(place, "jurisdictions");
