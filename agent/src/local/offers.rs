@@ -9,6 +9,7 @@ use proto::{
     vocabulary::{self, Vocabulary},
     wire::{self, change_answer::Answer, directory_change::Change},
 };
+use tokio::time::timeout;
 use tonic::{Request, Status};
 
 use super::FRESHEN_TIME_MAX;
@@ -22,8 +23,10 @@ use crate::{
 /// How long the gateway may take to answer.
 const CALL_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How often the directory is looked at for what was published: a look may have begun before it was.
-const LOOKS_MAX: u32 = 3;
+/// How long the directory may take to come back with what was published.
+const BACK_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long one look at it is waited for.
+const LOOK_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// An agency's offers, as this agent's directory has them.
 pub(super) fn list(office: &Office, agency: &str) -> Result<api::OffersAnswer, Status> {
@@ -76,13 +79,22 @@ pub(super) async fn publish(
         tracing::info!("the room that this agency has was published");
     }
     // The next one starts from what the directory says here.
-    for _ in 0..LOOKS_MAX {
-        if list(office, "")?.offers == offers {
-            break;
-        }
-        office.freshen(FRESHEN_TIME_MAX).await;
+    if timeout(BACK_TIME_MAX, until_back(office, &offers)).await.is_err() {
+        return Err(Status::unavailable(
+            "published, but the directory has not come back with it: look with `agent capacity` before saying more",
+        ));
     }
     Ok(publish_offer_answer::Answer::Offers(api::OffersAnswer { agency: office.me.to_string(), offers }))
+}
+
+/// Until the directory says here what was published. The gateway's checkpoint is a moment behind.
+async fn until_back(office: &Office, offers: &[wire::ServiceOffer]) {
+    let mut changes = office.store.changes();
+    while list(office, "").is_ok_and(|here| here.offers != offers) {
+        office.look.notify_one();
+        // What changes need not be the directory, and it may not change: then it is looked at again.
+        drop(timeout(LOOK_TIME_MAX, changes.changed()).await);
+    }
 }
 
 fn not_published(why: &str) -> Status {

@@ -133,6 +133,10 @@ fn a_need_goes_past_whoever_has_no_room() {
     stage.start_gateway().unwrap();
     let said = until("it is published", || stage.agent(SILENT, &["capacity", "shelter", "none"]).ok());
     assert_eq!(said["offers"][0]["capacity"], "none");
+    // One right behind the other: neither takes the other's place.
+    stage.agent(SILENT, &["capacity", "legal", "waitlist"]).unwrap();
+    let both = stage.agent(SILENT, &["capacity"]).unwrap();
+    assert_eq!(both["offers"].as_array().unwrap().len(), 2, "{both}");
     stage.start_agent(FROM).unwrap();
     until("it arrives at the next", || show(&stage, TO, &referral));
     let shown = show(&stage, FROM, &referral).unwrap();
