@@ -2,41 +2,16 @@
 //! finds, and for a recipient who has lost the key. Real programs over real TLS.
 #![allow(clippy::unwrap_used, reason = "a test that does not get what it must has failed")]
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::fs;
 
 use serde_json::{Value, json};
-use trials::{
-    demo::{Programs, Stage, found},
-    sandbox::program,
-};
+use trials::demo::Stage;
+
+use crate::staged::{stage, until};
 
 const FROM: &str = "ae.dfwac";
 const TO: &str = "ae-rk.aman";
 const SILENT: &str = "xx.example-silent";
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-fn stage(folder: &Path) -> Stage {
-    let programs = Programs::at(program("gateway"), program("agent"));
-    let mut stage = Stage::open(programs, Some(folder.join("stage"))).unwrap();
-    found(&mut stage).unwrap();
-    stage
-}
-
-fn until<T>(what: &str, mut come: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(came) = come() {
-            return came;
-        }
-        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
-        std::thread::yield_now();
-    }
-}
 
 /// The example's case, changed; its files beside it.
 fn document(stage: &Stage, change: impl FnOnce(&mut Value)) -> String {

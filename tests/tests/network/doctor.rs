@@ -6,43 +6,20 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
-    path::Path,
     process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
-use trials::{
-    demo::{Programs, Stage, found},
-    sandbox::program,
-};
+use trials::{demo::Stage, sandbox::program};
+
+use crate::staged::{stage, until};
 
 const FROM: &str = "ae.dfwac";
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-fn stage(folder: &Path) -> Stage {
-    let programs = Programs::at(program("gateway"), program("agent"));
-    let mut stage = Stage::open(programs, Some(folder.join("stage"))).unwrap();
-    found(&mut stage).unwrap();
-    stage
-}
-
-fn until<T>(what: &str, mut come: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(came) = come() {
-            return came;
-        }
-        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
-        thread::yield_now();
-    }
-}
 
 /// What the doctor says: its exit code, and the code of each thing that it looked at.
 fn doctor(stage: &Stage) -> (i32, Value) {

@@ -2,43 +2,17 @@
 //! spool, also when the agent is killed just then; what evidence needs stays.
 #![allow(clippy::unwrap_used, reason = "a test that does not get what it must has failed")]
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path};
 
 use serde_json::Value;
-use trials::{
-    demo::{Programs, Stage, found},
-    random::Random,
-    sandbox::program,
-};
+use trials::{demo::Stage, random::Random};
+
+use crate::staged::{stage, until};
 
 const FROM: &str = "ae.dfwac";
 const TO: &str = "ae-rk.aman";
 /// Too large for an envelope.
 const LARGE_BYTES: usize = 2 * 1024 * 1024;
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-fn stage(folder: &Path) -> Stage {
-    let programs = Programs::at(program("gateway"), program("agent"));
-    let mut stage = Stage::open(programs, Some(folder.join("stage"))).unwrap();
-    found(&mut stage).unwrap();
-    stage
-}
-
-fn until<T>(what: &str, mut come: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(came) = come() {
-            return came;
-        }
-        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
-        std::thread::yield_now();
-    }
-}
 
 fn show(stage: &Stage, agency: &str, referral: &str) -> Option<Value> {
     stage.agent(agency, &["show", referral]).ok()

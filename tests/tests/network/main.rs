@@ -19,5 +19,6 @@ mod refusals;
 mod renewal;
 mod retention;
 mod services;
+mod staged;
 mod statistics;
 mod traces;

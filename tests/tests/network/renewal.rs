@@ -2,46 +2,21 @@
 //! delivering when the old one has ended, and says why when it cannot be renewed.
 #![allow(clippy::unwrap_used, reason = "a test that does not get what it must has failed")]
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{fs, time::SystemTime};
 
 use certs::{Authority, Identity, Lifetime, Request, UnixTime};
 use gateway::place::Place;
 use serde_json::Value;
-use trials::{
-    demo::{Programs, Stage, found},
-    sandbox::program,
-};
+use trials::demo::Stage;
+
+use crate::staged::{stage, until};
 
 const FROM: &str = "ae.dfwac";
 const TO: &str = "ae-rk.aman";
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a certificate lasts that is to end here.
 const SHORT_S: u64 = 12;
 /// How long one lasts that is due, and is to be in force until the end of the test.
 const LONGER_S: u64 = 90;
-
-fn stage(folder: &Path) -> Stage {
-    let programs = Programs::at(program("gateway"), program("agent"));
-    let mut stage = Stage::open(programs, Some(folder.join("stage"))).unwrap();
-    found(&mut stage).unwrap();
-    stage
-}
-
-fn until<T>(what: &str, mut come: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(came) = come() {
-            return came;
-        }
-        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
-        std::thread::yield_now();
-    }
-}
 
 fn status(stage: &Stage) -> Value {
     stage.agent(FROM, &["status"]).unwrap()
