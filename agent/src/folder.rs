@@ -160,28 +160,9 @@ impl Folder {
     /// # Errors
     /// [`FolderFault`]: not there, not its owner's alone, too large.
     pub fn read(&self, name: Name) -> Result<Vec<u8>, FolderFault> {
-        self.read_private(name.path())
-    }
-
-    /// Reads a secret that the settings name: a path in the folder, unless it is absolute.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn read_private(&self, path: &str) -> Result<Vec<u8>, FolderFault> {
-        let path = self.0.join(path);
+        let path = self.path(name);
         let (file, metadata) = open(&path)?;
         check_private(&path, &metadata)?;
-        read_whole(&path, file, &metadata)
-    }
-
-    /// Reads what is no secret and which the settings name, such as certificates of an authority: a path in
-    /// the folder, unless it is absolute.
-    ///
-    /// # Errors
-    /// [`FolderFault`]: not there, or too large.
-    pub fn read_beside(&self, path: &str) -> Result<Vec<u8>, FolderFault> {
-        let path = self.0.join(path);
-        let (file, metadata) = open(&path)?;
         read_whole(&path, file, &metadata)
     }
 

@@ -2,8 +2,6 @@
 //! server of its own gets them, or mails do. Not here: what waits (`case`), and who reads it.
 
 pub mod bell;
-mod hook;
-mod mail;
 mod program;
 pub mod way;
 
@@ -12,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use courier::Message;
 use proto::{
     count::{Adjective, Noun, Place},
     ids::{AgencyId, ReferralKey, TimeMs, Urgency},
@@ -180,6 +179,12 @@ impl Notice {
             "text_en": self.text_en(), "text_ar": self.text_ar(),
         })
         .to_string()
+    }
+
+    /// What a hook or a mail carries.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        Message { subject: self.subject(), text: self.text(), json: self.json() }
     }
 
     /// A mail's subject.

@@ -1,8 +1,7 @@
 //! `agent.toml`: the few things that an agency decides about its agent. Not here: the network, which
 //! its administrators decide (`network`).
 
-use http::{Uri, uri::Scheme};
-use lettre::message::Mailbox;
+use courier::settings::{HookForm, HookSettings, MailForm, MailSettings, WrongValue};
 use proto::ids::{AgencyId, Code};
 use serde::Deserialize;
 use thiserror::Error;
@@ -21,6 +20,9 @@ pub enum SettingsFault {
     /// A value that is not of its form.
     #[error("agent.toml: `{0}` is not of the form that it has; see the comments of the sample")]
     Value(&'static str),
+    /// The same, of a way by which people are told.
+    #[error("agent.toml: [{0}]: {1}")]
+    Way(&'static str, WrongValue),
 }
 
 /// Settings.
@@ -40,63 +42,11 @@ pub struct Settings {
     /// The program, and its arguments, that tells people that something waits.
     pub notices: Option<Vec<String>>,
     /// The server that is told the same.
-    pub hook: Option<Hook>,
+    pub hook: Option<HookSettings>,
     /// The mails that say the same.
-    pub mail: Option<Mail>,
+    pub mail: Option<MailSettings>,
     /// Whom others telephone in an emergency: published in the directory.
     pub duty_desk: Option<DutyDesk>,
-}
-
-/// Most mailboxes that mails go to.
-pub const MAILBOXES_MAX: usize = 20;
-
-/// A server that gets a POST when something waits.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hook {
-    /// Where: `https`, or `http` on this machine.
-    pub url: Uri,
-    /// The file of the authority that its certificate leads to.
-    pub ca: Option<String>,
-}
-
-/// Mails that say that something waits.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Mail {
-    /// The mail server.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// How the connection to it is secured.
-    pub security: Security,
-    /// Whom they are from.
-    pub from: Mailbox,
-    /// Whom they go to.
-    pub to: Vec<Mailbox>,
-    /// What the server wants to know, if it does.
-    pub login: Option<Login>,
-    /// The file of the authority that its certificate leads to.
-    pub ca: Option<String>,
-}
-
-/// User and password of a mail server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// The file of the password.
-    pub password_file: String,
-}
-
-/// How the connection to a mail server is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Security {
-    /// TLS after a command of the protocol, without which nothing is sent.
-    Starttls,
-    /// TLS from the first byte.
-    Tls,
-    /// Not at all: only on this machine.
-    None,
 }
 
 /// Whom others telephone in an emergency.
@@ -106,38 +56,6 @@ pub struct DutyDesk {
     pub phone: String,
     /// The calendar of the directory whose working time it keeps; empty for around the clock.
     pub hours: String,
-}
-
-// An address may hold a secret, and a mailbox is somebody's.
-impl std::fmt::Debug for Hook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hook")
-    }
-}
-
-impl std::fmt::Debug for Mail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Mail")
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HookFile {
-    url: String,
-    ca: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MailFile {
-    server: String,
-    security: Security,
-    from: String,
-    to: Vec<String>,
-    user: Option<String>,
-    password_file: Option<String>,
-    ca: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -157,8 +75,8 @@ struct File {
     proxy: Option<String>,
     keep_days: Option<u32>,
     notices: Option<Vec<String>>,
-    hook: Option<HookFile>,
-    mail: Option<MailFile>,
+    hook: Option<HookForm>,
+    mail: Option<MailForm>,
     duty_desk: Option<DutyDeskFile>,
 }
 
@@ -186,8 +104,16 @@ impl Settings {
             proxy: file.proxy.as_deref().map(proxy).transpose()?,
             keep_days: file.keep_days,
             notices: file.notices,
-            hook: file.hook.map(hook).transpose()?,
-            mail: file.mail.map(mail).transpose()?,
+            hook: file
+                .hook
+                .map(HookSettings::parse)
+                .transpose()
+                .map_err(|wrong| SettingsFault::Way("hook", wrong))?,
+            mail: file
+                .mail
+                .map(MailSettings::parse)
+                .transpose()
+                .map_err(|wrong| SettingsFault::Way("mail", wrong))?,
             duty_desk: file.duty_desk.map(duty_desk).transpose()?,
         })
     }
@@ -210,41 +136,6 @@ fn proxy(text: &str) -> Result<Proxy, SettingsFault> {
     Proxy::parse(text).ok_or(SettingsFault::Value("proxy"))
 }
 
-fn hook(file: HookFile) -> Result<Hook, SettingsFault> {
-    let bad = || SettingsFault::Value("hook.url");
-    let url: Uri = file.url.parse().map_err(|_| bad())?;
-    let host = url.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
-    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(bad());
-    }
-    let is_plain = url.scheme() == Some(&Scheme::HTTP) && is_this_machine(host);
-    if url.scheme() == Some(&Scheme::HTTPS) || is_plain { Ok(Hook { url, ca: file.ca }) } else { Err(bad()) }
-}
-
-fn mail(file: MailFile) -> Result<Mail, SettingsFault> {
-    let bad = SettingsFault::Value;
-    let (host, port) = file.server.rsplit_once(':').ok_or_else(|| bad("mail.server"))?;
-    let port = port.parse().map_err(|_| bad("mail.server"))?;
-    if host.is_empty() {
-        return Err(bad("mail.server"));
-    }
-    if file.security == Security::None && !is_this_machine(host) {
-        return Err(bad("mail.security"));
-    }
-    let login = match (file.user, file.password_file) {
-        (Some(user), Some(password_file)) => Some(Login { user, password_file }),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => return Err(bad("mail.password_file")),
-    };
-    if file.to.is_empty() || file.to.len() > MAILBOXES_MAX {
-        return Err(bad("mail.to"));
-    }
-    let to = file.to.iter().map(|to| to.parse().map_err(|_| bad("mail.to"))).collect::<Result<_, _>>()?;
-    let from = file.from.parse().map_err(|_| bad("mail.from"))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(Mail { host, port, security: file.security, from, to, login, ca: file.ca })
-}
-
 /// Judged again where it is published: here only what would never be taken.
 fn duty_desk(file: DutyDeskFile) -> Result<DutyDesk, SettingsFault> {
     let digits = file.phone.strip_prefix('+').unwrap_or_default();
@@ -255,11 +146,6 @@ fn duty_desk(file: DutyDeskFile) -> Result<DutyDesk, SettingsFault> {
         return Err(SettingsFault::Value("duty_desk.hours"));
     }
     Ok(DutyDesk { phone: file.phone, hours: file.hours })
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn is_address(text: &str) -> bool {
@@ -282,12 +168,16 @@ mod tests {
             line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
         };
         let lines = SAMPLE.lines().map(|line| line.strip_prefix("# ").filter(is_key).unwrap_or(line));
-        let every_key = Settings::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let every_key = Settings::parse(&text).unwrap();
         assert!(every_key.connect.is_some() && every_key.proxy.is_some() && every_key.notices.is_some());
         assert_eq!(every_key.keep_days, Some(90));
-        assert!(every_key.hook.unwrap().ca.is_some());
-        let mail = every_key.mail.unwrap();
-        assert!(mail.login.is_some() && mail.ca.is_some() && mail.to.len() == 2);
+        assert!(every_key.hook.is_some() && every_key.mail.is_some());
+        let written: File = toml::from_str(&text).unwrap();
+        assert!(written.hook.unwrap().ca.is_some());
+        let mail = written.mail.unwrap();
+        assert!(mail.user.is_some() && mail.password_file.is_some());
+        assert!(mail.ca.is_some() && mail.to.len() == 2);
         assert!(!every_key.duty_desk.unwrap().hours.is_empty());
     }
 
@@ -316,20 +206,21 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         let mail = "server = \"mail.example:587\"\nsecurity = \"starttls\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]";
-        let many = format!("to = [{}]", vec!["\"c@d.example\""; MAILBOXES_MAX + 1].join(", "));
+        let many =
+            format!("to = [{}]", vec!["\"c@d.example\""; courier::settings::MAILBOXES_MAX + 1].join(", "));
         for (table, from, to, expected) in [
-            ("hook", "", "url = \"http://hooks.example/x\"", "`hook.url`"),
-            ("hook", "", "url = \"https://user:word@hooks.example/x\"", "`hook.url`"),
-            ("hook", "", "url = \"ftp://127.0.0.1/x\"", "`hook.url`"),
-            ("hook", "", "url = \"/only/a/path\"", "`hook.url`"),
-            ("mail", ":587", "", "`mail.server`"),
-            ("mail", "starttls", "none", "`mail.security`"),
+            ("hook", "", "url = \"http://hooks.example/x\"", "[hook]: `url`"),
+            ("hook", "", "url = \"https://user:word@hooks.example/x\"", "[hook]: `url`"),
+            ("hook", "", "url = \"ftp://127.0.0.1/x\"", "[hook]: `url`"),
+            ("hook", "", "url = \"/only/a/path\"", "[hook]: `url`"),
+            ("mail", ":587", "", "[mail]: `server`"),
+            ("mail", "starttls", "none", "[mail]: `security`"),
             ("mail", "starttls", "ssl", "`starttls`, `tls`, `none`"),
-            ("mail", "a@b.example", "nobody", "`mail.from`"),
-            ("mail", "c@d.example", "", "`mail.to`"),
-            ("mail", "to = [\"c@d.example\"]", "to = []", "`mail.to`"),
-            ("mail", "to = [\"c@d.example\"]", &many, "`mail.to`"),
-            ("mail", "from", "user = \"u\"\nfrom", "`mail.password_file`"),
+            ("mail", "a@b.example", "nobody", "[mail]: `from`"),
+            ("mail", "c@d.example", "", "[mail]: `to`"),
+            ("mail", "to = [\"c@d.example\"]", "to = []", "[mail]: `to`"),
+            ("mail", "to = [\"c@d.example\"]", &many, "[mail]: `to`"),
+            ("mail", "from", "user = \"u\"\nfrom", "[mail]: `password_file`"),
             ("duty_desk", "", "phone = \"0501234567\"", "`duty_desk.phone`"),
             ("duty_desk", "", "phone = \"+971501234567\"\nhours = \"A b\"", "`duty_desk.hours`"),
         ] {

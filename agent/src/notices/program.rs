@@ -37,7 +37,7 @@ pub(super) fn carry(command: &[String], message: &str) -> Result<(), NotTold> {
         }
         if Instant::now() >= end {
             child.kill().and_then(|()| child.wait()).map_err(not_run)?;
-            return Err(NotTold::Late);
+            return Err(NotTold::ProgramLate);
         }
         thread::sleep(LOOK_EVERY);
     }

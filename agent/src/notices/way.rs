@@ -3,19 +3,18 @@
 
 use std::io;
 
+use courier::{Hook, Mail};
 use thiserror::Error;
 
-use super::{Notice, bell, hook::Hook, mail::Mail, program};
+use super::{Notice, bell, program};
 use crate::{folder::Folder, settings::Settings};
 
 /// A way.
 pub enum Way {
     /// A program of the agency's reads it.
     Program(Vec<String>),
-    /// A server of the agency's is called.
-    Hook(Hook),
-    /// A mail is sent.
-    Mail(Mail),
+    /// A server of the agency's is called, or a mail is sent.
+    Courier(courier::Way),
 }
 
 impl std::fmt::Debug for Way {
@@ -33,32 +32,12 @@ pub enum NotTold {
     /// The program failed.
     #[error("the program failed: run it by hand with one line of JSON on its standard input")]
     ProgramFailed,
-    /// Nothing answered in time.
-    #[error("no answer in time: check the address, and whether a firewall drops the connection")]
-    Late,
-    /// Nothing can be connected to.
-    #[error("cannot be reached ({0}): check the address, the port and the firewall")]
-    Unreachable(io::ErrorKind),
-    /// TLS failed.
-    #[error(
-        "its certificate cannot be trusted, or it speaks no TLS there: check the name and the port; if your agency \
-         has its own authority, name its file as `ca`"
-    )]
-    Tls,
-    /// It answered that it does not take it.
-    #[error("it answered {0} and did not take the notice: check the address, and its own log")]
-    Answered(u16),
-    /// The mail server does not let this agent in.
-    #[error("the mail server does not accept user or password: check `user` and the file of the password")]
-    Password,
-    /// What it answered is not of its protocol.
-    #[error("what answers there speaks another protocol: check the port, and `security`")]
-    Protocol,
-    /// A file that the settings name.
-    #[error(
-        "the file that `{0}` names cannot be used: is it there, for its owner only (chmod 600), and of its form?"
-    )]
-    File(&'static str),
+    /// The program did not end in time.
+    #[error("the program did not end in time: run it by hand with one line of JSON on its standard input")]
+    ProgramLate,
+    /// A hook or a mail.
+    #[error(transparent)]
+    NotCarried(#[from] courier::NotTold),
 }
 
 impl NotTold {
@@ -68,19 +47,10 @@ impl NotTold {
         match self {
             Self::NotRun(_) => "تعذّر تشغيل البرنامج: يُرجى التحقق من مساره ومن صلاحية تشغيله",
             Self::ProgramFailed => "لم ينجح البرنامج: يُرجى تشغيله يدويًا بسطر JSON واحد على مدخله",
-            Self::Late => "لم يصل رد في الوقت المحدد: يُرجى التحقق من العنوان ومن جدار الحماية",
-            Self::Unreachable(_) => "تعذّر الاتصال: يُرجى التحقق من العنوان والمنفذ وجدار الحماية",
-            Self::Tls => {
-                "لا يمكن الوثوق بالشهادة أو لا يوجد TLS على هذا المنفذ: يُرجى التحقق من الاسم والمنفذ، أو ذكر ملف هيئة التصديق"
+            Self::ProgramLate => {
+                "لم ينته البرنامج في الوقت المحدد: يُرجى تشغيله يدويًا بسطر JSON واحد على مدخله"
             }
-            Self::Answered(_) => "لم يقبل الخادم الإشعار: يُرجى التحقق من العنوان ومن سجل الخادم",
-            Self::Password => "لم يقبل خادم البريد المستخدم أو كلمة السر: يُرجى التحقق منهما",
-            Self::Protocol => {
-                "ما يجيب على هذا المنفذ يستخدم بروتوكولًا آخر: يُرجى التحقق من المنفذ ومن طريقة التأمين"
-            }
-            Self::File(_) => {
-                "تعذّر استخدام ملف مذكور في الإعدادات: هل هو موجود، ولصاحبه وحده، وبالصيغة الصحيحة؟"
-            }
+            Self::NotCarried(why) => why.text_ar(),
         }
     }
 }
@@ -90,9 +60,10 @@ impl Way {
     #[must_use]
     pub fn all(settings: &Settings, folder: &Folder) -> Vec<Self> {
         let program = settings.notices.clone().map(Self::Program);
-        let hook = settings.hook.clone().map(|hook| Self::Hook(Hook::new(hook, folder.clone())));
-        let mail = settings.mail.clone().map(|mail| Self::Mail(Mail::new(mail, folder.clone())));
-        [program, hook, mail].into_iter().flatten().collect()
+        let hook = settings.hook.clone().map(|hook| Hook::new(hook, folder.root()));
+        let mail = settings.mail.clone().map(|mail| Mail::new(mail, folder.root()));
+        let (hook, mail) = (hook.map(courier::Way::Hook), mail.map(courier::Way::Mail));
+        [program, hook.map(Self::Courier), mail.map(Self::Courier)].into_iter().flatten().collect()
     }
 
     /// What it is called in settings, answers and the log.
@@ -100,8 +71,7 @@ impl Way {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Program(_) => "notices",
-            Self::Hook(_) => "hook",
-            Self::Mail(_) => "mail",
+            Self::Courier(way) => way.name(),
         }
     }
 
@@ -109,8 +79,8 @@ impl Way {
     #[must_use]
     pub const fn gather_ms(&self) -> u64 {
         match self {
-            Self::Program(_) | Self::Hook(_) => 0,
-            Self::Mail(_) => bell::MAIL_GATHER_MS,
+            Self::Program(_) | Self::Courier(courier::Way::Hook(_)) => 0,
+            Self::Courier(courier::Way::Mail(_)) => bell::MAIL_GATHER_MS,
         }
     }
 
@@ -125,13 +95,7 @@ impl Way {
                 let carried = tokio::task::spawn_blocking(move || program::carry(&command, &message)).await;
                 carried.unwrap_or(Err(NotTold::ProgramFailed))
             }
-            Self::Hook(hook) => hook.carry(notice).await,
-            Self::Mail(mail) => mail.carry(notice).await,
+            Self::Courier(way) => Ok(way.carry(&notice.message()).await?),
         }
     }
-}
-
-/// Reads a file that the settings name: beside the agent's own, unless its path says otherwise.
-pub(super) fn authority(folder: &Folder, path: Option<&str>) -> Result<Option<Vec<u8>>, NotTold> {
-    path.map(|path| folder.read_beside(path).map_err(|_| NotTold::File("ca"))).transpose()
 }

@@ -1,7 +1,7 @@
 //! Files that settings name: certificates of an authority, and a password, which only its owner may read.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -29,16 +29,17 @@ impl Folder {
     /// A password, without the line end behind it.
     pub(crate) fn password(&self, path: &str) -> Result<String, NotTold> {
         let wrong = NotTold::File("password_file");
-        let (bytes, mode) = self.read(path).map_err(|_| wrong)?;
-        if mode & 0o077 != 0 {
+        let (bytes, metadata) = self.read(path).map_err(|_| wrong)?;
+        let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+        if metadata.mode() & 0o077 != 0 || !is_ours {
             return Err(wrong);
         }
         let text = String::from_utf8(bytes).map_err(|_| wrong)?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 
-    /// A file's bytes and who may read them.
-    fn read(&self, path: &str) -> io::Result<(Vec<u8>, u32)> {
+    /// A file's bytes, and whose it is.
+    fn read(&self, path: &str) -> io::Result<(Vec<u8>, Metadata)> {
         let file = File::open(self.0.join(path))?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
@@ -46,7 +47,7 @@ impl Folder {
         }
         let mut bytes = Vec::new();
         file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-        Ok((bytes, metadata.mode()))
+        Ok((bytes, metadata))
     }
 }
 

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use crate::{
     NotTold,
     files::Folder,
-    settings::{HookForm, HookSettings, WrongValue, bare},
+    settings::{HookSettings, bare},
 };
 
 /// How long one call may take, connecting included.
@@ -35,11 +35,9 @@ pub struct Hook {
 
 impl Hook {
     /// Of settings in a folder.
-    ///
-    /// # Errors
-    /// [`WrongValue`].
-    pub fn new(form: HookForm, folder: &Path) -> Result<Self, WrongValue> {
-        Ok(Self { settings: HookSettings::parse(form)?, folder: Folder::new(folder) })
+    #[must_use]
+    pub fn new(settings: HookSettings, folder: &Path) -> Self {
+        Self { settings, folder: Folder::new(folder) }
     }
 
     /// Calls it.

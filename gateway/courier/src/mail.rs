@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::{
     NotTold,
     files::Folder,
-    settings::{MailForm, MailSettings, Security, WrongValue},
+    settings::{MailSettings, Security},
 };
 
 /// How long sending one mail may take.
@@ -50,11 +50,9 @@ impl header::Header for AutoSubmitted {
 
 impl Mail {
     /// Of settings in a folder.
-    ///
-    /// # Errors
-    /// [`WrongValue`].
-    pub fn new(form: MailForm, folder: &Path) -> Result<Self, WrongValue> {
-        Ok(Self { settings: MailSettings::parse(form)?, folder: Folder::new(folder) })
+    #[must_use]
+    pub fn new(settings: MailSettings, folder: &Path) -> Self {
+        Self { settings, folder: Folder::new(folder) }
     }
 
     /// Sends it.

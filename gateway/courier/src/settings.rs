@@ -74,13 +74,15 @@ impl std::fmt::Debug for MailForm {
 }
 
 /// Where a hook is, of its form.
-pub(crate) struct HookSettings {
+#[derive(Clone, PartialEq, Eq)]
+pub struct HookSettings {
     pub(crate) url: Uri,
     pub(crate) ca: Option<String>,
 }
 
-/// A mail's ways, of their form.
-pub(crate) struct MailSettings {
+/// Where mails go, and how, of their form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MailSettings {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) security: Security,
@@ -91,8 +93,24 @@ pub(crate) struct MailSettings {
     pub(crate) ca: Option<String>,
 }
 
+impl std::fmt::Debug for HookSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HookSettings")
+    }
+}
+
+impl std::fmt::Debug for MailSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MailSettings")
+    }
+}
+
 impl HookSettings {
-    pub(crate) fn parse(form: HookForm) -> Result<Self, WrongValue> {
+    /// Judges each value.
+    ///
+    /// # Errors
+    /// [`WrongValue`].
+    pub fn parse(form: HookForm) -> Result<Self, WrongValue> {
         let wrong = WrongValue("url");
         let url: Uri = form.url.parse().map_err(|_| wrong)?;
         let host = url.host().filter(|host| !host.is_empty()).ok_or(wrong)?;
@@ -109,7 +127,11 @@ impl HookSettings {
 }
 
 impl MailSettings {
-    pub(crate) fn parse(form: MailForm) -> Result<Self, WrongValue> {
+    /// Judges each value.
+    ///
+    /// # Errors
+    /// [`WrongValue`].
+    pub fn parse(form: MailForm) -> Result<Self, WrongValue> {
         let (host, port) = form.server.rsplit_once(':').ok_or(WrongValue("server"))?;
         let port = port.parse().map_err(|_| WrongValue("server"))?;
         if host.is_empty() {

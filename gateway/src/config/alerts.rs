@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use courier::{
     Hook, Mail, Way,
-    settings::{HookForm, MailForm, WrongValue},
+    settings::{HookForm, HookSettings, MailForm, MailSettings, WrongValue},
 };
 use proto::alert::{Code, Limits};
 use serde::Deserialize;
@@ -123,11 +123,13 @@ impl AlertsConfig {
     /// # Errors
     /// [`WrongAlerts::Way`].
     pub fn ways(&self, folder: &Path) -> Result<Vec<Way>, WrongAlerts> {
-        let hook = self.hook.clone().map(|form| Hook::new(form, folder)).transpose();
+        let hook = self.hook.clone().map(HookSettings::parse).transpose();
         let hook = hook.map_err(|wrong| WrongAlerts::Way("hook", wrong))?;
-        let mail = self.mail.clone().map(|form| Mail::new(form, folder)).transpose();
+        let mail = self.mail.clone().map(MailSettings::parse).transpose();
         let mail = mail.map_err(|wrong| WrongAlerts::Way("mail", wrong))?;
-        Ok(hook.map(Way::Hook).into_iter().chain(mail.map(Way::Mail)).collect())
+        let hook = hook.map(|settings| Way::Hook(Hook::new(settings, folder)));
+        let mail = mail.map(|settings| Way::Mail(Mail::new(settings, folder)));
+        Ok(hook.into_iter().chain(mail).collect())
     }
 
     /// Who watches from outside.
@@ -135,8 +137,9 @@ impl AlertsConfig {
     /// # Errors
     /// [`WrongAlerts::Way`].
     pub fn heartbeat(&self, folder: &Path) -> Result<Option<Hook>, WrongAlerts> {
-        let hook = self.heartbeat.clone().map(|form| Hook::new(form, folder)).transpose();
-        hook.map_err(|wrong| WrongAlerts::Way("heartbeat", wrong))
+        let hook = self.heartbeat.clone().map(HookSettings::parse).transpose();
+        let hook = hook.map_err(|wrong| WrongAlerts::Way("heartbeat", wrong))?;
+        Ok(hook.map(|settings| Hook::new(settings, folder)))
     }
 }
 
