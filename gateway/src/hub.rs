@@ -45,7 +45,7 @@ use crate::{
     clock,
     fault::Fault,
     history::History,
-    index::{PartyBatch, sled_rows::SledRows},
+    index::{PartyBatch, QUIET_FOLLOW_UPS, sled_rows::SledRows},
     metrics::Metrics,
     peer::connections::Connections,
     tiles::behind::Behind,
@@ -656,8 +656,9 @@ impl Thread {
             self.tick()?;
         }
         if is_idle || now >= self.due.follow {
-            self.due.follow = now + FOLLOW_EVERY;
             self.follow_up();
+            // From its end on: one that took long leaves time for others.
+            self.due.follow = Instant::now() + FOLLOW_EVERY;
         }
         if now >= self.due.publish {
             self.due.publish = now + PUBLISH_EVERY;
@@ -747,7 +748,9 @@ impl Thread {
     /// The clean end: what follows is brought up to the journal, so that the next start has nothing
     /// to do.
     fn end(mut self) {
-        self.follow_up();
+        for _ in 0..QUIET_FOLLOW_UPS {
+            self.follow_up();
+        }
         self.publish();
         let (mark, pieces) = self.writer.snapshot();
         self.scribe.snapshot(mark, pieces);

@@ -27,7 +27,7 @@ use proto::{
 };
 use rows::{Coverage, Row, Rows, RowsFault, Sorted};
 use run::Run;
-use runs::{Runs, Unmerged};
+use runs::{Rest, Runs, Unmerged};
 use work::Bench;
 
 pub use runs::{MERGED_ROWS_MAX, RUNS_MERGED};
@@ -37,6 +37,9 @@ use crate::{fault::Fault, history::History};
 /// Of the rows that make a run, this part (a 64th) may come between two follow-ups while the time is
 /// called quiet: in busy times nothing is stored that becomes a run within seconds.
 const QUIET_PART: usize = 64;
+/// So many follow-ups in a row must be quiet: behind one that took long there is little, however busy the
+/// time is.
+pub const QUIET_FOLLOW_UPS: u32 = 5;
 /// Of the rows that make a run, this part (a 16th) is stored in one follow-up, and no more: what a busy
 /// time left becomes a run, however small.
 const STORED_PART: usize = 16;
@@ -58,7 +61,7 @@ pub struct Index<R> {
     /// Rows that it does not have.
     unstored: Sorted,
     /// Rows that are becoming a run.
-    spilling: Option<(Arc<Sorted>, Coverage)>,
+    spilling: Option<(Arc<Rest>, Coverage)>,
     spill: Bench<Run, RowsFault>,
     merge: Bench<Run, Unmerged>,
     cursor: Mark,
@@ -66,6 +69,8 @@ pub struct Index<R> {
     root: Digest,
     /// Rows that came since the last follow-up.
     arrived: usize,
+    /// Quiet follow-ups in a row.
+    quiet: u32,
     /// Follow-ups to pass before a file is tried again.
     rest: u32,
     /// How often something of it was damaged, since the start.
@@ -97,6 +102,7 @@ impl<R: Rows> Index<R> {
             cursor: Mark::START,
             root: Digest::default(),
             arrived: 0,
+            quiet: 0,
             rest: 0,
             set_aside: 0,
         };
@@ -140,7 +146,7 @@ impl<R: Rows> Index<R> {
     /// How many rows are in memory.
     #[must_use]
     pub fn rows_in_memory(&self) -> usize {
-        let spilling = self.spilling.as_ref().map_or(0, |(rows, _)| rows.len());
+        let spilling = self.spilling.as_ref().map_or(0, |(rows, _)| rows.iter().map(Sorted::len).sum());
         self.stored.len() + self.unstored.len() + spilling
     }
 
@@ -178,7 +184,6 @@ impl<R: Rows> Index<R> {
         self.catch_up(history, batches_max)?;
         self.store(history);
         self.begin_merge();
-        self.arrived = 0;
         Ok(())
     }
 
@@ -248,7 +253,7 @@ impl<R: Rows> Index<R> {
     }
 
     fn recent(&self) -> impl Iterator<Item = &Sorted> {
-        let spilling = self.spilling.as_ref().map(|(rows, _)| rows.as_ref());
+        let spilling = self.spilling.iter().flat_map(|(rows, _)| rows.as_slice());
         [&self.unstored, &self.stored].into_iter().chain(spilling)
     }
 
@@ -374,9 +379,7 @@ impl<R: Rows> Index<R> {
         let Some(runs) = self.runs.as_ref().filter(|_| self.spilling.is_none()) else {
             return;
         };
-        let mut rows = std::mem::take(&mut self.unstored);
-        rows.append(&mut self.stored);
-        let rows = Arc::new(rows);
+        let rows = Arc::new([std::mem::take(&mut self.stored), std::mem::take(&mut self.unstored)]);
         let covers = Coverage { from: runs.end(), to: self.cursor, root: self.root };
         self.spilling = Some((rows, covers));
         self.try_spill();
@@ -436,7 +439,9 @@ impl<R: Rows> Index<R> {
     /// In quiet times, stores what the store does not have.
     fn store(&mut self, history: &History) {
         let most = self.rows.rows_max();
-        let is_quiet = self.arrived <= most / QUIET_PART && self.spilling.is_none() && self.is_ready(history);
+        let arrived = std::mem::take(&mut self.arrived);
+        self.quiet = if arrived <= most / QUIET_PART { self.quiet.saturating_add(1) } else { 0 };
+        let is_quiet = self.quiet >= QUIET_FOLLOW_UPS && self.spilling.is_none() && self.is_ready(history);
         if !is_quiet || self.unstored.is_empty() {
             return;
         }
@@ -446,7 +451,7 @@ impl<R: Rows> Index<R> {
         let rows: Vec<Row> = self.unstored.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let from = self.runs.as_ref().map_or(Mark::START, Runs::end);
         if self.rows.write(rows, Coverage { from, to: self.cursor, root: self.root }).is_ok() {
-            self.stored.append(&mut self.unstored);
+            self.stored.extend(std::mem::take(&mut self.unstored));
         } else {
             // The store has nothing any more; memory has all.
             self.set_aside = self.set_aside.saturating_add(1);

@@ -180,15 +180,21 @@ impl Runs {
     }
 }
 
+/// The rows that make a run: those that the store has, and those that it does not.
+pub(super) type Rest = [Sorted; 2];
+
 /// Makes a run of rows.
 ///
 /// # Errors
 /// [`RowsFault`]: the disk's.
-pub(super) fn spill(volume: &Volume, rows: &Sorted, covers: Coverage, stop: &Stop) -> Result<Run, RowsFault> {
-    let names = rows.keys().filter(|key| super::key::name(key).is_some()).count();
+pub(super) fn spill(volume: &Volume, rows: &Rest, covers: Coverage, stop: &Stop) -> Result<Run, RowsFault> {
+    let mut rows: Vec<_> = rows.iter().flatten().collect();
+    // Two that are sorted: this merges them.
+    rows.sort();
+    let names = rows.iter().filter(|(key, _)| super::key::name(key).is_some()).count();
     let names = u64::try_from(names).map_err(|_| RowsFault)?;
     let mut making = RunMaking::new(volume, 0, covers, names)?;
-    for (number, (key, value)) in rows.iter().enumerate() {
+    for (number, (key, value)) in rows.into_iter().enumerate() {
         stop.check(number)?;
         making.push(key, value)?;
     }

@@ -5,9 +5,9 @@ use proto::state::State;
 
 /// Bytes of journal behind the last snapshot that make the next one due: a start reads and applies them
 /// in well under a second.
-pub const SNAPSHOT_BYTES: u64 = 32 * 1024 * 1024;
+pub const SNAPSHOT_BYTES: u64 = 64 * 1024 * 1024;
 /// Evidence records behind the last snapshot that make the next one due, however small they are.
-pub const SNAPSHOT_RECORDS: u64 = 32 * 1024;
+pub const SNAPSHOT_RECORDS: u64 = 64 * 1024;
 /// A snapshot's bytes that are as much work as one record: with much open work the next one is due when
 /// there is as much to replay as there was to write, so that writing snapshots is never most of the work.
 const RECORD_BYTES: u64 = 1024;

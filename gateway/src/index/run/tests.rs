@@ -40,7 +40,7 @@ fn rows(batch: u64, rows: u64) -> Sorted {
 }
 
 fn make(volume: &Volume, from: u64, to: u64, rows: &Sorted) -> Run {
-    spill(volume, rows, covers(from, to), &Stop::default()).unwrap()
+    spill(volume, &[rows.clone(), Sorted::new()], covers(from, to), &Stop::default()).unwrap()
 }
 
 /// Whether a run answers every question as its rows do; how often its filter was wrong.
