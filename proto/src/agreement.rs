@@ -317,10 +317,19 @@ fn clauses(wire: &[wire::Clause], parties: &[AgencyId]) -> Result<Vec<Clause>, M
 
 fn clause(wire: &wire::Clause, parties: &[AgencyId]) -> Result<Clause, Malformed> {
     let limits = wire.limits.unwrap_or_default();
+    let party = |text: &str, field| {
+        let agency = AgencyId::parse(text, field)?;
+        // Shared with the list of parties.
+        parties
+            .iter()
+            .find(|party| **party == agency)
+            .cloned()
+            .ok_or(Malformed::Form { field: "clauses.from" })
+    };
     let clause = Clause {
         clause_id: Code::parse(&wire.clause_id, "clauses.clause_id")?,
-        from: AgencyId::parse(&wire.from, "clauses.from")?,
-        to: AgencyId::parse(&wire.to, "clauses.to")?,
+        from: party(&wire.from, "clauses.from")?,
+        to: party(&wire.to, "clauses.to")?,
         kinds: list(&wire.kinds, "clauses.kinds", |kind, field| Kind::parse(*kind, field))?,
         categories: list(&wire.categories, "clauses.categories", |code, field| Code::parse(code, field))?,
         services: list(&wire.services, "clauses.services", |code, field| Code::parse(code, field))?,
@@ -338,9 +347,7 @@ fn clause(wire: &wire::Clause, parties: &[AgencyId]) -> Result<Clause, Malformed
         by_name_only: wire.by_name_only,
         sender_keeps_identity: wire.sender_keeps_identity,
     };
-    let between_parties =
-        clause.from != clause.to && parties.contains(&clause.from) && parties.contains(&clause.to);
-    if between_parties { Ok(clause) } else { Err(Malformed::Form { field: "clauses.from" }) }
+    if clause.from == clause.to { Err(Malformed::Form { field: "clauses.from" }) } else { Ok(clause) }
 }
 
 fn list<W, T>(

@@ -10,7 +10,10 @@ pub mod explained;
 pub mod invitation;
 pub mod replica;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use change::{Administrator, Calendar, Change, ChangeBody, PublicKeyOf, Subject};
 use invitation::{Invitation, Invited, Standing};
@@ -75,20 +78,21 @@ closed_list!(
     }
 );
 
-/// All that is in force, and what is needed to judge the next change.
+/// All that is in force, and what is needed to judge the next change. A copy shares the agreements and the
+/// agencies, so that one can be shown while the next change is made.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Directory {
     pub(crate) network: Option<Network>,
     pub(crate) administrators: BTreeMap<Pseudonym, PublicKey>,
-    pub(crate) agencies: BTreeMap<AgencyId, Agency>,
+    pub(crate) agencies: BTreeMap<AgencyId, Arc<Agency>>,
     /// Whose key an id is.
     pub(crate) owners: BTreeMap<KeyId, Owner>,
-    pub(crate) agreements: BTreeMap<Digest, Memorandum>,
+    pub(crate) agreements: BTreeMap<Digest, Arc<Memorandum>>,
     pub(crate) mechanism: Option<MechanismInForce>,
     pub(crate) calendars: BTreeMap<Code, Calendar>,
     pub(crate) changes: BTreeMap<EnvelopeId, ChangeMade>,
-    /// The agreements that have a clause for a direction.
-    pub(crate) directions: BTreeMap<(AgencyId, AgencyId), BTreeSet<Digest>>,
+    /// The agreements that have a clause for a direction, sorted: by who sends, and to whom.
+    pub(crate) directions: BTreeMap<AgencyId, BTreeMap<AgencyId, Vec<Digest>>>,
     /// Invitations by the id of their key.
     pub(crate) invitations: BTreeMap<KeyId, Invitation>,
     /// Suspensions by the moment at which they lapse.
@@ -248,7 +252,7 @@ impl Directory {
     /// An agency.
     #[must_use]
     pub fn agency(&self, agency: &AgencyId) -> Option<&Agency> {
-        self.agencies.get(agency)
+        self.agencies.get(agency).map(Arc::as_ref)
     }
 
     /// Whether an agency is of a type that is never chosen by need, and never a fallback.
@@ -265,7 +269,7 @@ impl Directory {
 
     /// Every agency, in the order of their ids.
     pub fn agencies(&self) -> impl Iterator<Item = (&AgencyId, &Agency)> {
-        self.agencies.iter()
+        self.agencies.iter().map(|(agency, entry)| (agency, entry.as_ref()))
     }
 
     /// Whether an agency is suspended at a moment.
@@ -279,7 +283,7 @@ impl Directory {
     #[must_use]
     pub fn agreement(&self, digest: &Digest, party: &AgencyId) -> Option<&Memorandum> {
         let memorandum = self.agreements.get(digest)?;
-        memorandum.agreement.parties.contains(party).then_some(memorandum)
+        memorandum.agreement.parties.contains(party).then_some(memorandum.as_ref())
     }
 
     /// The agreements that bind an agency, whatever their standing, in the order of their digests.
@@ -288,7 +292,8 @@ impl Directory {
         party: &'n AgencyId,
     ) -> impl Iterator<Item = (Digest, &'a Memorandum)> + use<'a, 'n> {
         let binds = move |(_, held): &(&Digest, &Memorandum)| held.agreement.parties.contains(party);
-        self.agreements.iter().filter(binds).map(|(digest, held)| (*digest, held))
+        let all = self.agreements.iter().map(|(digest, held)| (digest, held.as_ref()));
+        all.filter(binds).map(|(digest, held)| (*digest, held))
     }
 
     /// The agreements that have a clause for a direction, whatever their standing.
@@ -297,13 +302,13 @@ impl Directory {
         from: &AgencyId,
         to: &AgencyId,
     ) -> impl Iterator<Item = Digest> + use<'_> {
-        let between = self.directions.get(&(from.clone(), to.clone()));
+        let between = self.directions.get(from).and_then(|to_others| to_others.get(to));
         between.into_iter().flatten().copied()
     }
 
     /// Every agreement that is kept, whatever its standing.
     pub fn memoranda(&self) -> impl Iterator<Item = (&Digest, &Memorandum)> {
-        self.agreements.iter()
+        self.agreements.iter().map(|(digest, held)| (digest, held.as_ref()))
     }
 
     /// An agreement that both agencies are parties of and that can carry a new referral now.
@@ -565,7 +570,7 @@ impl Directory {
             }
             ChangeBody::AdmitAgency { agency, entry, signing_key, invited } => {
                 self.use_invitation(invited.as_deref());
-                self.agencies.insert(agency.clone(), entry.clone());
+                self.agencies.insert(agency.clone(), Arc::new(entry.clone()));
                 self.add_key(agency, PublicKeyOf::Signing(*signing_key), place.effective_at);
             }
             ChangeBody::PublishKey { agency, key, invited } => {
@@ -574,7 +579,7 @@ impl Directory {
             }
             ChangeBody::RevokeKey { agency, key_id } => self.revoke_key(agency, key_id, place.time),
             ChangeBody::Profile { agency, profile } => {
-                if let Some(entry) = self.agencies.get_mut(agency) {
+                if let Some(entry) = self.agency_mut(agency) {
                     entry.profile = Some(profile.clone());
                 }
             }
@@ -612,7 +617,7 @@ impl Directory {
                 superseded: false,
             });
         }
-        let Some(memorandum) = self.agreements.get_mut(&signed.digest()) else {
+        let Some(memorandum) = self.agreements.get_mut(&signed.digest()).map(Arc::make_mut) else {
             return;
         };
         for party in by {
@@ -620,7 +625,7 @@ impl Directory {
         }
         let superseded = if memorandum.all_signed() { agreement.supersedes } else { None };
         if let Some(old) = superseded.and_then(|old| self.agreements.get_mut(&old)) {
-            old.superseded = true;
+            Arc::make_mut(old).superseded = true;
         }
     }
 
@@ -628,10 +633,13 @@ impl Directory {
     pub(crate) fn hold_agreement(&mut self, memorandum: Memorandum) {
         let digest = memorandum.signed.digest();
         for clause in &memorandum.agreement.clauses {
-            let direction = (clause.from.clone(), clause.to.clone());
-            self.directions.entry(direction).or_default().insert(digest);
+            let to_others = self.directions.entry(clause.from.clone()).or_default();
+            let between = to_others.entry(clause.to.clone()).or_default();
+            if let Err(place) = between.binary_search(&digest) {
+                between.insert(place, digest);
+            }
         }
-        self.agreements.insert(digest, memorandum);
+        self.agreements.insert(digest, Arc::new(memorandum));
     }
 
     /// Applies a mechanism.
@@ -679,8 +687,10 @@ impl Directory {
 
     fn suspension_mut(&mut self, subject: &Subject) -> Option<&mut Option<Suspension>> {
         match subject {
-            Subject::Agency(agency) => self.agencies.get_mut(agency).map(|agency| &mut agency.suspension),
-            Subject::Agreement(digest) => self.agreements.get_mut(digest).map(|held| &mut held.suspension),
+            Subject::Agency(agency) => Some(&mut self.agency_mut(agency)?.suspension),
+            Subject::Agreement(digest) => {
+                Some(&mut Arc::make_mut(self.agreements.get_mut(digest)?).suspension)
+            }
         }
     }
 
@@ -728,7 +738,7 @@ impl Directory {
     }
 
     fn add_key(&mut self, agency: &AgencyId, key: PublicKeyOf, effective_at: TimeMs) {
-        let Some(entry) = self.agencies.get_mut(agency) else {
+        let Some(entry) = self.agencies.get_mut(agency).map(Arc::make_mut) else {
             return;
         };
         let oldest_revoked = entry.keys.iter().position(|key| key.revoked_at.is_some());
@@ -741,8 +751,12 @@ impl Directory {
         self.owners.insert(id, Owner::Agency(agency.clone()));
     }
 
+    fn agency_mut(&mut self, agency: &AgencyId) -> Option<&mut Agency> {
+        self.agencies.get_mut(agency).map(Arc::make_mut)
+    }
+
     fn revoke_key(&mut self, agency: &AgencyId, id: &KeyId, now: TimeMs) {
-        let keys = self.agencies.get_mut(agency).map(|agency| agency.keys.iter_mut());
+        let keys = self.agency_mut(agency).map(|agency| agency.keys.iter_mut());
         if let Some(key) = keys.into_iter().flatten().find(|key| key.id == *id) {
             key.revoked_at.get_or_insert(now);
         }

@@ -1,5 +1,7 @@
 //! The directory's part of a snapshot.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use crate::{
@@ -146,7 +148,7 @@ fn agency_from_wire(directory: &mut Directory, wire: &wire::AgencyItem) -> Resul
         profile,
     };
     list_lapse(directory, agency.suspension.as_ref(), || Subject::Agency(id.clone()));
-    directory.agencies.insert(id, agency);
+    directory.agencies.insert(id, Arc::new(agency));
     Ok(())
 }
 
