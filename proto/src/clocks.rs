@@ -10,6 +10,8 @@
 //! | escalation | a decline that lets it go on, or silence, while an agency is left that she named | declined, expired | the next agency is asked, by the gateway or by people |
 //! | disclosure | an acceptance, while identity is due | accepted and all that follows; it pauses on hold and while a cancellation is asked for | identity goes to the recipient, or her consent is withdrawn |
 //! | transit | a departure | in transit, also while a cancellation is asked for | an arrival, or word that she did not come |
+//! | progress | an acceptance; again with everything that the recipient says | accepted and all that follows, also on hold and while a cancellation is asked for | the end of the attempt |
+//! | transfer | an offered transfer of responsibility | accepted and all that follows | an answer to it; when it is missed, the offer is over |
 //!
 //! Every clock ends with its attempt. In an emergency none pauses and none follows a calendar. A clock
 //! that is missed is missed once, and ends.
@@ -38,6 +40,10 @@ closed_list!(
         Disclosure = 5,
         /// That she arrives.
         Transit = 6,
+        /// That the recipient says how it goes on, after an acceptance.
+        Progress = 7,
+        /// An answer to an offered transfer of responsibility.
+        Transfer = 8,
     }
 );
 
@@ -48,7 +54,7 @@ const DAY: u64 = 24 * HOUR;
 /// The network's own limit of a clock, in seconds, around the clock. No agreement can make it longer.
 #[must_use]
 pub const fn default_seconds(urgency: Urgency, kind: ClockKind) -> u64 {
-    use ClockKind::{Answered, Delivered, Disclosure, Escalation, Seen, Transit};
+    use ClockKind::{Answered, Delivered, Disclosure, Escalation, Progress, Seen, Transfer, Transit};
     match (kind, urgency) {
         // An agent that runs fetches within seconds. Longer means that a machine or a line is down, and
         // somebody must telephone, in an emergency while the hour for seeing it is not over.
@@ -75,6 +81,14 @@ pub const fn default_seconds(urgency: Urgency, kind: ClockKind) -> u64 {
         (Transit, Urgency::Emergency) => 6 * HOUR,
         (Transit, Urgency::Urgent) => 12 * HOUR,
         (Transit, Urgency::Normal) => DAY,
+        // A yes behind which nothing follows is silence, too. Care goes on for months: one word is enough.
+        (Progress, Urgency::Emergency) => 3 * DAY,
+        (Progress, Urgency::Urgent) => 14 * DAY,
+        (Progress, Urgency::Normal) => 60 * DAY,
+        // Until then two agencies may each believe that the other answers for her.
+        (Transfer, Urgency::Emergency) => DAY,
+        (Transfer, Urgency::Urgent) => 3 * DAY,
+        (Transfer, Urgency::Normal) => 14 * DAY,
     }
 }
 
@@ -100,7 +114,9 @@ pub fn standing(kind: ClockKind, status: Status, urgency: Urgency) -> Standing {
         ClockKind::Seen => matches!(status, Submitted | Delivered),
         ClockKind::Answered => matches!(status, Submitted | Delivered | Seen | Waitlisted),
         ClockKind::Escalation => matches!(status, Declined | Expired),
-        ClockKind::Disclosure => status.is_taken() || status == CancelRequested,
+        ClockKind::Disclosure | ClockKind::Progress | ClockKind::Transfer => {
+            status.is_taken() || status == CancelRequested
+        }
         ClockKind::Transit => matches!(status, InTransit | CancelRequested),
     };
     let pauses = kind == ClockKind::Disclosure && matches!(status, OnHold | CancelRequested);
@@ -126,6 +142,9 @@ pub fn begins(kind: ClockKind, act: Act, urgency: Urgency, expects_answer: bool)
         ClockKind::Escalation => act == Act::Decline,
         ClockKind::Disclosure => act == Act::Accept,
         ClockKind::Transit => act == Act::Depart,
+        // Whatever the recipient says; what it does to the status shows whether there is anything to wait for.
+        ClockKind::Progress => expects_answer && act != Act::Submit,
+        ClockKind::Transfer => act == Act::OfferTransfer,
     }
 }
 
@@ -139,7 +158,9 @@ pub const fn missed_event(kind: ClockKind) -> Event {
         | ClockKind::Seen
         | ClockKind::Escalation
         | ClockKind::Disclosure
-        | ClockKind::Transit => Event::ClockMissed,
+        | ClockKind::Transit
+        | ClockKind::Progress
+        | ClockKind::Transfer => Event::ClockMissed,
     }
 }
 
@@ -342,8 +363,8 @@ mod tests {
     #[test]
     fn kinds_are_the_wire_kinds() {
         assert_eq!(ClockKind::Delivered.number(), i32::from(wire::ClockKind::Delivered));
-        assert_eq!(ClockKind::Transit.number(), i32::from(wire::ClockKind::Transit));
-        assert_eq!(KINDS.len(), 6);
+        assert_eq!(ClockKind::Transfer.number(), i32::from(wire::ClockKind::Transfer));
+        assert_eq!(KINDS.len(), 8);
     }
 
     #[test]

@@ -294,6 +294,9 @@ impl Referral {
         let present = what.event == Event::Act && what.attempt == self.attempt();
         let after = what.act.filter(|_| present).and_then(|act| self.responsibility.after(act));
         self.responsibility = after.unwrap_or(self.responsibility);
+        if self.responsibility != Responsibility::Offered {
+            self.clocks.end(ClockKind::Transfer);
+        }
     }
 
     /// The clock that a record is about is over; those that it names begin.
@@ -302,7 +305,7 @@ impl Referral {
         if let Some(kind) = about {
             self.clocks.end(kind);
             if what.event == Event::ClockMissed {
-                self.missed.push(Begun { kind, due_at: what.due_at });
+                self.missed(Begun { kind, due_at: what.due_at });
             }
         }
         for begun in &what.clocks {
@@ -311,6 +314,20 @@ impl Referral {
         }
         if what.event == Event::DisclosureReleased {
             self.disclose();
+        }
+    }
+
+    /// An offer that nobody answered is over: who offered answers for her, as before.
+    fn missed(&mut self, clock: Begun) {
+        match clock.kind {
+            ClockKind::Transfer => self.responsibility = Responsibility::Referrer,
+            ClockKind::Delivered
+            | ClockKind::Seen
+            | ClockKind::Answered
+            | ClockKind::Escalation
+            | ClockKind::Disclosure
+            | ClockKind::Transit
+            | ClockKind::Progress => self.missed.push(clock),
         }
     }
 

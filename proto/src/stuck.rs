@@ -35,6 +35,10 @@ pub enum Stage {
     Escalation,
     /// She is on her way.
     InTransit,
+    /// It is accepted, and the recipient has said nothing since for too long.
+    NoWord,
+    /// The responsibility for her is offered, and not answered.
+    TransferOffered,
 }
 
 /// How late something is.
@@ -77,6 +81,10 @@ pub enum Cause {
     NobodyLeft,
     /// She has departed, and not arrived.
     OnHerWay,
+    /// The recipient accepted, and has said nothing for long.
+    SilentSinceYes,
+    /// The recipient has not answered an offer to take over.
+    TransferUnanswered,
 }
 
 /// Which of the two agencies has to act.
@@ -193,7 +201,7 @@ fn stage(referral: &Referral) -> Option<(Stage, ClockKind)> {
             runs.then_some((Stage::Escalation, ClockKind::Escalation))
         }
         Accepted | Scheduled | NoShow | Arrived | InProgress | OnHold | ServiceDelivered
-        | CancelRequested => identity(referral),
+        | CancelRequested => identity(referral).or_else(|| transfer(referral)).or_else(|| no_word(referral)),
         // Who is lost on her way comes before a paper that is.
         InTransit => Some((Stage::InTransit, ClockKind::Transit)),
         Completed | Failed | Cancelled | Recalled | EnteredInError => None,
@@ -206,6 +214,16 @@ fn identity(referral: &Referral) -> Option<(Stage, ClockKind)> {
     let awaited = referral.clocks.running().any(|one| one.kind == clock)
         || referral.missed.iter().any(|one| one.kind == clock);
     awaited.then_some((Stage::IdentityDue, clock))
+}
+
+fn transfer(referral: &Referral) -> Option<(Stage, ClockKind)> {
+    referral.clocks.get(ClockKind::Transfer).map(|_| (Stage::TransferOffered, ClockKind::Transfer))
+}
+
+/// While work goes on in its time nothing is awaited.
+fn no_word(referral: &Referral) -> Option<(Stage, ClockKind)> {
+    let clock = ClockKind::Progress;
+    referral.missed.iter().any(|one| one.kind == clock).then_some((Stage::NoWord, clock))
 }
 
 fn cause(state: &State, key: &ReferralKey, referral: &Referral, stage: Stage) -> Cause {
@@ -221,6 +239,8 @@ fn cause(state: &State, key: &ReferralKey, referral: &Referral, stage: Stage) ->
             Err(None) => Cause::NobodyLeft,
         },
         Stage::InTransit => Cause::OnHerWay,
+        Stage::NoWord => Cause::SilentSinceYes,
+        Stage::TransferOffered => Cause::TransferUnanswered,
     }
 }
 
@@ -288,7 +308,9 @@ impl Awaited {
             | Cause::OnWaitlist
             | Cause::IdentityNotSent
             | Cause::NextInTurn
-            | Cause::OnHerWay => false,
+            | Cause::OnHerWay
+            | Cause::SilentSinceYes
+            | Cause::TransferUnanswered => false,
         }
     }
 
@@ -312,7 +334,9 @@ impl Cause {
             | Self::NobodyLooked
             | Self::NobodyAnswered
             | Self::OnWaitlist
-            | Self::OnHerWay => Side::Recipient,
+            | Self::OnHerWay
+            | Self::SilentSinceYes
+            | Self::TransferUnanswered => Side::Recipient,
             Self::RecipientSuspended
             | Self::CannotOpen
             | Self::IdentityNotSent

@@ -27,6 +27,8 @@ pub const fn clock(clock: ClockKind, language: Language) -> &'static str {
         ClockKind::Escalation => ("asking the next agency", "الإحالة إلى الجهة التالية"),
         ClockKind::Disclosure => ("the identity", "البيانات التعريفية"),
         ClockKind::Transit => ("arrival", "الوصول"),
+        ClockKind::Progress => ("word of how it goes on", "خبر عن سير الحالة"),
+        ClockKind::Transfer => ("an answer to the transfer", "الرد على عرض نقل المسؤولية"),
     };
     language.pick(english, arabic)
 }

@@ -5,7 +5,7 @@ use super::{Decision, Load, Stop, acting_agency, escalation, latest_creation, re
 use crate::{
     agreement::{Clause, Disclosure},
     caller::Caller,
-    clocks::{Begun, ClockKind},
+    clocks::{Begun, ClockKind, Standing, standing},
     command::Push,
     delivery::MAILBOX_ITEMS_MAX,
     directory::KeyPurpose,
@@ -384,7 +384,7 @@ fn act(state: &State, push: &Push, referral: &Referral) -> Result<Decision, Stop
     check_room(state, &header.to)?;
     let after = referral.status_after(transition.next);
     let parked = referral.parked.as_ref().filter(|_| releases(state, header, referral));
-    let mut clocks = begun_by(state, header, referral, parked.is_some());
+    let mut clocks = begun_by(state, header, referral, (after, parked.is_some()));
     let (escalates, stopped) = escalation::after_decline(state, header, referral);
     clocks.extend(escalates);
     let acted = Happening {
@@ -405,17 +405,30 @@ fn act(state: &State, push: &Push, referral: &Referral) -> Result<Decision, Stop
 
 /// The clocks that an act begins in the present attempt, beside that of escalation. An act in an earlier
 /// attempt begins none.
-fn begun_by(state: &State, header: &Header, referral: &Referral, releases: bool) -> Vec<Begun> {
+fn begun_by(
+    state: &State,
+    header: &Header,
+    referral: &Referral,
+    (after, releases): (Status, bool),
+) -> Vec<Begun> {
     if header.attempt != referral.attempt() {
         return Vec::new();
     }
     let agreed = escalation::agreed_of(state, &header.referral, referral);
     let mut begun = escalation::begun(state, agreed, (header.act, referral.kind, referral.urgency));
     let identity_due = referral.identity_allowed && !referral.disclosed && !releases;
+    let is_recipient = header.from != header.referral.opened_by;
     begun.retain(|clock| match clock.kind {
         ClockKind::Escalation => false,
+        ClockKind::Progress => {
+            is_recipient && standing(clock.kind, after, referral.urgency) == Standing::Runs
+        }
         ClockKind::Disclosure => identity_due && discloses(state, &header.referral, referral),
-        ClockKind::Delivered | ClockKind::Seen | ClockKind::Answered | ClockKind::Transit => true,
+        ClockKind::Delivered
+        | ClockKind::Seen
+        | ClockKind::Answered
+        | ClockKind::Transit
+        | ClockKind::Transfer => true,
     });
     begun
 }

@@ -117,9 +117,12 @@ fn missed(state: &State, (due_at, key, kind): (TimeMs, &ReferralKey, ClockKind))
         ..escalation::of_attempt(missed_event(kind), key, referral)
     };
     Some(match kind {
-        ClockKind::Delivered | ClockKind::Seen | ClockKind::Disclosure | ClockKind::Transit => {
-            vec![missed.into()]
-        }
+        ClockKind::Delivered
+        | ClockKind::Seen
+        | ClockKind::Disclosure
+        | ClockKind::Transit
+        | ClockKind::Progress
+        | ClockKind::Transfer => vec![missed.into()],
         ClockKind::Answered => silence(state, key, referral, missed),
         ClockKind::Escalation => escalation::due(state, key, referral, due_at),
     })

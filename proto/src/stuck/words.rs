@@ -13,6 +13,8 @@ impl Stage {
         Self::IdentityDue,
         Self::Escalation,
         Self::InTransit,
+        Self::NoWord,
+        Self::TransferOffered,
     ];
 
     /// Its stable name.
@@ -25,6 +27,8 @@ impl Stage {
             Self::IdentityDue => "identity_due",
             Self::Escalation => "escalation",
             Self::InTransit => "in_transit",
+            Self::NoWord => "no_word",
+            Self::TransferOffered => "transfer_offered",
         }
     }
 
@@ -38,6 +42,8 @@ impl Stage {
             Self::IdentityDue => ("identity not received", "لم تصل البيانات التعريفية"),
             Self::Escalation => ("another agency to be asked", "بانتظار جهة أخرى"),
             Self::InTransit => ("on the way", "في الطريق"),
+            Self::NoWord => ("no word since the acceptance", "لا خبر منذ القبول"),
+            Self::TransferOffered => ("transfer not answered", "عرض نقل المسؤولية بلا رد"),
         };
         language.pick(english, arabic)
     }
@@ -84,6 +90,8 @@ impl Cause {
             Self::NextBlocked(_) => "next_blocked",
             Self::NobodyLeft => "nobody_left",
             Self::OnHerWay => "on_her_way",
+            Self::SilentSinceYes => "silent_since_yes",
+            Self::TransferUnanswered => "transfer_unanswered",
         }
     }
 
@@ -127,6 +135,14 @@ impl Cause {
             }
             Self::NobodyLeft => ("No agency is left that she named.", "لم تبقَ جهة وافقت عليها."),
             Self::OnHerWay => ("She has departed, and not arrived.", "انطلقت ولم تصل بعد."),
+            Self::SilentSinceYes => (
+                "The recipient accepted, and has said nothing for long.",
+                "قبلت الجهة المستلِمة ولم ترسل أي خبر منذ مدة طويلة.",
+            ),
+            Self::TransferUnanswered => (
+                "The recipient has not said whether it takes over the responsibility.",
+                "لم تُجب الجهة المستلِمة على عرض نقل المسؤولية إليها.",
+            ),
         };
         language.pick(english, arabic)
     }
@@ -175,6 +191,14 @@ impl Cause {
                 "Call the recipient: has she arrived? Then call the agency that refers.",
                 "اتصل بالجهة المستلِمة: هل وصلت؟ ثم اتصل بالجهة المُحيلة.",
             ),
+            Self::SilentSinceYes => (
+                "Call the recipient: how does it go on? A note is enough.",
+                "اتصل بالجهة المستلِمة: كيف تسير الحالة؟ تكفي ملاحظة واحدة.",
+            ),
+            Self::TransferUnanswered => (
+                "Call the recipient: does it take over? Until then the agency that refers answers for her.",
+                "اتصل بالجهة المستلِمة: هل تتولى المسؤولية؟ وحتى ذلك الحين تبقى على الجهة المُحيلة.",
+            ),
         };
         language.pick(english, arabic)
     }
@@ -185,7 +209,7 @@ mod tests {
     use super::*;
     use crate::refusal::Refusal;
 
-    const CAUSES: [Cause; 13] = [
+    const CAUSES: [Cause; 15] = [
         Cause::RecipientSuspended,
         Cause::CannotOpen,
         Cause::AgentAway,
@@ -199,6 +223,8 @@ mod tests {
         Cause::NextBlocked(Refusal::Expired),
         Cause::NobodyLeft,
         Cause::OnHerWay,
+        Cause::SilentSinceYes,
+        Cause::TransferUnanswered,
     ];
 
     #[test]

@@ -21,5 +21,6 @@ mod refusals;
 mod replica;
 mod retention;
 mod samples;
+mod silence;
 mod stuck;
 mod writer;

@@ -17,6 +17,7 @@ use journal::{
     SegmentBytes,
 };
 use proto::{
+    clocks::ClockKind,
     decide::decide,
     digest::Digest,
     directory::change::SEALING_KEY_BYTES,
@@ -25,7 +26,7 @@ use proto::{
     gateway_clock::CLOCK_STEP_MS_MAX,
     ids::{ReferralKey, Release, TimeMs},
     key::KeyId,
-    lifecycle::{Act, Status},
+    lifecycle::Act,
     log::{
         checkpoint::Checkpoint,
         merkle::{Frontier, inclusion_proof, leaf_hash, verify_inclusion},
@@ -364,7 +365,9 @@ impl World {
         let state = self.writer().state();
         let awaited = state.referrals().find(|(_, referral)| {
             let clocks = referral.clocks.running();
-            clocks.count() > 0 || !(referral.status.is_final() || is_with_a_person(referral.status))
+            // Whoever took it and says nothing is known to have said nothing.
+            let told = referral.missed.iter().any(|missed| missed.kind == ClockKind::Progress);
+            clocks.count() > 0 || !(referral.status.is_final() || told)
         });
         match awaited {
             None => Ok(()),
@@ -1036,11 +1039,6 @@ struct Attempt {
     told: bool,
     /// The gateway asked for it.
     asked: bool,
-}
-
-/// Whether a person at the recipient has said yes and is in charge.
-fn is_with_a_person(status: Status) -> bool {
-    status.is_taken() || status == Status::CancelRequested
 }
 
 /// Whether a fault is that of a disk whose machine has just failed.
