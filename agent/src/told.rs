@@ -4,15 +4,21 @@
 
 use proto::{
     Malformed,
-    evidence::{Event, Happening, Record},
+    digest::Digest,
+    evidence::{Commitment, Event, Happening, PartyLink, Record},
+    heads::HeadProof,
     ids::AgencyId,
     log::{Unproven, policy::Policy},
     receipt::Receipt,
+    state::Head,
     wire,
 };
 use thiserror::Error;
 
 use crate::{case::Logged, records};
+
+/// Bytes of a hash.
+const DIGEST_BYTES: usize = 32;
 
 /// Something that is told of a referral.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,9 @@ pub enum NotChained {
     /// One of them does not follow the one before it.
     #[error("record {0} of this agency's own does not follow the one before it")]
     Gap(u64),
+    /// The gateway has committed to one, and does not show it.
+    #[error("record {0} of this agency's own was committed to, and is not shown")]
+    Withheld(u64),
 }
 
 /// Checks that records follow each other, and that the last of them is in the log.
@@ -67,15 +76,73 @@ pub fn chain(
     for record in &records {
         let next = position.count.saturating_add(1);
         let link = record.place.links.iter().find(|link| link.party == *me);
-        let previous = |link: &proto::evidence::PartyLink| {
-            link.previous.map_or_else(Vec::new, |commitment| commitment.0.to_vec())
-        };
+        let previous =
+            |link: &PartyLink| link.previous.map_or_else(Vec::new, |commitment| commitment.0.to_vec());
         if !link.is_some_and(|link| link.count == next && previous(link) == position.commitment) {
             return Err(NotChained::Gap(next));
         }
         (position.count, position.commitment) = (next, record.commitment().0.to_vec());
     }
     Ok((position, records))
+}
+
+/// How far this agency's own records go, as the gateway has committed to it before everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// How many there are at the least.
+    pub count: u64,
+    commitment: Commitment,
+}
+
+impl Committed {
+    /// Reads and checks an answer; nothing before the first commitment.
+    ///
+    /// # Errors
+    /// [`NotChained`].
+    pub fn of(answer: wire::HeadAnswer, me: &AgencyId, policy: &Policy) -> Result<Option<Self>, NotChained> {
+        let wire::HeadAnswer { receipt: Some(receipt), head, place, path } = answer else {
+            return Ok(None);
+        };
+        let head = PartyLink::parse(&head.ok_or(Malformed::Missing { field: "head" })?)?;
+        let last = head.previous.ok_or(Malformed::Missing { field: "head.previous" })?;
+        let (hashes, rest) = path.as_chunks::<DIGEST_BYTES>();
+        if !rest.is_empty() {
+            return Err(Malformed::Length { field: "path" }.into());
+        }
+        let path = hashes.iter().copied().map(Digest).collect();
+        let receipt = Receipt::parse(receipt)?;
+        receipt.verify(policy)?;
+        let what = &receipt.record().what;
+        let (Event::HeadsCommitted, Some(root)) = (what.event, what.object) else {
+            return Err(Malformed::Form { field: "receipt" }.into());
+        };
+        let proof = HeadProof { place, head: Head { count: head.count, last }, path };
+        proof.verify(me, what.count, root)?;
+        Ok(Some(Self { count: head.count, commitment: last }))
+    }
+
+    /// Whether what was followed up to the same count is that to which the gateway has committed.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_position(&self, position: &Position) -> Result<(), NotChained> {
+        let same = position.count != self.count || position.commitment == self.commitment.0.as_bytes();
+        if same { Ok(()) } else { Err(NotChained::Gap(self.count)) }
+    }
+
+    /// Whether the records of this agency's own are those to which the gateway has committed.
+    ///
+    /// # Errors
+    /// [`NotChained::Gap`]: it has shown this agency another one than it has committed to.
+    pub fn check(&self, records: &[Record], me: &AgencyId) -> Result<(), NotChained> {
+        let is_it = |record: &&Record| {
+            record.place.links.iter().any(|link| link.party == *me && link.count == self.count)
+        };
+        match records.iter().find(is_it) {
+            Some(record) if record.commitment() != self.commitment => Err(NotChained::Gap(self.count)),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// Whether a record tells an agency what it hears of in no other way. Its own envelopes are answered, and
@@ -154,11 +221,7 @@ pub fn told(salted: &wire::SaltedRecord) -> Option<Told> {
 
 #[cfg(test)]
 mod tests {
-    use proto::{
-        digest::Digest,
-        evidence::{Commitment, PartyLink},
-        ids::{EnvelopeId, ReferralKey, TimeMs},
-    };
+    use proto::ids::{EnvelopeId, ReferralKey, TimeMs};
 
     use super::*;
     use crate::proof::tests::Log;
@@ -216,6 +279,61 @@ mod tests {
         let unproven = chain(answer(&[first]), &me(), &nowhere, &other).map(|_| ());
         assert!(matches!(unproven, Err(NotChained::Unproven(_))), "{unproven:?}");
         assert!(chain(wire::FollowAnswer::default(), &me(), &nowhere, &policy).is_err());
+    }
+
+    /// What the gateway says of its commitment to this agency's head and another one's.
+    fn committed(log: &mut Log, count: u64, last: Commitment) -> wire::HeadAnswer {
+        let other = AgencyId::parse("jo.mosd", "other").unwrap();
+        let heads = vec![(me(), Head { count, last }), (other, Head { count: 3, last })];
+        let root = proto::heads::root(heads.iter().map(|(agency, head)| (agency, head)));
+        let what = Happening { object: Some(root), count: 2, ..Happening::new(Event::HeadsCommitted) };
+        let receipt = log.receipt_with(what, Vec::new());
+        let at = proto::ids::Locator { batch: 1, entry: 0 };
+        let proof = proto::heads::CommittedHeads { at, heads }.proof(&me()).unwrap();
+        let head = PartyLink { party: me(), count, previous: Some(last) };
+        wire::HeadAnswer {
+            receipt: Some(receipt),
+            head: Some(head.to_wire()),
+            place: proof.place,
+            path: proof.path.iter().flat_map(|hash| *hash.as_bytes()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_committed_to_must_be_what_is_shown() {
+        let mut log = Log::new(1);
+        let policy = log.policy();
+        let first = receipt(&mut log, 1, None);
+        let second = receipt(&mut log, 2, Some(commitment(&first)));
+        let (position, records) =
+            chain(answer(&[first.clone(), second.clone()]), &me(), &Position::default(), &policy).unwrap();
+        let read = |answer: wire::HeadAnswer| Committed::of(answer, &me(), &policy);
+        assert_eq!(read(wire::HeadAnswer::default()), Ok(None), "none yet");
+        let honest = committed(&mut log, 2, commitment(&second));
+        let known = read(honest.clone()).unwrap().unwrap();
+        assert_eq!((known.count, known.check(&records, &me())), (2, Ok(())));
+        let other = read(committed(&mut log, 2, commitment(&first))).unwrap().unwrap();
+        assert_eq!(other.check(&records, &me()), Err(NotChained::Gap(2)));
+        assert_eq!(known.check_position(&position), Ok(()));
+        assert_eq!(other.check_position(&position), Err(NotChained::Gap(2)));
+        let longer = read(committed(&mut log, 9, commitment(&second))).unwrap().unwrap();
+        assert_eq!((longer.count, longer.check(&records, &me())), (9, Ok(())), "the rest may be on its way");
+        // Anything but what was committed is no proof.
+        let shorter = PartyLink { party: me(), count: 1, previous: Some(commitment(&second)) }.to_wire();
+        for (place, bad) in [
+            wire::HeadAnswer { head: Some(shorter), ..honest.clone() },
+            wire::HeadAnswer { place: 1, ..honest.clone() },
+            wire::HeadAnswer { path: vec![0; 31], ..honest.clone() },
+            wire::HeadAnswer { path: Vec::new(), ..honest.clone() },
+            wire::HeadAnswer { head: None, ..honest.clone() },
+            wire::HeadAnswer { receipt: Some(second), ..honest.clone() },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(read(bad).is_err(), "row {place}");
+        }
+        assert!(Committed::of(honest, &me(), &Log::new(2).policy()).is_err(), "another log");
     }
 
     #[test]

@@ -26,6 +26,7 @@ use proto::{
     delivery::Mail,
     digest::Digest,
     directory::Directory,
+    heads::HeadProof,
     ids::{AgencyId, Locator, ReferralKey, TimeMs, Urgency},
     lifecycle,
     receipt::Receipt,
@@ -232,6 +233,7 @@ enum Service {
     Fetch { agency: AgencyId, count_max: usize, reply: oneshot::Sender<Vec<Handed>> },
     Find { agency: AgencyId, envelope: Digest, reply: oneshot::Sender<Vec<Mail>> },
     Roll,
+    Head { agency: AgencyId, reply: oneshot::Sender<Option<(Locator, HeadProof)>> },
     Derive { at: Locator, reply: oneshot::Sender<Option<Vec<Receipt>>> },
     Places { referral: ReferralKey, reply: oneshot::Sender<Option<Vec<Locator>>> },
     Awaited { page: Page, reply: oneshot::Sender<AwaitedPage> },
@@ -409,6 +411,14 @@ impl Hub {
     /// [`Unavailable`].
     pub async fn derive(&self, at: Locator) -> Result<Option<Vec<Receipt>>, Unavailable> {
         self.call(|reply| Service::Derive { at, reply }).await
+    }
+
+    /// The head of an agency as it was committed last, and where that stands; none before it was.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn head(&self, agency: AgencyId) -> Result<Option<(Locator, HeadProof)>, Unavailable> {
+        self.call(|reply| Service::Head { agency, reply }).await
     }
 
     /// Where a referral's records stand; none while the index is being built.
@@ -632,6 +642,10 @@ impl Thread {
                 drop(reply.send(found));
             }
             Service::Roll => self.writer.roll(),
+            Service::Head { agency, reply } => {
+                let committed = self.writer.state().committed_heads();
+                drop(reply.send(committed.and_then(|all| Some((all.at, all.proof(&agency)?)))));
+            }
             Service::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
             Service::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
             Service::Awaited { page, reply } => drop(reply.send(page.read(self.writer.state()))),

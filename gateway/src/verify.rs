@@ -16,6 +16,7 @@ use proto::{
     digest::Digest,
     evidence::{Event, Record},
     fact::Fact,
+    heads,
     ids::Locator,
     log::{
         Unproven,
@@ -109,6 +110,9 @@ pub enum What {
     /// A record is not where it says, or its chains are broken.
     #[error("a record is not where it says, or does not follow its party's or referral's last one")]
     Place,
+    /// The heads of all agencies' own chains are not those that a record commits to.
+    #[error("a record commits to other heads than those of the agencies' own records")]
+    Heads,
     /// A record cannot be proven under its own batch's root.
     #[error("a record is not proven: {0}")]
     Proof(Unproven),
@@ -295,7 +299,14 @@ impl<'a, F: Files> Check<'a, F> {
     }
 
     fn place(&self, record: &Record) -> Result<(), Wrong> {
-        if self.state.place(&record.what) == record.place { Ok(()) } else { Err(self.wrong(What::Place)) }
+        if self.state.place(&record.what) != record.place {
+            return Err(self.wrong(What::Place));
+        }
+        let says = record.what.object.filter(|_| record.what.event == Event::HeadsCommitted);
+        match says {
+            Some(root) if root != heads::root(self.state.heads()) => Err(self.wrong(What::Heads)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn proofs(&self, batch: &Batch, growth: &Growth) -> Result<(), Wrong> {

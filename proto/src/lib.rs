@@ -23,6 +23,7 @@ mod fields;
 mod folded;
 pub mod gateway_clock;
 pub mod header;
+pub mod heads;
 pub mod ids;
 pub mod invitation;
 pub mod key;

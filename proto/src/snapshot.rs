@@ -15,6 +15,7 @@ use crate::{
     digest::Digest,
     evidence::{self, Commitment, PartyLink},
     gateway_clock::{Doubt, GatewayClock, Grace},
+    heads::CommittedHeads,
     ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Kind, Locator, ReferralKey, Release, TimeMs, Urgency},
     key::KeyId,
     known::KnownEnvelopes,
@@ -67,9 +68,6 @@ impl Snapshot {
         evidence: Option<&LoggedCheckpoint>,
         directory: Option<&LoggedCheckpoint>,
     ) -> Vec<Vec<u8>> {
-        let link = |(party, head): (&AgencyId, &Head)| {
-            PartyLink { party: party.clone(), count: head.count, previous: Some(head.last) }.to_wire()
-        };
         let before = wire::Snapshot {
             version: SNAPSHOT_VERSION,
             now_ms: state.now.0,
@@ -77,7 +75,7 @@ impl Snapshot {
             evidence: Some(frontier_to_wire(state.evidence.frontier())),
             directory_log: Some(frontier_to_wire(state.directory_log.frontier())),
             directory: directory::to_wire(&state.directory),
-            heads: state.heads.iter().map(link).collect(),
+            heads: state.heads.iter().map(|(agency, head)| head_to_wire(agency, head)).collect(),
             ..wire::Snapshot::default()
         };
         let behind = wire::Snapshot {
@@ -88,6 +86,8 @@ impl Snapshot {
             queries: state.queries.iter().map(query_to_wire).collect(),
             clock: clock_to_wire(&state.clock),
             stopped: state.stopped.iter().map(stopped_to_wire).collect(),
+            heads_day: state.heads_day,
+            committed: state.committed.as_ref().map(committed_to_wire),
             ..wire::Snapshot::default()
         };
         // Field by field: open work can be large, and is never in memory a second time.
@@ -120,12 +120,13 @@ impl Snapshot {
             evidence: frontier(wire.evidence.as_ref(), "evidence")?,
             directory_log: frontier(wire.directory_log.as_ref(), "directory_log")?,
             clock: clock_from_wire(wire.clock.unwrap_or_default()),
+            heads_day: wire.heads_day,
+            committed: wire.committed.as_ref().map(committed_from_wire).transpose()?,
             ..State::default()
         };
         for head in &wire.heads {
-            let PartyLink { party, count, previous } = PartyLink::parse(head)?;
-            let last = previous.ok_or(Malformed::Missing { field: "heads.previous" })?;
-            state.heads.insert(party, Head { count, last });
+            let (agency, head) = head_from_wire(head)?;
+            state.heads.insert(agency, head);
         }
         for referral in &wire.referrals {
             let knows_clocks = referral.clocks.is_some();
@@ -394,6 +395,29 @@ fn parked(wire: &wire::ParkedParts) -> Result<Parked, Malformed> {
 /// A number on disk as the wire lists count; what is too large is in no list.
 fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn head_to_wire(agency: &AgencyId, head: &Head) -> wire::PartyLink {
+    PartyLink { party: agency.clone(), count: head.count, previous: Some(head.last) }.to_wire()
+}
+
+fn head_from_wire(wire: &wire::PartyLink) -> Result<(AgencyId, Head), Malformed> {
+    let PartyLink { party, count, previous } = PartyLink::parse(wire)?;
+    let last = previous.ok_or(Malformed::Missing { field: "heads.previous" })?;
+    Ok((party, Head { count, last }))
+}
+
+fn committed_to_wire(committed: &CommittedHeads) -> wire::CommittedHeads {
+    wire::CommittedHeads {
+        batch: committed.at.batch,
+        entry: committed.at.entry,
+        heads: committed.heads.iter().map(|(agency, head)| head_to_wire(agency, head)).collect(),
+    }
+}
+
+fn committed_from_wire(wire: &wire::CommittedHeads) -> Result<CommittedHeads, Malformed> {
+    let heads = wire.heads.iter().map(head_from_wire).collect::<Result<_, _>>()?;
+    Ok(CommittedHeads { at: Locator { batch: wire.batch, entry: wire.entry }, heads })
 }
 
 fn stopped_to_wire((key, stopped): (&ReferralKey, &Stopped)) -> wire::StoppedReferral {

@@ -17,6 +17,7 @@ use crate::{
     evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
     fact::{DirectoryFact, Effect, Fact},
     gateway_clock::{Doubt, GatewayClock, Moment},
+    heads::{CommittedHeads, day},
     ids::{AgencyId, EnvelopeKey, Locator, Pseudonym, ReferralKey, Release, TimeMs, Urgency},
     known::{Known, KnownEnvelopes, Lookup},
     log::merkle::{Frontier, Growth, leaf_hash},
@@ -54,6 +55,10 @@ pub struct State {
     pub(crate) clock: GatewayClock,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) heads: BTreeMap<AgencyId, Head>,
+    /// The heads that were committed last.
+    pub(crate) committed: Option<CommittedHeads>,
+    /// The day of that, and before the first time that of the first record; and whether anything came since.
+    pub(crate) heads_day: u64,
     pub(crate) known: KnownEnvelopes,
     pub(crate) denials: BTreeMap<(String, Refusal), DenialWindow>,
     /// Queries of evidence, by caller.
@@ -282,6 +287,17 @@ impl State {
         self.heads.get(agency)
     }
 
+    /// Every agency's own chain of records, in the order of their names.
+    pub fn heads(&self) -> impl Iterator<Item = (&AgencyId, &Head)> {
+        self.heads.iter()
+    }
+
+    /// The heads of all agencies that were committed last.
+    #[must_use]
+    pub const fn committed_heads(&self) -> Option<&CommittedHeads> {
+        self.committed.as_ref()
+    }
+
     /// What is known of an envelope.
     #[must_use]
     pub fn known(&self, key: &EnvelopeKey) -> Lookup {
@@ -386,6 +402,7 @@ impl State {
     }
 
     fn apply_record(&mut self, record: &Record, cause: Cause<'_>) {
+        self.apply_heads(record, cause.at);
         let commitment = record.commitment();
         self.evidence.added.push(leaf_hash(&commitment.leaf()));
         for link in &record.place.links {
@@ -399,6 +416,26 @@ impl State {
         // The parked parts are read before the referral lets go of them.
         self.apply_mail(record, cause);
         self.apply_referral(record, cause);
+    }
+
+    fn apply_heads(&mut self, record: &Record, at: Locator) {
+        let committed = record.what.event == Event::HeadsCommitted;
+        if committed {
+            let heads = self.heads.iter().map(|(agency, head)| (agency.clone(), *head)).collect();
+            self.committed = Some(CommittedHeads { at, heads });
+        }
+        if committed || self.heads.is_empty() {
+            self.heads_day = day(record.place.time);
+        }
+    }
+
+    /// The heads to be committed now: once on every day on which there is a new one.
+    pub(crate) fn heads_due(&self) -> Option<&BTreeMap<AgencyId, Head>> {
+        let has_new = || {
+            let committed = self.committed.iter().flat_map(|committed| &committed.heads);
+            !self.heads.iter().eq(committed.map(|(agency, head)| (agency, head)))
+        };
+        (day(self.now) > self.heads_day && !self.heads.is_empty() && has_new()).then_some(&self.heads)
     }
 
     fn apply_known(&mut self, record: &Record, at: Locator) {

@@ -15,7 +15,7 @@ use proto::{
     caller::Caller,
     command::{Command, Query, Sight},
     dsse::Signed,
-    evidence::Happening,
+    evidence::{Event, Happening, PartyLink},
     fact::Fact,
     ids::{AgencyId, Locator, ReferralKey},
     receipt::Receipt,
@@ -107,6 +107,27 @@ impl Evidence for EvidenceService {
             .await?;
         let following = Following::new(Arc::clone(&self.0), agency, &request.into_inner());
         Ok(Response::new(Box::pin(following.answers())))
+    }
+
+    async fn get_head(
+        &self,
+        request: Request<wire::GetHeadRequest>,
+    ) -> Result<Response<wire::HeadAnswer>, Status> {
+        let agency = agency(&request)?;
+        let head = self.0.hub.head(agency.clone()).await.map_err(answers::unavailable_status)?;
+        let Some((at, proof)) = head else {
+            return Ok(Response::new(wire::HeadAnswer::default()));
+        };
+        let receipts = self.0.receipts(at).await?;
+        let mut receipts = receipts.into_iter();
+        let receipt = receipts.find(|receipt| receipt.record().what.event == Event::HeadsCommitted);
+        let link = PartyLink { party: agency, count: proof.head.count, previous: Some(proof.head.last) };
+        Ok(Response::new(wire::HeadAnswer {
+            receipt: Some(receipt.ok_or_else(unknown)?.to_wire()),
+            head: Some(link.to_wire()),
+            place: proof.place,
+            path: proof.path.iter().flat_map(|hash| *hash.as_bytes()).collect(),
+        }))
     }
 }
 

@@ -1,5 +1,5 @@
 //! What follows from time alone: counted denials, an outage, a clock in doubt, stops that lapse, mail
-//! that expires, clocks that are missed. Not here: which agency is asked next (`escalation`).
+//! that expires, clocks that are missed, the day's commitment. Not here: which agency is asked next (`escalation`).
 
 use super::{Decision, Stop, escalation, of_mail, submits};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     delivery::Mail,
     evidence::{Event, Happening},
     fact::Effect,
+    heads,
     ids::{AgencyId, Pseudonym, ReferralKey, TimeMs},
     lifecycle::Status,
     referral::Referral,
@@ -34,7 +35,7 @@ pub(super) fn decide(state: &State, caller: &Caller, tick: &Tick) -> Result<Deci
     if state.clock_alarm().is_some() {
         return Ok(Decision::Nothing);
     }
-    let effects = lapse(state).or_else(|| expiry_or_clock(state));
+    let effects = lapse(state).or_else(|| expiry_or_clock(state)).or_else(|| heads(state));
     Ok(effects.map_or(Decision::Nothing, done))
 }
 
@@ -74,6 +75,13 @@ fn lapse(state: &State) -> Option<Vec<Effect>> {
     let parties = state.directory().concerned_by(subject);
     let changed = Happening { parties, ..Happening::new(Event::DirectoryChanged) };
     Some(vec![Effect::Directory { effective_at: state.now(), what }, changed.into()])
+}
+
+/// What everybody's own chain of records has come to.
+fn heads(state: &State) -> Option<Vec<Effect>> {
+    let heads = state.heads_due()?;
+    let (root, count) = (heads::root(heads), crate::canonical::count(heads.len()));
+    Some(vec![Happening { object: Some(root), count, ..Happening::new(Event::HeadsCommitted) }.into()])
 }
 
 /// Whichever was due first. Of two at once the clock: what was awaited was not there in time.

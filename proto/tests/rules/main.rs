@@ -11,6 +11,7 @@ mod clocks;
 mod delivery;
 mod escalation;
 mod formats;
+mod heads;
 mod hostile;
 mod invitations;
 mod keys;

@@ -1,0 +1,66 @@
+//! What everybody's own chain of records has come to, committed once a day.
+
+use proto::{
+    caller::Caller,
+    command::{Command, Tick},
+    evidence::Event,
+    fact::Fact,
+    heads,
+    snapshot::Snapshot,
+};
+
+use crate::network::*;
+
+/// What one tick does.
+fn tick(net: &mut Network) -> Option<proto::evidence::Record> {
+    let answer = net.run(&Caller::Gateway, Command::Tick(Tick::default()));
+    answer.facts.iter().find_map(Fact::record).cloned()
+}
+
+fn midnight(now: u64) -> u64 {
+    (now / DAY + 1) * DAY
+}
+
+#[test]
+fn heads_are_committed_once_a_day_when_there_is_a_new_one() {
+    let mut net = Network::new();
+    let opening = net.opens(DFWAC, AMAN);
+    net.now = midnight(T0) - 1;
+    assert_eq!(tick(&mut net), None, "the millisecond before");
+    net.now += 1;
+    let before = net.writer.state.clone();
+    let record = tick(&mut net).unwrap();
+    assert_eq!((record.what.event, record.what.parties.len()), (Event::HeadsCommitted, 0));
+    let committed = net.writer.state.committed_heads().unwrap().clone();
+    assert_eq!(record.what.count, committed.heads.len() as u64);
+    assert_eq!(
+        record.what.object,
+        Some(heads::root(committed.heads.iter().map(|(name, head)| (name, head))))
+    );
+    for name in [DFWAC, AMAN] {
+        let proof = committed.proof(&agency(name)).unwrap();
+        assert_eq!(Some(&proof.head), before.head(&agency(name)));
+        assert_eq!(proof.verify(&agency(name), record.what.count, record.what.object.unwrap()), Ok(()));
+    }
+    assert_eq!(tick(&mut net), None, "once");
+    net.now = midnight(net.now) + HOUR;
+    assert_eq!(tick(&mut net), None, "nobody has a new record");
+    net.does(&opening, AMAN, proto::lifecycle::Act::See);
+    let next = tick(&mut net).unwrap();
+    assert_eq!(next.what.event, Event::HeadsCommitted);
+    assert_ne!(next.what.object, record.what.object);
+    assert_eq!(tick(&mut net), None, "once on that day, too");
+    net.writer.check();
+}
+
+#[test]
+fn a_snapshot_keeps_what_was_committed() {
+    let mut net = Network::new();
+    net.opens(DFWAC, AMAN);
+    net.now = midnight(T0);
+    tick(&mut net).unwrap();
+    let state = net.writer.state.clone();
+    let bytes = Snapshot::encode_of(&state, 1, None, None).concat();
+    assert_eq!(Snapshot::parse(&bytes).unwrap().state.committed_heads(), state.committed_heads());
+    assert!(state.committed_heads().is_some());
+}
