@@ -135,6 +135,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let bells: Vec<_> = ways.map(|way| tokio::spawn(notices::run(Arc::clone(&office), way))).collect();
     let withdrawals = tokio::spawn(withdrawal::run(Arc::clone(&office)));
     let renewing = tokio::spawn(renewal::run(Arc::clone(&office), Arc::clone(&files), line.clone()));
+    let files_of_exchange = Arc::clone(&files);
     let connecting = Arc::clone(&office);
     let link = tokio::spawn(link::run(
         Arc::clone(&office),
@@ -144,6 +145,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     ));
     let sealing = tokio::spawn(anew::run(Arc::clone(&office)));
     let erasing = tokio::spawn(erasure::run(Arc::clone(&office)));
+    let exchanging = exchange(&office, files_of_exchange);
     tracing::info!(agency = %office.me, "the agent runs");
     let fault = tokio::select! {
         () = stop => None,
@@ -155,8 +157,11 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     sealing.abort();
     renewing.abort();
     erasing.abort();
+    exchanging.abort();
     drop(stop_local);
     drop((link.await, local.await, sealing.await, renewing.await, erasing.await, office));
+    // A share that does not answer keeps nobody from ending.
+    drop(timeout(LET_GO_TIME_MAX, exchanging).await);
     // The store's last work, once nobody can write any more.
     drop(timeout(LET_GO_TIME_MAX, async { while ended.changed().await.is_ok() {} }).await);
     match fault {
@@ -194,6 +199,26 @@ fn connect(files: &Files, office: &Office) -> Result<Connector, NotConnected> {
     let ends_at = credential.chain.ends_at_unix_s().map_err(NoCredential::from)?;
     office.certificate_ends_at_s.store(ends_at, Ordering::Relaxed);
     files.connector(&credential)
+}
+
+/// The exchange folder, when the settings name one.
+#[cfg(unix)]
+fn exchange(office: &Arc<Office>, files: Arc<Files>) -> JoinHandle<()> {
+    let (office, folder) = (Arc::clone(office), files.folder.clone());
+    let settings = files.settings.exchange.clone();
+    tokio::spawn(async move {
+        if let Some(settings) = settings {
+            crate::exchange::run(office, folder, settings).await;
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn exchange(_: &Arc<Office>, files: Arc<Files>) -> JoinHandle<()> {
+    if files.settings.exchange.is_some() {
+        tracing::warn!("there is no exchange folder on this system yet");
+    }
+    tokio::spawn(async {})
 }
 
 #[cfg(unix)]

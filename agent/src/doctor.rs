@@ -39,6 +39,7 @@ pub enum Check {
     Keys,
     Disk,
     Running,
+    Exchange,
     Certificate,
     Name,
     Connection,
@@ -53,11 +54,12 @@ pub enum Check {
 
 impl Check {
     /// All of them, in their order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Folder,
         Self::Keys,
         Self::Disk,
         Self::Running,
+        Self::Exchange,
         Self::Certificate,
         Self::Name,
         Self::Connection,
@@ -156,6 +158,7 @@ async fn look(root: &Path, found: &mut Vec<Finding>) {
     }
     found.push(disk(root));
     found.push(running(&files));
+    exchange(&files, found);
     let credential = files.credential();
     found.push(certificate(credential.as_ref()));
     let way = Way::of(&files, credential.as_ref().ok());
@@ -208,6 +211,17 @@ fn running(files: &Files) -> Finding {
     } else {
         Finding::warning(Check::Running, "NOT_RUNNING", "")
     }
+}
+
+/// Each warning by itself; nothing to say of a folder that nobody asked for.
+fn exchange(files: &Files, found: &mut Vec<Finding>) {
+    let settings = files.settings.exchange.as_ref();
+    let warnings =
+        settings.map(|settings| crate::exchange::warnings(&files.folder, settings)).unwrap_or_default();
+    if warnings.is_empty() {
+        found.push(Finding::good(Check::Exchange, ""));
+    }
+    found.extend(warnings.iter().map(|warning| Finding::warning(Check::Exchange, warning.code(), "")));
 }
 
 fn certificate(credential: Result<&Credential, &crate::link::connection::NotConnected>) -> Finding {

@@ -3,9 +3,10 @@
 
 mod consent;
 mod flaw;
+pub mod form;
 pub mod household;
 pub mod joint;
-mod json;
+pub(crate) mod json;
 mod kind;
 pub mod onward;
 mod shape;

@@ -35,6 +35,8 @@ pub enum Name {
     Renewed,
     /// What the administrators need to admit the agency.
     Admission,
+    /// What was taken out of the exchange folder's inbox.
+    Exchange,
 }
 
 impl Name {
@@ -52,6 +54,7 @@ impl Name {
             Self::Chain => "tls/chain.pem",
             Self::Renewed => "tls/renewed.pem",
             Self::Admission => "admission.json",
+            Self::Exchange => "exchange.json",
         }
     }
 }
@@ -77,8 +80,13 @@ pub enum FolderFault {
     #[error("{0}: belongs to another user; run the agent as its owner")]
     Foreign(PathBuf),
     /// It is larger than anything that belongs there.
-    #[error("{0}: larger than {FILE_BYTES_MAX} bytes, which is no file of the agent's")]
-    TooLarge(PathBuf),
+    #[error("{path}: larger than {bytes_max} bytes, which is no file of the agent's")]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// How long it may be.
+        bytes_max: u64,
+    },
     /// The operating system refused.
     #[error("{path}: {kind}")]
     Io {
@@ -160,10 +168,18 @@ impl Folder {
     /// # Errors
     /// [`FolderFault`]: not there, not its owner's alone, too large.
     pub fn read(&self, name: Name) -> Result<Vec<u8>, FolderFault> {
+        self.read_at_most(name, FILE_BYTES_MAX)
+    }
+
+    /// As [`Self::read`], with another limit.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_at_most(&self, name: Name, bytes_max: u64) -> Result<Vec<u8>, FolderFault> {
         let path = self.path(name);
         let (file, metadata) = open(&path)?;
         check_private(&path, &metadata)?;
-        read_whole(&path, file, &metadata)
+        read_whole(&path, file, &metadata, bytes_max)
     }
 
     /// Puts a file in place, whole or not at all, also when the power fails.
@@ -194,9 +210,14 @@ fn open(path: &Path) -> Result<(File, fs::Metadata), FolderFault> {
     Ok((file, metadata))
 }
 
-fn read_whole(path: &Path, mut file: File, metadata: &fs::Metadata) -> Result<Vec<u8>, FolderFault> {
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err(FolderFault::TooLarge(path.to_owned()));
+fn read_whole(
+    path: &Path,
+    mut file: File,
+    metadata: &fs::Metadata,
+    bytes_max: u64,
+) -> Result<Vec<u8>, FolderFault> {
+    if metadata.len() > bytes_max {
+        return Err(FolderFault::TooLarge { path: path.to_owned(), bytes_max });
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     file.read_to_end(&mut bytes).map_err(|error| io_fault(path, &error))?;
@@ -327,6 +348,6 @@ mod tests {
         folder.write(Name::Network, &vec![b' '; limit]).unwrap();
         assert!(folder.read(Name::Network).is_ok());
         folder.write(Name::Network, &vec![b' '; limit + 1]).unwrap();
-        assert!(matches!(folder.read(Name::Network), Err(FolderFault::TooLarge(_))));
+        assert!(matches!(folder.read(Name::Network), Err(FolderFault::TooLarge { .. })));
     }
 }

@@ -204,7 +204,8 @@ const fn prefix(name: Name) -> &'static str {
         | Name::TlsKey
         | Name::Chain
         | Name::Renewed
-        | Name::Admission => "",
+        | Name::Admission
+        | Name::Exchange => "",
     }
 }
 

@@ -18,6 +18,8 @@ pub mod document;
 pub mod draft;
 pub mod enrolment;
 pub mod erasure;
+#[cfg(unix)]
+pub mod exchange;
 pub mod folder;
 pub mod follower;
 pub mod keys;
@@ -39,6 +41,7 @@ pub mod spool;
 pub mod state;
 pub mod store;
 pub mod told;
+pub mod traces;
 pub mod withdrawal;
 pub mod words;
 

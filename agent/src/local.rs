@@ -2,7 +2,7 @@
 //! Not here: what is done (`office`).
 
 mod agreements;
-mod answers;
+pub(crate) mod answers;
 mod offers;
 #[cfg(test)]
 mod tests;

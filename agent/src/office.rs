@@ -86,6 +86,9 @@ pub struct Office {
     pub renewal: renewal::Board,
     /// How the ways stand by which people are told.
     pub notices: notices::Board,
+    /// How the exchange folder stands.
+    #[cfg(unix)]
+    pub exchange: crate::exchange::Board,
     /// For how many days content is kept after its referral has ended, by the settings.
     pub keep_days: Option<u32>,
     /// Ends the connection, so that everything is proven anew over the next one.
@@ -190,6 +193,8 @@ impl Office {
             certificate_ends_at_s: AtomicU64::new(0),
             renewal: renewal::Board::default(),
             notices: notices::Board::default(),
+            #[cfg(unix)]
+            exchange: crate::exchange::Board::default(),
             keep_days: None,
             prove: Notify::new(),
             duty_desk: None,

@@ -1,6 +1,8 @@
 //! `agent.toml`: the few things that an agency decides about its agent. Not here: the network, which
 //! its administrators decide (`network`).
 
+use std::path::PathBuf;
+
 use courier::settings::{HookForm, HookSettings, MailForm, MailSettings, WrongValue};
 use proto::ids::{AgencyId, Code};
 use serde::Deserialize;
@@ -47,6 +49,19 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// Whom others telephone in an emergency: published in the directory.
     pub duty_desk: Option<DutyDesk>,
+    /// The folder through which people, and programs that can only write files, refer and answer.
+    pub exchange: Option<ExchangeSettings>,
+}
+
+/// The exchange folder.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeSettings {
+    /// Where it is; a relative path lies in the agent's folder.
+    pub folder: PathBuf,
+    /// The group, or the other machine, on which it lies is meant to read it.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// Whom others telephone in an emergency.
@@ -78,6 +93,7 @@ struct File {
     hook: Option<HookForm>,
     mail: Option<MailForm>,
     duty_desk: Option<DutyDeskFile>,
+    exchange: Option<ExchangeSettings>,
 }
 
 impl Settings {
@@ -97,6 +113,9 @@ impl Settings {
         if file.keep_days.is_some_and(|days| !(1..=KEEP_DAYS_MAX).contains(&days)) {
             return Err(SettingsFault::Value("keep_days"));
         }
+        if file.exchange.as_ref().is_some_and(|exchange| exchange.folder.as_os_str().is_empty()) {
+            return Err(SettingsFault::Value("exchange.folder"));
+        }
         Ok(Self {
             agency: AgencyId::parse(&file.agency, "agency").map_err(|_| SettingsFault::Value("agency"))?,
             node: node(&file.node).ok_or(SettingsFault::Value("node"))?,
@@ -115,6 +134,7 @@ impl Settings {
                 .transpose()
                 .map_err(|wrong| SettingsFault::Way("mail", wrong))?,
             duty_desk: file.duty_desk.map(duty_desk).transpose()?,
+            exchange: file.exchange,
         })
     }
 
@@ -179,6 +199,7 @@ mod tests {
         assert!(mail.user.is_some() && mail.password_file.is_some());
         assert!(mail.ca.is_some() && mail.to.len() == 2);
         assert!(!every_key.duty_desk.unwrap().hours.is_empty());
+        assert!(every_key.exchange.unwrap().shared);
     }
 
     #[test]
@@ -221,6 +242,8 @@ mod tests {
             ("mail", "to = [\"c@d.example\"]", "to = []", "[mail]: `to`"),
             ("mail", "to = [\"c@d.example\"]", &many, "[mail]: `to`"),
             ("mail", "from", "user = \"u\"\nfrom", "[mail]: `password_file`"),
+            ("exchange", "", "folder = \"\"", "`exchange.folder`"),
+            ("exchange", "", "folder = \"a\"\ncolour = 1", "colour"),
             ("duty_desk", "", "phone = \"0501234567\"", "`duty_desk.phone`"),
             ("duty_desk", "", "phone = \"+971501234567\"\nhours = \"A b\"", "`duty_desk.hours`"),
         ] {

@@ -1,9 +1,15 @@
-//! What each finding means and what to do about it, in English and Arabic. Not here: finding it.
+//! What each finding means and what to do about it, in English and Arabic. Not here: finding it, and
+//! the words about the exchange folder, which it says itself.
+
+use crate::exchange::Warning;
 
 /// The words of a code.
 pub(super) fn of(code: &str) -> (&'static str, &'static str) {
-    let found = TABLE.iter().find(|(known, _, _)| *known == code);
-    found.map_or(("", ""), |(_, english, arabic)| (english, arabic))
+    let found =
+        TABLE.iter().find(|(known, _, _)| *known == code).map(|(_, english, arabic)| (*english, *arabic));
+    let warning = || Warning::ALL.into_iter().find(|warning| warning.code() == code);
+    let of_warning = |warning: Warning| (warning.text_en(), warning.text_ar());
+    found.or_else(|| warning().map(of_warning)).unwrap_or_default()
 }
 
 /// Each code once.

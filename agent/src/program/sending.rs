@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _},
+    io::{self, BufReader, Read as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,6 +11,7 @@ use agent::{
     api::{self, agent_client::AgentClient},
     clock, document, local,
     office::outbound::kind_word,
+    traces::{self, Told},
     words,
 };
 use serde_json::json;
@@ -44,6 +45,7 @@ pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<
     let named = beside(&send.document, &document);
     let mut files = named.iter().map(|path| read_file(path, false)).collect::<Result<Vec<_>, _>>()?;
     files.extend(attached(&send.sending)?);
+    named.iter().chain(&send.sending.attach).for_each(|path| warn(path, screen));
     let request = api::SendRequest {
         document,
         files,
@@ -71,6 +73,7 @@ pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> 
         Ok(document::File { name, media_type, contains_identity: true, about, content })
     });
     let files = files.collect::<Result<_, Trouble>>()?;
+    named.iter().chain(&check.attach).for_each(|path| warn(path, screen));
     match document::read_all(&text, files, clock::now()) {
         Ok(documents) => {
             let good = screen.language.pick("Good", "صحيح");
@@ -109,6 +112,19 @@ pub(crate) async fn explain(folder: &Path, explain: &Explain, screen: &Screen) -
     });
     let goes = answer.choices.iter().any(|choice| choice.turn == 1);
     Ok(if goes { Outcome::Done } else { Outcome::Refused })
+}
+
+/// Says what a file tells beside its content: it goes as it is.
+fn warn(path: &Path, screen: &Screen) {
+    let told = fs::File::open(path).and_then(|file| traces::look(&mut BufReader::new(file)));
+    match told {
+        Ok(told) if told != Told::Nothing => {
+            let name = screen.language.isolated(&path.display().to_string());
+            screen.remark(&format!("{name}: {}", told.text_as_it_is(screen.language)));
+        }
+        // What cannot be read is told where it is read.
+        Ok(_) | Err(_) => {}
+    }
 }
 
 /// The files that a document names, which lie beside it.

@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod enrolment;
 mod erasure;
+mod exchange;
 mod leaks;
 mod lifecycle;
 mod limits;
