@@ -28,7 +28,7 @@ use crate::{
     network::{Network, NetworkFault},
     notices::{self, way::Way},
     office::{Office, outbound::anew},
-    renewal,
+    renewal, restored,
     settings::{Settings, SettingsFault},
     spool::Spool,
     state::State,
@@ -126,6 +126,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let spool = open_spool(&files.folder, &store)?;
     let office = Office::new(me, keys, files.network.clone(), policy, (store, spool));
     let office = office.with_duty_desk(files.settings.duty_desk.clone());
+    let office = office.with_restored(restored::Board::of(&files.folder));
     let office = Arc::new(office.with_keep_days(files.settings.keep_days));
     let line = Line::default();
     let mut ended = office.store.changes();
@@ -232,14 +233,39 @@ fn serve(
     let socket = files.folder.socket();
     let listener = listen(&socket).map_err(RunFault::Socket)?;
     let local = Local::new(Arc::clone(office), line.clone());
+    let tcp = tcp(files)?;
     Ok(tokio::spawn(async move {
+        let (stop_tcp, tcp_stops) = tokio::sync::oneshot::channel::<()>();
+        let over_tcp = tcp.map(|(listener, token)| {
+            let serving = local.clone().serve_tcp(listener, token, async { drop(tcp_stops.await) });
+            tokio::spawn(serving)
+        });
         let stopped = async { drop(stops.await) };
         if let Err(error) = local.serve(listener, stopped).await {
             tracing::error!(%error, "the local API has ended");
         }
+        drop(stop_tcp);
+        if let Some(over_tcp) = over_tcp {
+            drop(over_tcp.await);
+        }
         // Left behind it would only be refused by whoever tries it.
         drop(std::fs::remove_file(socket));
     }))
+}
+
+/// Where the local API listens over TCP, and what calls must carry there, when the settings say so.
+#[cfg(unix)]
+fn tcp(files: &Files) -> Result<Option<(tokio::net::TcpListener, crate::local::token::Token)>, RunFault> {
+    let Some(settings) = &files.settings.local_api else {
+        return Ok(None);
+    };
+    let token = crate::local::token::Token::of(&files.folder)?;
+    let listen = || {
+        let listener = std::net::TcpListener::bind(settings.listen)?;
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    };
+    Ok(Some((listen().map_err(RunFault::Socket)?, token)))
 }
 
 #[cfg(not(unix))]

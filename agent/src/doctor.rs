@@ -40,6 +40,7 @@ pub enum Check {
     Disk,
     Running,
     Exchange,
+    Restored,
     Certificate,
     Name,
     Connection,
@@ -54,12 +55,13 @@ pub enum Check {
 
 impl Check {
     /// All of them, in their order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Folder,
         Self::Keys,
         Self::Disk,
         Self::Running,
         Self::Exchange,
+        Self::Restored,
         Self::Certificate,
         Self::Name,
         Self::Connection,
@@ -159,6 +161,7 @@ async fn look(root: &Path, found: &mut Vec<Finding>) {
     found.push(disk(root));
     found.push(running(&files));
     exchange(&files, found);
+    found.push(restored(&files));
     let credential = files.credential();
     found.push(certificate(credential.as_ref()));
     let way = Way::of(&files, credential.as_ref().ok());
@@ -222,6 +225,22 @@ fn exchange(files: &Files, found: &mut Vec<Finding>) {
         found.push(Finding::good(Check::Exchange, ""));
     }
     found.extend(warnings.iter().map(|warning| Finding::warning(Check::Exchange, warning.code(), "")));
+}
+
+/// What a restored backup misses, by its referrals.
+fn restored(files: &Files) -> Finding {
+    let Some(restored) = crate::restored::read(&files.folder) else {
+        return Finding::good(Check::Restored, "");
+    };
+    let mut referrals: Vec<_> = restored.missing.into_iter().map(|one| one.referral).collect();
+    referrals.sort_unstable();
+    referrals.dedup();
+    if referrals.is_empty() {
+        let made = crate::document::day_of(TimeMs(restored.backup_made_at_ms));
+        Finding::warning(Check::Restored, "RESTORED", made)
+    } else {
+        Finding::bad(Check::Restored, "RESTORED_AND_MISSING", referrals.join(", "))
+    }
 }
 
 fn certificate(credential: Result<&Credential, &crate::link::connection::NotConnected>) -> Finding {

@@ -9,6 +9,7 @@ pub mod joint;
 pub(crate) mod json;
 mod kind;
 pub mod onward;
+pub mod schema;
 mod shape;
 mod split;
 mod telling;
@@ -41,6 +42,8 @@ pub const EXCLUDED_MAX: usize = 128;
 pub const ATTACHMENTS_MAX: usize = 32;
 
 const TOP: List = &[
+    // For editors: it says nothing to anybody else.
+    "$schema",
     "to",
     "fallbacks",
     "exclude",

@@ -37,6 +37,12 @@ pub enum Name {
     Admission,
     /// What was taken out of the exchange folder's inbox.
     Exchange,
+    /// What calls over TCP carry.
+    LocalToken,
+    /// What backups are sealed to.
+    BackupRecipient,
+    /// That the folder was restored, and what it misses.
+    Restored,
 }
 
 impl Name {
@@ -55,6 +61,9 @@ impl Name {
             Self::Renewed => "tls/renewed.pem",
             Self::Admission => "admission.json",
             Self::Exchange => "exchange.json",
+            Self::LocalToken => "keys/local.token",
+            Self::BackupRecipient => "keys/backup.recipient",
+            Self::Restored => "restored.json",
         }
     }
 }

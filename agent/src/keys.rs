@@ -205,7 +205,10 @@ const fn prefix(name: Name) -> &'static str {
         | Name::Chain
         | Name::Renewed
         | Name::Admission
-        | Name::Exchange => "",
+        | Name::Exchange
+        | Name::LocalToken
+        | Name::BackupRecipient
+        | Name::Restored => "",
     }
 }
 

@@ -7,6 +7,7 @@ pub mod agreement_file;
 pub mod agreement_stop;
 pub mod alarm;
 pub mod anew;
+pub mod backup;
 pub mod case;
 pub mod certificate;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod keys;
 pub mod link;
 #[cfg(unix)]
 pub mod local;
+pub mod mapping;
 pub mod network;
 pub mod notices;
 pub mod office;
@@ -34,6 +36,7 @@ pub mod proof;
 pub mod queue;
 pub mod randomness;
 pub mod renewal;
+pub mod restored;
 pub mod routing;
 pub mod settings;
 pub mod signed_file;
@@ -93,6 +96,9 @@ pub mod records {
 )]
 pub mod api {
     include!(concat!(env!("OUT_DIR"), "/local/referral.local.v1.rs"));
+
+    /// The definitions themselves, for whoever asks what is served.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/local/descriptors.bin"));
 }
 
 /// The gateway's services (`proto/referral/v1/service.proto`), over the rules' messages.

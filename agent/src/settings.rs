@@ -1,7 +1,7 @@
 //! `agent.toml`: the few things that an agency decides about its agent. Not here: the network, which
 //! its administrators decide (`network`).
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use courier::settings::{HookForm, HookSettings, MailForm, MailSettings, WrongValue};
 use proto::ids::{AgencyId, Code};
@@ -12,6 +12,9 @@ use crate::{erasure::KEEP_DAYS_MAX, link::proxy::Proxy};
 
 /// A sample with every key, as `agent init` writes it.
 pub const SAMPLE: &str = include_str!("../agent.sample.toml");
+
+/// The line of the sample that names a proxy.
+const SAMPLE_PROXY: &str = "# proxy = \"http://proxy.example:3128\"";
 
 /// Why settings are not settings.
 #[derive(Debug, Error)]
@@ -51,6 +54,16 @@ pub struct Settings {
     pub duty_desk: Option<DutyDesk>,
     /// The folder through which people, and programs that can only write files, refer and answer.
     pub exchange: Option<ExchangeSettings>,
+    /// Where the local API listens besides its socket.
+    pub local_api: Option<LocalApiSettings>,
+}
+
+/// The local API over TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalApiSettings {
+    /// An address of this machine alone.
+    pub listen: SocketAddr,
 }
 
 /// The exchange folder.
@@ -94,6 +107,7 @@ struct File {
     mail: Option<MailForm>,
     duty_desk: Option<DutyDeskFile>,
     exchange: Option<ExchangeSettings>,
+    local_api: Option<LocalApiSettings>,
 }
 
 impl Settings {
@@ -112,6 +126,10 @@ impl Settings {
         }
         if file.keep_days.is_some_and(|days| !(1..=KEEP_DAYS_MAX).contains(&days)) {
             return Err(SettingsFault::Value("keep_days"));
+        }
+        // Plaintext is spoken there.
+        if file.local_api.as_ref().is_some_and(|local| !local.listen.ip().is_loopback()) {
+            return Err(SettingsFault::Value("local_api.listen"));
         }
         if file.exchange.as_ref().is_some_and(|exchange| exchange.folder.as_os_str().is_empty()) {
             return Err(SettingsFault::Value("exchange.folder"));
@@ -135,7 +153,14 @@ impl Settings {
                 .map_err(|wrong| SettingsFault::Way("mail", wrong))?,
             duty_desk: file.duty_desk.map(duty_desk).transpose()?,
             exchange: file.exchange,
+            local_api: file.local_api,
         })
+    }
+
+    /// As [`Self::file`], with a proxy.
+    #[must_use]
+    pub fn file_with_proxy(agency: &AgencyId, node: &Code, proxy: &str) -> String {
+        Self::file(agency, node).replace(SAMPLE_PROXY, &format!("proxy = {}", toml::Value::from(proxy)))
     }
 
     /// The file of a new agent: the sample, with its own agency and node.
@@ -200,13 +225,18 @@ mod tests {
         assert!(mail.ca.is_some() && mail.to.len() == 2);
         assert!(!every_key.duty_desk.unwrap().hours.is_empty());
         assert!(every_key.exchange.unwrap().shared);
+        assert!(every_key.local_api.unwrap().listen.ip().is_loopback());
     }
 
     #[test]
     fn a_new_agents_file() {
         let agency = AgencyId::parse("ae.dfwac", "agency").unwrap();
         let made = Settings::parse(&Settings::file(&agency, &node("duty-2").unwrap())).unwrap();
-        assert_eq!((made.agency, made.node.as_str()), (agency, "duty-2"));
+        assert_eq!((&made.agency, made.node.as_str(), made.proxy), (&agency, "duty-2", None));
+        let proxy = "http://user:pa%22ss@proxy.example:3128";
+        let made =
+            Settings::parse(&Settings::file_with_proxy(&agency, &node("main").unwrap(), proxy)).unwrap();
+        assert_eq!(made.proxy, Proxy::parse(proxy));
     }
 
     #[test]
@@ -242,6 +272,8 @@ mod tests {
             ("mail", "to = [\"c@d.example\"]", "to = []", "[mail]: `to`"),
             ("mail", "to = [\"c@d.example\"]", &many, "[mail]: `to`"),
             ("mail", "from", "user = \"u\"\nfrom", "[mail]: `password_file`"),
+            ("local_api", "", "listen = \"0.0.0.0:7450\"", "`local_api.listen`"),
+            ("local_api", "", "listen = \"192.0.2.1:7450\"", "`local_api.listen`"),
             ("exchange", "", "folder = \"\"", "`exchange.folder`"),
             ("exchange", "", "folder = \"a\"\ncolour = 1", "colour"),
             ("duty_desk", "", "phone = \"0501234567\"", "`duty_desk.phone`"),

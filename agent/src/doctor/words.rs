@@ -63,6 +63,16 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "برنامج الربط لا يعمل: شغّله أو شغّل خدمته.",
     ),
     (
+        "RESTORED",
+        "A backup of this day was restored, and nothing is known to be missing so far. Let the agent connect: it compares with the gateway's evidence. When people have looked, delete restored.json.",
+        "استُعيدت نسخة احتياطية من هذا اليوم ولا يُعرف حتى الآن أن شيئًا ينقصها. دع البرنامج يتصل ليقارن بأدلة البوابة، وبعد نظر الأشخاص احذف ملف الاستعادة.",
+    ),
+    (
+        "RESTORED_AND_MISSING",
+        "Of these referrals something was sent or received after the backup was made, and is not here. Telephone the other agency: what it sent it sends again, and in what you sent you go on in a new referral. When people have looked, delete restored.json.",
+        "أُرسل في هذه الإحالات أو ورد فيها شيء بعد النسخة الاحتياطية وهو غير موجود هنا. اتصل بالجهة الأخرى هاتفيًا لتعيد إرسال ما أرسلته، وتابع ما أرسلته أنت في إحالة جديدة. وبعد نظر الأشخاص احذف ملف الاستعادة.",
+    ),
+    (
         "CERTIFICATE_MISSING",
         "There is no certificate yet: join with `agent enrol`, or put the one in place that the administrators gave, with `agent install`.",
         "لا توجد شهادة بعد: انضم بالدعوة أو ثبّت الشهادة التي أعطاها المسؤولون.",

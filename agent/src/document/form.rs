@@ -1,6 +1,9 @@
 //! A document as a form that people fill in: TOML, in which remarks say what belongs where. It becomes the JSON
 //! that is sent. Not here: an empty form (`form::blank`), and what a document may hold.
 
+pub mod blank;
+pub mod labels;
+
 use std::path::Path;
 
 use serde_json::{Map, Value};

@@ -137,7 +137,17 @@ fn beside(path: &Path, document: &[u8]) -> Vec<PathBuf> {
 
 fn read_document(path: &Path) -> Result<Vec<u8>, Trouble> {
     if path != Path::new("-") {
-        return read(path, u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX));
+        let text = read(path, u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX))?;
+        let text = text.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(text);
+        if !document::form::is_form(path) {
+            return Ok(text);
+        }
+        return document::form::to_json(&text).map_err(|line| {
+            let path = path.display();
+            Trouble::usage(format!(
+                "{path}: line {line} is not of its form / السطر {line} ليس بالصيغة الصحيحة"
+            ))
+        });
     }
     let mut document = Vec::new();
     let limit = u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
