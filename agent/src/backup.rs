@@ -324,9 +324,8 @@ impl io::Read for Hashing<'_> {
 fn lock(folder: &Folder) -> Result<Closed, BackupFault> {
     let volume =
         Volume::directory(&folder.store()).map_err(|fault| BackupFault::Store(OpenError::Fault(fault)))?;
-    Closed::lock(&volume, &volume).map_err(|error| match error {
-        OpenError::Locked => BackupFault::Runs,
-        other => BackupFault::Store(other),
+    Closed::lock(&volume, &volume).map_err(|error| {
+        if error == OpenError::Locked { BackupFault::Runs } else { BackupFault::Store(error) }
     })
 }
 

@@ -73,10 +73,7 @@ fn csv(text: &str, delimiter: u8) -> Result<(BTreeSet<String>, Vec<Row>), RowsFa
 
 fn json(text: &str) -> Result<(BTreeSet<String>, Vec<Row>), RowsFault> {
     let value: Value = serde_json::from_str(text).map_err(|_| RowsFault::Json)?;
-    let objects = match value {
-        Value::Array(list) => list,
-        one => vec![one],
-    };
+    let objects = if let Value::Array(list) = value { list } else { vec![value] };
     let mut rows = Vec::with_capacity(objects.len().min(ROWS_MAX));
     for object in objects {
         if !object.is_object() {
