@@ -216,16 +216,21 @@ fn begin(
     let folder = Folder::create(root)?;
     let keys = Keys::create(&folder)?;
     let admission = Admission::invited(invitation, node, &keys, now)?;
-    folder.write(Name::Settings, settings(invitation, node, proxy).as_bytes())?;
+    folder.write(Name::Settings, Settings::file(&invitation.invite.agency, node).as_bytes())?;
+    name_proxy(&folder, proxy)?;
     store::create(&folder.store())?;
     // The last: with it the folder is whole, and the same is sent from now on.
     folder.write(Name::Admission, admission.to_json()?.as_bytes())?;
     Ok(Begun { folder, keys, admission })
 }
 
-fn settings(invitation: &Invitation, node: &Code, proxy: Option<&str>) -> String {
-    let agency = &invitation.invite.agency;
-    proxy.map_or_else(|| Settings::file(agency, node), |proxy| Settings::file_with_proxy(agency, node, proxy))
+/// Writes the proxy into the settings, when one was given.
+fn name_proxy(folder: &Folder, proxy: Option<&str>) -> Result<(), NotEnrolled> {
+    let Some(proxy) = proxy else {
+        return Ok(());
+    };
+    let text = String::from_utf8(folder.read(Name::Settings)?).unwrap_or_default();
+    Ok(folder.write(Name::Settings, Settings::with_proxy(&text, proxy).as_bytes())?)
 }
 
 /// The proxy that the settings name.
@@ -248,10 +253,7 @@ fn go_on(
     if !is_same {
         return Err(other());
     }
-    // The proxy is said anew as long as nobody has joined: nothing else of the settings can have been changed.
-    if proxy.is_some() && !folder.path(Name::Chain).exists() {
-        folder.write(Name::Settings, settings(invitation, node, proxy).as_bytes())?;
-    }
+    name_proxy(&folder, proxy)?;
     Ok(Begun { keys: Keys::load(&folder)?, folder, admission })
 }
 

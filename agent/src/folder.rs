@@ -255,7 +255,8 @@ pub(crate) fn make_private_folder(path: &Path) -> Result<(), FolderFault> {
 }
 
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(path);
+    // A name alone lies where the program runs.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Where a folder cannot be opened as a file, renaming is as durable as it gets.
     if cfg!(unix) { File::open(parent)?.sync_all() } else { Ok(()) }
 }
@@ -347,6 +348,13 @@ mod tests {
         assert!(Folder::open(&root).is_ok());
         assert!(matches!(folder.read(Name::Chain), Err(FolderFault::Missing(_))));
         assert!(matches!(Folder::open(&place.path().join("none")), Err(FolderFault::Missing(_))));
+    }
+
+    #[test]
+    fn a_name_alone_lies_where_the_program_runs() {
+        for path in ["Cargo.toml", "./Cargo.toml", "src/lib.rs", "/"] {
+            assert!(sync_parent(Path::new(path)).is_ok(), "{path}");
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::BackupKey(key) => backups::key(folder, key, screen),
         Command::Backup(backup) => backups::make(folder, backup, screen),
         Command::Restore(restore) => backups::restore(folder, restore, screen),
-        Command::Completion(completion) => forms::completion(completion),
+        Command::Completion(completion) => Ok(forms::completion(completion)),
         Command::Send(send) => sending::send(folder, send, screen).await,
         Command::Check(check) => sending::check(check, screen),
         Command::Explain(explain) => sending::explain(folder, explain, screen).await,

@@ -157,10 +157,17 @@ impl Settings {
         })
     }
 
-    /// As [`Self::file`], with a proxy.
+    /// A file with this proxy, in the place of another, or of the sample's; all else as it is.
     #[must_use]
-    pub fn file_with_proxy(agency: &AgencyId, node: &Code, proxy: &str) -> String {
-        Self::file(agency, node).replace(SAMPLE_PROXY, &format!("proxy = {}", toml::Value::from(proxy)))
+    pub fn with_proxy(file: &str, proxy: &str) -> String {
+        let line = format!("proxy = {}", toml::Value::from(proxy));
+        let is_proxy = |line: &str| line == SAMPLE_PROXY || line.starts_with("proxy =");
+        if !file.lines().any(is_proxy) {
+            // Before any table.
+            return format!("{line}\n{file}");
+        }
+        let lines = file.lines().map(|one| if is_proxy(one) { line.as_str() } else { one });
+        lines.flat_map(|one| [one, "\n"]).collect()
     }
 
     /// The file of a new agent: the sample, with its own agency and node.
@@ -234,9 +241,13 @@ mod tests {
         let made = Settings::parse(&Settings::file(&agency, &node("duty-2").unwrap())).unwrap();
         assert_eq!((&made.agency, made.node.as_str(), made.proxy), (&agency, "duty-2", None));
         let proxy = "http://user:pa%22ss@proxy.example:3128";
-        let made =
-            Settings::parse(&Settings::file_with_proxy(&agency, &node("main").unwrap(), proxy)).unwrap();
-        assert_eq!(made.proxy, Proxy::parse(proxy));
+        let file = Settings::file(&agency, &node("main").unwrap());
+        let named = Settings::with_proxy(&file, "http://other.example:1");
+        let bare = "agency = \"ae.dfwac\"\nnode = \"main\"\n[exchange]\nfolder = \"x\"\n".to_owned();
+        for file in [&file, &named, &bare] {
+            let made = Settings::parse(&Settings::with_proxy(file, proxy)).unwrap();
+            assert_eq!(made.proxy, Proxy::parse(proxy));
+        }
     }
 
     #[test]
