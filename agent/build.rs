@@ -3,6 +3,7 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
+use prost::Message as _;
 use tonic_prost_build::Builder;
 
 const FOLDERS: [&str; 2] = ["proto", "../proto/proto"];
@@ -15,7 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     compile(&out, "store", "agent/v1/store.proto", |builder| builder.skip_debug(["."]))?;
     // What the gateway serves: the agent calls it, and its tests play the gateway.
     compile(&out, "gateway", "referral/v1/service.proto", |builder| builder)?;
-    compile(&out, "local", "referral/local/v1/local.proto", |builder| builder.skip_debug(["."]))?;
+    const LOCAL: &str = "referral/local/v1/local.proto";
+    compile(&out, "local", LOCAL, |builder| builder.skip_debug(["."]))?;
+    // What reflection shows.
+    fs::write(out.join("local/descriptors.bin"), protox::compile([LOCAL], FOLDERS)?.encode_to_vec())?;
     Ok(())
 }
 

@@ -28,7 +28,7 @@ use crate::{
     network::{Network, NetworkFault},
     notices::{self, way::Way},
     office::{Office, outbound::anew},
-    renewal,
+    renewal, restored,
     settings::{Settings, SettingsFault},
     spool::Spool,
     state::State,
@@ -126,6 +126,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let spool = open_spool(&files.folder, &store)?;
     let office = Office::new(me, keys, files.network.clone(), policy, (store, spool));
     let office = office.with_duty_desk(files.settings.duty_desk.clone());
+    let office = office.with_restored(restored::Board::of(&files.folder));
     let office = Arc::new(office.with_keep_days(files.settings.keep_days));
     let line = Line::default();
     let mut ended = office.store.changes();
@@ -135,6 +136,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let bells: Vec<_> = ways.map(|way| tokio::spawn(notices::run(Arc::clone(&office), way))).collect();
     let withdrawals = tokio::spawn(withdrawal::run(Arc::clone(&office)));
     let renewing = tokio::spawn(renewal::run(Arc::clone(&office), Arc::clone(&files), line.clone()));
+    let files_of_exchange = Arc::clone(&files);
     let connecting = Arc::clone(&office);
     let link = tokio::spawn(link::run(
         Arc::clone(&office),
@@ -144,6 +146,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     ));
     let sealing = tokio::spawn(anew::run(Arc::clone(&office)));
     let erasing = tokio::spawn(erasure::run(Arc::clone(&office)));
+    let exchanging = exchange(&office, files_of_exchange);
     tracing::info!(agency = %office.me, "the agent runs");
     let fault = tokio::select! {
         () = stop => None,
@@ -155,8 +158,11 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     sealing.abort();
     renewing.abort();
     erasing.abort();
+    exchanging.abort();
     drop(stop_local);
     drop((link.await, local.await, sealing.await, renewing.await, erasing.await, office));
+    // A share that does not answer keeps nobody from ending.
+    drop(timeout(LET_GO_TIME_MAX, exchanging).await);
     // The store's last work, once nobody can write any more.
     drop(timeout(LET_GO_TIME_MAX, async { while ended.changed().await.is_ok() {} }).await);
     match fault {
@@ -196,6 +202,26 @@ fn connect(files: &Files, office: &Office) -> Result<Connector, NotConnected> {
     files.connector(&credential)
 }
 
+/// The exchange folder, when the settings name one.
+#[cfg(unix)]
+fn exchange(office: &Arc<Office>, files: Arc<Files>) -> JoinHandle<()> {
+    let (office, folder) = (Arc::clone(office), files.folder.clone());
+    let settings = files.settings.exchange.clone();
+    tokio::spawn(async move {
+        if let Some(settings) = settings {
+            crate::exchange::run(office, folder, settings).await;
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn exchange(_: &Arc<Office>, files: Arc<Files>) -> JoinHandle<()> {
+    if files.settings.exchange.is_some() {
+        tracing::warn!("there is no exchange folder on this system yet");
+    }
+    tokio::spawn(async {})
+}
+
 #[cfg(unix)]
 fn serve(
     files: &Files,
@@ -207,14 +233,39 @@ fn serve(
     let socket = files.folder.socket();
     let listener = listen(&socket).map_err(RunFault::Socket)?;
     let local = Local::new(Arc::clone(office), line.clone());
+    let tcp = tcp(files)?;
     Ok(tokio::spawn(async move {
+        let (stop_tcp, tcp_stops) = tokio::sync::oneshot::channel::<()>();
+        let over_tcp = tcp.map(|(listener, token)| {
+            let serving = local.clone().serve_tcp(listener, token, async { drop(tcp_stops.await) });
+            tokio::spawn(serving)
+        });
         let stopped = async { drop(stops.await) };
         if let Err(error) = local.serve(listener, stopped).await {
             tracing::error!(%error, "the local API has ended");
         }
+        drop(stop_tcp);
+        if let Some(over_tcp) = over_tcp {
+            drop(over_tcp.await);
+        }
         // Left behind it would only be refused by whoever tries it.
         drop(std::fs::remove_file(socket));
     }))
+}
+
+/// Where the local API listens over TCP, and what calls must carry there, when the settings say so.
+#[cfg(unix)]
+fn tcp(files: &Files) -> Result<Option<(tokio::net::TcpListener, crate::local::token::Token)>, RunFault> {
+    let Some(settings) = &files.settings.local_api else {
+        return Ok(None);
+    };
+    let token = crate::local::token::Token::of(&files.folder)?;
+    let listen = || {
+        let listener = std::net::TcpListener::bind(settings.listen)?;
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    };
+    Ok(Some((listen().map_err(RunFault::Socket)?, token)))
 }
 
 #[cfg(not(unix))]

@@ -39,6 +39,8 @@ pub enum Check {
     Keys,
     Disk,
     Running,
+    Exchange,
+    Restored,
     Certificate,
     Name,
     Connection,
@@ -53,11 +55,13 @@ pub enum Check {
 
 impl Check {
     /// All of them, in their order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Folder,
         Self::Keys,
         Self::Disk,
         Self::Running,
+        Self::Exchange,
+        Self::Restored,
         Self::Certificate,
         Self::Name,
         Self::Connection,
@@ -156,6 +160,8 @@ async fn look(root: &Path, found: &mut Vec<Finding>) {
     }
     found.push(disk(root));
     found.push(running(&files));
+    exchange(&files, found);
+    found.push(restored(&files));
     let credential = files.credential();
     found.push(certificate(credential.as_ref()));
     let way = Way::of(&files, credential.as_ref().ok());
@@ -207,6 +213,33 @@ fn running(files: &Files) -> Finding {
         Finding::good(Check::Running, "")
     } else {
         Finding::warning(Check::Running, "NOT_RUNNING", "")
+    }
+}
+
+/// Each warning by itself; nothing to say of a folder that nobody asked for.
+fn exchange(files: &Files, found: &mut Vec<Finding>) {
+    let settings = files.settings.exchange.as_ref();
+    let warnings =
+        settings.map(|settings| crate::exchange::warnings(&files.folder, settings)).unwrap_or_default();
+    if warnings.is_empty() {
+        found.push(Finding::good(Check::Exchange, ""));
+    }
+    found.extend(warnings.iter().map(|warning| Finding::warning(Check::Exchange, warning.code(), "")));
+}
+
+/// What a restored backup misses, by its referrals.
+fn restored(files: &Files) -> Finding {
+    let Some(restored) = crate::restored::read(&files.folder) else {
+        return Finding::good(Check::Restored, "");
+    };
+    let mut referrals: Vec<_> = restored.missing.into_iter().map(|one| one.referral).collect();
+    referrals.sort_unstable();
+    referrals.dedup();
+    if referrals.is_empty() {
+        let made = crate::document::day_of(TimeMs(restored.backup_made_at_ms));
+        Finding::warning(Check::Restored, "RESTORED", made)
+    } else {
+        Finding::bad(Check::Restored, "RESTORED_AND_MISSING", referrals.join(", "))
     }
 }
 

@@ -3,11 +3,13 @@
 
 mod consent;
 mod flaw;
+pub mod form;
 pub mod household;
 pub mod joint;
-mod json;
+pub(crate) mod json;
 mod kind;
 pub mod onward;
+pub mod schema;
 mod shape;
 mod split;
 mod telling;
@@ -40,6 +42,8 @@ pub const EXCLUDED_MAX: usize = 128;
 pub const ATTACHMENTS_MAX: usize = 32;
 
 const TOP: List = &[
+    // For editors: it says nothing to anybody else.
+    "$schema",
     "to",
     "fallbacks",
     "exclude",

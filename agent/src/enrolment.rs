@@ -25,7 +25,12 @@ use crate::{
     folder::{Folder, FolderFault, Name},
     gateway::{directory_client::DirectoryClient, enrolment_client::EnrolmentClient},
     keys::{Keys, KeysFault},
-    link::{Broken, connection::NotConnected, directory},
+    link::{
+        Broken,
+        connection::NotConnected,
+        directory,
+        proxy::{NotThrough, Proxy},
+    },
     network::{Network, NetworkFault},
     settings::Settings,
     store::{self, StoreFault},
@@ -118,6 +123,12 @@ pub enum NotEnrolled {
     /// The gateway could not do it now.
     #[error("the gateway could not answer ({0}); run the same again in a minute")]
     NotNow(String),
+    /// What was given is no proxy.
+    #[error("--proxy must be like http://proxy.example:3128, or http://user:password@proxy.example:3128")]
+    NoProxy,
+    /// There is no way through the proxy.
+    #[error(transparent)]
+    NotThrough(#[from] NotThrough),
     /// The gateway's logs are not those of the invitation.
     #[error("the gateway is of another network than the invitation; call the administrators")]
     OtherNetwork,
@@ -169,9 +180,10 @@ pub async fn enrol(
     root: &Path,
     invitation: &Invitation,
     node: &Code,
+    proxy: Option<&str>,
     now: TimeMs,
 ) -> Result<Enrolled, NotEnrolled> {
-    let begun = begin(root, invitation, node, now)?;
+    let begun = begin(root, invitation, node, proxy, now)?;
     if !begun.folder.path(Name::Chain).exists() {
         certify(&begun, invitation, now).await?;
     }
@@ -185,9 +197,18 @@ struct Begun {
     admission: Admission,
 }
 
-fn begin(root: &Path, invitation: &Invitation, node: &Code, now: TimeMs) -> Result<Begun, NotEnrolled> {
+fn begin(
+    root: &Path,
+    invitation: &Invitation,
+    node: &Code,
+    proxy: Option<&str>,
+    now: TimeMs,
+) -> Result<Begun, NotEnrolled> {
+    if proxy.is_some_and(|proxy| Proxy::parse(proxy).is_none()) {
+        return Err(NotEnrolled::NoProxy);
+    }
     if root.join(Name::Admission.path()).exists() {
-        return go_on(root, invitation, node);
+        return go_on(root, invitation, node, proxy);
     }
     if now >= invitation.invite.expires_at {
         return Err(NotEnrolled::Expired);
@@ -196,13 +217,35 @@ fn begin(root: &Path, invitation: &Invitation, node: &Code, now: TimeMs) -> Resu
     let keys = Keys::create(&folder)?;
     let admission = Admission::invited(invitation, node, &keys, now)?;
     folder.write(Name::Settings, Settings::file(&invitation.invite.agency, node).as_bytes())?;
+    name_proxy(&folder, proxy)?;
     store::create(&folder.store())?;
     // The last: with it the folder is whole, and the same is sent from now on.
     folder.write(Name::Admission, admission.to_json()?.as_bytes())?;
     Ok(Begun { folder, keys, admission })
 }
 
-fn go_on(root: &Path, invitation: &Invitation, node: &Code) -> Result<Begun, NotEnrolled> {
+/// Writes the proxy into the settings, when one was given.
+fn name_proxy(folder: &Folder, proxy: Option<&str>) -> Result<(), NotEnrolled> {
+    let Some(proxy) = proxy else {
+        return Ok(());
+    };
+    let text = String::from_utf8(folder.read(Name::Settings)?).unwrap_or_default();
+    Ok(folder.write(Name::Settings, Settings::with_proxy(&text, proxy).as_bytes())?)
+}
+
+/// The proxy that the settings name.
+fn proxy_of(folder: &Folder) -> Result<Option<Proxy>, NotEnrolled> {
+    let text = String::from_utf8(folder.read(Name::Settings)?).unwrap_or_default();
+    let settings = Settings::parse(&text).map_err(RunFault::Settings).map_err(Box::new)?;
+    Ok(settings.proxy)
+}
+
+fn go_on(
+    root: &Path,
+    invitation: &Invitation,
+    node: &Code,
+    proxy: Option<&str>,
+) -> Result<Begun, NotEnrolled> {
     let other = || NotEnrolled::OtherAgent(root.display().to_string());
     let folder = Folder::open(root)?;
     let admission: Admission = serde_json::from_slice(&folder.read(Name::Admission)?).map_err(|_| other())?;
@@ -210,6 +253,7 @@ fn go_on(root: &Path, invitation: &Invitation, node: &Code) -> Result<Begun, Not
     if !is_same {
         return Err(other());
     }
+    name_proxy(&folder, proxy)?;
     Ok(Begun { keys: Keys::load(&folder)?, folder, admission })
 }
 
@@ -226,7 +270,7 @@ async fn certify(begun: &Begun, invitation: &Invitation, now: TimeMs) -> Result<
         key: Some(wire::SignedObject::try_from(&admission.admit).map_err(|_| AdmissionFault::Request)?),
     });
     request.set_timeout(CALL_TIME_MAX);
-    let (channel, root) = Pinned::new(invitation)?.connect().await?;
+    let (channel, root) = Pinned::new(invitation, proxy_of(folder)?)?.connect().await?;
     let answer = EnrolmentClient::new(channel).enrol(request).await.map_err(refused)?.into_inner();
     let is_same = answer.evidence_vkey == invitation.evidence_log.to_string()
         && answer.directory_vkey == invitation.directory_log.to_string();

@@ -35,6 +35,14 @@ pub enum Name {
     Renewed,
     /// What the administrators need to admit the agency.
     Admission,
+    /// What was taken out of the exchange folder's inbox.
+    Exchange,
+    /// What calls over TCP carry.
+    LocalToken,
+    /// What backups are sealed to.
+    BackupRecipient,
+    /// That the folder was restored, and what it misses.
+    Restored,
 }
 
 impl Name {
@@ -52,6 +60,10 @@ impl Name {
             Self::Chain => "tls/chain.pem",
             Self::Renewed => "tls/renewed.pem",
             Self::Admission => "admission.json",
+            Self::Exchange => "exchange.json",
+            Self::LocalToken => "keys/local.token",
+            Self::BackupRecipient => "keys/backup.recipient",
+            Self::Restored => "restored.json",
         }
     }
 }
@@ -77,8 +89,13 @@ pub enum FolderFault {
     #[error("{0}: belongs to another user; run the agent as its owner")]
     Foreign(PathBuf),
     /// It is larger than anything that belongs there.
-    #[error("{0}: larger than {FILE_BYTES_MAX} bytes, which is no file of the agent's")]
-    TooLarge(PathBuf),
+    #[error("{path}: larger than {bytes_max} bytes, which is no file of the agent's")]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// How long it may be.
+        bytes_max: u64,
+    },
     /// The operating system refused.
     #[error("{path}: {kind}")]
     Io {
@@ -160,10 +177,18 @@ impl Folder {
     /// # Errors
     /// [`FolderFault`]: not there, not its owner's alone, too large.
     pub fn read(&self, name: Name) -> Result<Vec<u8>, FolderFault> {
+        self.read_at_most(name, FILE_BYTES_MAX)
+    }
+
+    /// As [`Self::read`], with another limit.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_at_most(&self, name: Name, bytes_max: u64) -> Result<Vec<u8>, FolderFault> {
         let path = self.path(name);
         let (file, metadata) = open(&path)?;
         check_private(&path, &metadata)?;
-        read_whole(&path, file, &metadata)
+        read_whole(&path, file, &metadata, bytes_max)
     }
 
     /// Puts a file in place, whole or not at all, also when the power fails.
@@ -194,9 +219,14 @@ fn open(path: &Path) -> Result<(File, fs::Metadata), FolderFault> {
     Ok((file, metadata))
 }
 
-fn read_whole(path: &Path, mut file: File, metadata: &fs::Metadata) -> Result<Vec<u8>, FolderFault> {
-    if metadata.len() > FILE_BYTES_MAX {
-        return Err(FolderFault::TooLarge(path.to_owned()));
+fn read_whole(
+    path: &Path,
+    mut file: File,
+    metadata: &fs::Metadata,
+    bytes_max: u64,
+) -> Result<Vec<u8>, FolderFault> {
+    if metadata.len() > bytes_max {
+        return Err(FolderFault::TooLarge { path: path.to_owned(), bytes_max });
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     file.read_to_end(&mut bytes).map_err(|error| io_fault(path, &error))?;
@@ -225,7 +255,8 @@ pub(crate) fn make_private_folder(path: &Path) -> Result<(), FolderFault> {
 }
 
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(path);
+    // A name alone lies where the program runs.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Where a folder cannot be opened as a file, renaming is as durable as it gets.
     if cfg!(unix) { File::open(parent)?.sync_all() } else { Ok(()) }
 }
@@ -320,6 +351,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_alone_lies_where_the_program_runs() {
+        for path in ["Cargo.toml", "./Cargo.toml", "src/lib.rs", "/"] {
+            assert!(sync_parent(Path::new(path)).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
     fn a_file_above_the_limit_is_not_read() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::create(&place.path().join("agent")).unwrap();
@@ -327,6 +365,6 @@ mod tests {
         folder.write(Name::Network, &vec![b' '; limit]).unwrap();
         assert!(folder.read(Name::Network).is_ok());
         folder.write(Name::Network, &vec![b' '; limit + 1]).unwrap();
-        assert!(matches!(folder.read(Name::Network), Err(FolderFault::TooLarge(_))));
+        assert!(matches!(folder.read(Name::Network), Err(FolderFault::TooLarge { .. })));
     }
 }

@@ -204,7 +204,11 @@ const fn prefix(name: Name) -> &'static str {
         | Name::TlsKey
         | Name::Chain
         | Name::Renewed
-        | Name::Admission => "",
+        | Name::Admission
+        | Name::Exchange
+        | Name::LocalToken
+        | Name::BackupRecipient
+        | Name::Restored => "",
     }
 }
 

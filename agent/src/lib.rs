@@ -7,6 +7,7 @@ pub mod agreement_file;
 pub mod agreement_stop;
 pub mod alarm;
 pub mod anew;
+pub mod backup;
 pub mod case;
 pub mod certificate;
 pub mod clock;
@@ -18,12 +19,15 @@ pub mod document;
 pub mod draft;
 pub mod enrolment;
 pub mod erasure;
+#[cfg(unix)]
+pub mod exchange;
 pub mod folder;
 pub mod follower;
 pub mod keys;
 pub mod link;
 #[cfg(unix)]
 pub mod local;
+pub mod mapping;
 pub mod network;
 pub mod notices;
 pub mod office;
@@ -32,6 +36,7 @@ pub mod proof;
 pub mod queue;
 pub mod randomness;
 pub mod renewal;
+pub mod restored;
 pub mod routing;
 pub mod settings;
 pub mod signed_file;
@@ -39,6 +44,7 @@ pub mod spool;
 pub mod state;
 pub mod store;
 pub mod told;
+pub mod traces;
 pub mod withdrawal;
 pub mod words;
 
@@ -90,6 +96,9 @@ pub mod records {
 )]
 pub mod api {
     include!(concat!(env!("OUT_DIR"), "/local/referral.local.v1.rs"));
+
+    /// The definitions themselves, for whoever asks what is served.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/local/descriptors.bin"));
 }
 
 /// The gateway's services (`proto/referral/v1/service.proto`), over the rules' messages.

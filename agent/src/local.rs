@@ -1,12 +1,15 @@
-//! The local API on a Unix socket that only the agent's owner can open. Only here is plaintext spoken.
+//! The local API on a Unix socket that only the agent's owner can open, and over TCP of the same machine for
+//! whoever has the token. Only here is plaintext spoken.
 //! Not here: what is done (`office`).
 
 mod agreements;
-mod answers;
+pub(crate) mod answers;
+mod lookups;
 mod offers;
 #[cfg(test)]
 mod tests;
 mod timeline;
+pub mod token;
 
 use std::{
     fs,
@@ -18,12 +21,21 @@ use std::{
 };
 
 use proto::{ids::ReferralKey, lifecycle::Act, spoken::Spoken};
-use tokio::{net::UnixListener, sync::mpsc};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::mpsc,
+};
 use tokio_stream::{
     Stream,
-    wrappers::{ReceiverStream, UnixListenerStream},
+    wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream},
 };
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{
+    Request, Response, Status,
+    service::{InterceptorLayer, Routes},
+    transport::{Channel, Server},
+};
+
+use token::Token;
 
 use crate::{
     alarm::NotSettled,
@@ -60,20 +72,52 @@ impl Local {
         Self { office, line, offering: Arc::default() }
     }
 
-    /// Serves on a socket, until `stop`.
+    /// Serves on a socket that only the agent's owner can open, until `stop`.
     ///
     /// # Errors
     /// The operating system's, or the transport's.
     pub async fn serve(self, listener: UnixListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let routes = self.routes().await?;
+        let incoming = UnixListenerStream::new(listener);
+        let served = Server::builder().add_routes(routes).serve_with_incoming_shutdown(incoming, stop).await;
+        served.map_err(io::Error::other)
+    }
+
+    /// The same over TCP, to whoever has the token.
+    ///
+    /// # Errors
+    /// As [`Self::serve`].
+    pub async fn serve_tcp(
+        self,
+        listener: TcpListener,
+        token: Token,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let routes = self.routes().await?;
+        let check = move |request: Request<()>| token.check(request);
+        let served = Server::builder()
+            .layer(InterceptorLayer::new(check))
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+            .await;
+        served.map_err(io::Error::other)
+    }
+
+    async fn routes(self) -> io::Result<Routes> {
         let service = agent_server::AgentServer::new(self)
             .max_decoding_message_size(CALL_BYTES_MAX)
             .max_encoding_message_size(CALL_BYTES_MAX);
-        let incoming = UnixListenerStream::new(listener);
-        let served = tonic::transport::Server::builder()
-            .add_service(service)
-            .serve_with_incoming_shutdown(incoming, stop)
-            .await;
-        served.map_err(io::Error::other)
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<agent_server::AgentServer<Self>>().await;
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(api::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        // Clients of several languages still ask for the version before.
+        let now = reflection().build_v1().map_err(io::Error::other)?;
+        let before = reflection().build_v1alpha().map_err(io::Error::other)?;
+        Ok(Routes::new(service).add_service(health).add_service(now).add_service(before))
     }
 
     /// A referral by its id, the beginning of it, or its code for the telephone.
@@ -341,6 +385,34 @@ impl agent_server::Agent for Local {
         })?;
         let may_seal = self.office.store.read(crate::state::State::may_seal);
         Ok(Response::new(api::SettleAlarmAnswer { alarm: Some(answers::alarm(&settled)), may_seal }))
+    }
+
+    async fn list_vocabularies(
+        &self,
+        request: Request<api::ListVocabulariesRequest>,
+    ) -> Result<Response<api::ListVocabulariesAnswer>, Status> {
+        lookups::vocabularies(&request.into_inner().vocabulary).map(Response::new)
+    }
+
+    async fn list_agencies(
+        &self,
+        request: Request<api::ListAgenciesRequest>,
+    ) -> Result<Response<api::ListAgenciesAnswer>, Status> {
+        lookups::agencies(&self.office, &request.into_inner().agency).map(Response::new)
+    }
+
+    async fn get_statistics(
+        &self,
+        _: Request<api::StatisticsRequest>,
+    ) -> Result<Response<api::StatisticsAnswer>, Status> {
+        Ok(Response::new(lookups::statistics(&self.office)))
+    }
+
+    async fn verify_receipt(
+        &self,
+        request: Request<api::VerifyReceiptRequest>,
+    ) -> Result<Response<api::VerifyReceiptAnswer>, Status> {
+        Ok(Response::new(lookups::verify(&self.office, &request.into_inner().file)))
     }
 
     type ReadPartStream = Pin<Box<dyn Stream<Item = Result<api::ReadPartAnswer, Status>> + Send>>;

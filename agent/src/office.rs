@@ -33,7 +33,7 @@ use crate::{
     network::Network,
     notices, randomness,
     records::{self, record},
-    renewal,
+    renewal, restored,
     settings::DutyDesk,
     spool::Spool,
     state::{State, Tie},
@@ -86,6 +86,11 @@ pub struct Office {
     pub renewal: renewal::Board,
     /// How the ways stand by which people are told.
     pub notices: notices::Board,
+    /// What is missing after a backup was restored.
+    pub restored: Option<restored::Board>,
+    /// How the exchange folder stands.
+    #[cfg(unix)]
+    pub exchange: crate::exchange::Board,
     /// For how many days content is kept after its referral has ended, by the settings.
     pub keep_days: Option<u32>,
     /// Ends the connection, so that everything is proven anew over the next one.
@@ -190,6 +195,9 @@ impl Office {
             certificate_ends_at_s: AtomicU64::new(0),
             renewal: renewal::Board::default(),
             notices: notices::Board::default(),
+            restored: None,
+            #[cfg(unix)]
+            exchange: crate::exchange::Board::default(),
             keep_days: None,
             prove: Notify::new(),
             duty_desk: None,
@@ -202,6 +210,12 @@ impl Office {
     #[must_use]
     pub fn with_duty_desk(self, duty_desk: Option<DutyDesk>) -> Self {
         Self { duty_desk, ..self }
+    }
+
+    /// With what its folder says of a restored backup.
+    #[must_use]
+    pub fn with_restored(self, restored: restored::Board) -> Self {
+        Self { restored: Some(restored), ..self }
     }
 
     /// With the retention of the agency's settings.

@@ -5,10 +5,13 @@ mod acts;
 mod agreements;
 mod alarms;
 mod arguments;
+mod backups;
 mod capacity;
 mod contact;
 mod doctor;
+mod forms;
 mod joining;
+mod mapping;
 mod notices;
 mod outcome;
 mod reading;
@@ -60,6 +63,13 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Agreements(wanted) => agreements::show(folder, wanted, screen).await,
         Command::SuspendAgreement(suspend) => agreements::suspend(folder, suspend, screen).await,
         Command::Capacity(capacity) => capacity::run(folder, capacity, screen).await,
+        Command::New(new) => forms::new(new, screen),
+        Command::Schema(schema) => forms::schema(schema, screen),
+        Command::Map(map) => mapping::map(map, screen),
+        Command::BackupKey(key) => backups::key(folder, key, screen),
+        Command::Backup(backup) => backups::make(folder, backup, screen),
+        Command::Restore(restore) => backups::restore(folder, restore, screen),
+        Command::Completion(completion) => Ok(forms::completion(completion)),
         Command::Send(send) => sending::send(folder, send, screen).await,
         Command::Check(check) => sending::check(check, screen),
         Command::Explain(explain) => sending::explain(folder, explain, screen).await,

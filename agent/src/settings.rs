@@ -1,6 +1,8 @@
 //! `agent.toml`: the few things that an agency decides about its agent. Not here: the network, which
 //! its administrators decide (`network`).
 
+use std::{net::SocketAddr, path::PathBuf};
+
 use courier::settings::{HookForm, HookSettings, MailForm, MailSettings, WrongValue};
 use proto::ids::{AgencyId, Code};
 use serde::Deserialize;
@@ -10,6 +12,9 @@ use crate::{erasure::KEEP_DAYS_MAX, link::proxy::Proxy};
 
 /// A sample with every key, as `agent init` writes it.
 pub const SAMPLE: &str = include_str!("../agent.sample.toml");
+
+/// The line of the sample that names a proxy.
+const SAMPLE_PROXY: &str = "# proxy = \"http://proxy.example:3128\"";
 
 /// Why settings are not settings.
 #[derive(Debug, Error)]
@@ -47,6 +52,29 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// Whom others telephone in an emergency: published in the directory.
     pub duty_desk: Option<DutyDesk>,
+    /// The folder through which people, and programs that can only write files, refer and answer.
+    pub exchange: Option<ExchangeSettings>,
+    /// Where the local API listens besides its socket.
+    pub local_api: Option<LocalApiSettings>,
+}
+
+/// The local API over TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalApiSettings {
+    /// An address of this machine alone.
+    pub listen: SocketAddr,
+}
+
+/// The exchange folder.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeSettings {
+    /// Where it is; a relative path lies in the agent's folder.
+    pub folder: PathBuf,
+    /// The group, or the other machine, on which it lies is meant to read it.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// Whom others telephone in an emergency.
@@ -78,6 +106,8 @@ struct File {
     hook: Option<HookForm>,
     mail: Option<MailForm>,
     duty_desk: Option<DutyDeskFile>,
+    exchange: Option<ExchangeSettings>,
+    local_api: Option<LocalApiSettings>,
 }
 
 impl Settings {
@@ -97,6 +127,13 @@ impl Settings {
         if file.keep_days.is_some_and(|days| !(1..=KEEP_DAYS_MAX).contains(&days)) {
             return Err(SettingsFault::Value("keep_days"));
         }
+        // Plaintext is spoken there.
+        if file.local_api.as_ref().is_some_and(|local| !local.listen.ip().is_loopback()) {
+            return Err(SettingsFault::Value("local_api.listen"));
+        }
+        if file.exchange.as_ref().is_some_and(|exchange| exchange.folder.as_os_str().is_empty()) {
+            return Err(SettingsFault::Value("exchange.folder"));
+        }
         Ok(Self {
             agency: AgencyId::parse(&file.agency, "agency").map_err(|_| SettingsFault::Value("agency"))?,
             node: node(&file.node).ok_or(SettingsFault::Value("node"))?,
@@ -115,7 +152,22 @@ impl Settings {
                 .transpose()
                 .map_err(|wrong| SettingsFault::Way("mail", wrong))?,
             duty_desk: file.duty_desk.map(duty_desk).transpose()?,
+            exchange: file.exchange,
+            local_api: file.local_api,
         })
+    }
+
+    /// A file with this proxy, in the place of another, or of the sample's; all else as it is.
+    #[must_use]
+    pub fn with_proxy(file: &str, proxy: &str) -> String {
+        let line = format!("proxy = {}", toml::Value::from(proxy));
+        let is_proxy = |line: &str| line == SAMPLE_PROXY || line.starts_with("proxy =");
+        if !file.lines().any(is_proxy) {
+            // Before any table.
+            return format!("{line}\n{file}");
+        }
+        let lines = file.lines().map(|one| if is_proxy(one) { line.as_str() } else { one });
+        lines.flat_map(|one| [one, "\n"]).collect()
     }
 
     /// The file of a new agent: the sample, with its own agency and node.
@@ -179,13 +231,23 @@ mod tests {
         assert!(mail.user.is_some() && mail.password_file.is_some());
         assert!(mail.ca.is_some() && mail.to.len() == 2);
         assert!(!every_key.duty_desk.unwrap().hours.is_empty());
+        assert!(every_key.exchange.unwrap().shared);
+        assert!(every_key.local_api.unwrap().listen.ip().is_loopback());
     }
 
     #[test]
     fn a_new_agents_file() {
         let agency = AgencyId::parse("ae.dfwac", "agency").unwrap();
         let made = Settings::parse(&Settings::file(&agency, &node("duty-2").unwrap())).unwrap();
-        assert_eq!((made.agency, made.node.as_str()), (agency, "duty-2"));
+        assert_eq!((&made.agency, made.node.as_str(), made.proxy), (&agency, "duty-2", None));
+        let proxy = "http://user:pa%22ss@proxy.example:3128";
+        let file = Settings::file(&agency, &node("main").unwrap());
+        let named = Settings::with_proxy(&file, "http://other.example:1");
+        let bare = "agency = \"ae.dfwac\"\nnode = \"main\"\n[exchange]\nfolder = \"x\"\n".to_owned();
+        for file in [&file, &named, &bare] {
+            let made = Settings::parse(&Settings::with_proxy(file, proxy)).unwrap();
+            assert_eq!(made.proxy, Proxy::parse(proxy));
+        }
     }
 
     #[test]
@@ -221,6 +283,10 @@ mod tests {
             ("mail", "to = [\"c@d.example\"]", "to = []", "[mail]: `to`"),
             ("mail", "to = [\"c@d.example\"]", &many, "[mail]: `to`"),
             ("mail", "from", "user = \"u\"\nfrom", "[mail]: `password_file`"),
+            ("local_api", "", "listen = \"0.0.0.0:7450\"", "`local_api.listen`"),
+            ("local_api", "", "listen = \"192.0.2.1:7450\"", "`local_api.listen`"),
+            ("exchange", "", "folder = \"\"", "`exchange.folder`"),
+            ("exchange", "", "folder = \"a\"\ncolour = 1", "colour"),
             ("duty_desk", "", "phone = \"0501234567\"", "`duty_desk.phone`"),
             ("duty_desk", "", "phone = \"+971501234567\"\nhours = \"A b\"", "`duty_desk.hours`"),
         ] {

@@ -172,14 +172,14 @@ async fn a_proxy_is_gone_through_and_told_apart() {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         drop(copy_bidirectional(&mut stream, &mut there).await);
     });
-    let proxy = Proxy { address: proxy.await };
+    let proxy = Proxy::parse(&format!("http://{}", proxy.await)).unwrap();
     let found = codes(&ours.network, &behind, Some(&proxy)).await;
     assert_eq!(found[0].1, "CERTIFICATE_REFUSED", "as far as without it");
     let locked = served(|mut stream| async move {
         drop(stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await);
         drop(stream.read_to_end(&mut Vec::new()).await);
     });
-    let locked = Proxy { address: locked.await };
+    let locked = Proxy::parse(&format!("http://{}", locked.await)).unwrap();
     assert_eq!(codes(&ours.network, &behind, Some(&locked)).await[0].1, "PROXY_PASSWORD");
 }
 

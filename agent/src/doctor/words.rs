@@ -1,9 +1,15 @@
-//! What each finding means and what to do about it, in English and Arabic. Not here: finding it.
+//! What each finding means and what to do about it, in English and Arabic. Not here: finding it, and
+//! the words about the exchange folder, which it says itself.
+
+use crate::exchange::Warning;
 
 /// The words of a code.
 pub(super) fn of(code: &str) -> (&'static str, &'static str) {
-    let found = TABLE.iter().find(|(known, _, _)| *known == code);
-    found.map_or(("", ""), |(_, english, arabic)| (english, arabic))
+    let found =
+        TABLE.iter().find(|(known, _, _)| *known == code).map(|(_, english, arabic)| (*english, *arabic));
+    let warning = || Warning::ALL.into_iter().find(|warning| warning.code() == code);
+    let of_warning = |warning: Warning| (warning.text_en(), warning.text_ar());
+    found.or_else(|| warning().map(of_warning)).unwrap_or_default()
 }
 
 /// Each code once.
@@ -55,6 +61,16 @@ pub(super) const TABLE: &[(&str, &str, &str)] = &[
         "NOT_RUNNING",
         "The agent does not run: start it with `agent run`, or its service.",
         "برنامج الربط لا يعمل: شغّله أو شغّل خدمته.",
+    ),
+    (
+        "RESTORED",
+        "A backup of this day was restored, and nothing is known to be missing so far. Let the agent connect: it compares with the gateway's evidence. When people have looked, delete restored.json.",
+        "استُعيدت نسخة احتياطية من هذا اليوم ولا يُعرف حتى الآن أن شيئًا ينقصها. دع البرنامج يتصل ليقارن بأدلة البوابة، وبعد نظر الأشخاص احذف ملف الاستعادة.",
+    ),
+    (
+        "RESTORED_AND_MISSING",
+        "Of these referrals something was sent or received after the backup was made, and is not here. Telephone the other agency: what it sent it sends again, and in what you sent you go on in a new referral. When people have looked, delete restored.json.",
+        "أُرسل في هذه الإحالات أو ورد فيها شيء بعد النسخة الاحتياطية وهو غير موجود هنا. اتصل بالجهة الأخرى هاتفيًا لتعيد إرسال ما أرسلته، وتابع ما أرسلته أنت في إحالة جديدة. وبعد نظر الأشخاص احذف ملف الاستعادة.",
     ),
     (
         "CERTIFICATE_MISSING",

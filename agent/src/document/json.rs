@@ -15,7 +15,7 @@ use super::What;
 const TWICE: &str = "a name twice";
 
 /// Reads a text.
-pub(super) fn read(text: &[u8]) -> Result<Value, What> {
+pub(crate) fn read(text: &[u8]) -> Result<Value, What> {
     match serde_json::from_slice::<Strict>(text) {
         Ok(Strict(value)) => Ok(value),
         Err(error) => {

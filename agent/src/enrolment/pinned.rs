@@ -24,12 +24,16 @@ use tonic::transport::Channel;
 use super::NotEnrolled;
 use crate::{
     certificate,
-    link::connection::{self, CONNECT_TIME_MAX},
+    link::{
+        connection::{self, CONNECT_TIME_MAX},
+        proxy::Proxy,
+    },
 };
 
 /// Makes one connection.
 pub(super) struct Pinned {
     address: String,
+    proxy: Option<Proxy>,
     name: ServerName<'static>,
     network: AgencyId,
     verifier: Arc<PinnedRoot>,
@@ -45,14 +49,14 @@ struct PinnedRoot {
 }
 
 impl Pinned {
-    pub(super) fn new(invitation: &Invitation) -> Result<Self, NotEnrolled> {
+    pub(super) fn new(invitation: &Invitation, proxy: Option<Proxy>) -> Result<Self, NotEnrolled> {
         let address = invitation.enrolment.clone();
         let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| NotEnrolled::OtherNetwork)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = Arc::new(PinnedRoot { pin: invitation.root, provider, shown: OnceLock::new() });
-        Ok(Self { address, name, network: invitation.network.clone(), verifier })
+        Ok(Self { address, proxy, name, network: invitation.network.clone(), verifier })
     }
 
     /// Connects; gives the channel and the network's root.
@@ -62,8 +66,13 @@ impl Pinned {
     }
 
     async fn handshake(&self) -> Result<(Channel, CertificateDer<'static>), NotEnrolled> {
-        let tcp = TcpStream::connect(&self.address).await;
-        let tcp = tcp.map_err(|error| self.unreachable(error.kind().to_string()))?;
+        let tcp = match &self.proxy {
+            Some(proxy) => proxy.connect(&self.address).await?,
+            None => {
+                let tcp = TcpStream::connect(&self.address).await;
+                tcp.map_err(|error| self.unreachable(error.kind().to_string()))?
+            }
+        };
         let tls = TlsConnector::from(Arc::new(self.config().map_err(|error| self.failed(&error))?));
         let stream = tls.connect(self.name.clone(), tcp).await.map_err(|error| self.failed_io(&error))?;
         let (_, session) = stream.get_ref();

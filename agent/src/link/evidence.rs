@@ -66,6 +66,10 @@ async fn follow(office: &Office, channel: &Channel) -> Result<Broken, Broken> {
             Ok(followed) => followed,
             Err(not_chained) => return stopped(office, not_chained).await,
         };
+        if let Some(restored) = &office.restored {
+            let looked = office.store.read(|state| restored.look(&records, state));
+            looked.map_err(|_| Broken::Closed("the file of what a backup misses"))?;
+        }
         let followed = told::record(&next, &records, &office.me);
         if !followed.told.is_empty() || next.count.saturating_sub(written) >= UNWRITTEN_MAX {
             written = next.count;

@@ -1,24 +1,34 @@
 //! The way through an HTTP proxy: `CONNECT` (RFC 9110, 9.3.6), and then the connection is ours, TLS and all. The
-//! proxy looks the gateway's name up. Not here: TLS (`connection`). A proxy that asks for a password is refused.
+//! proxy looks the gateway's name up. Not here: TLS (`connection`).
 
 use std::io;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Uri, uri::Scheme};
 use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use zeroize::Zeroizing;
 
 /// Longest answer to `CONNECT`, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024;
 const END: &[u8] = b"\r\n\r\n";
 
-/// A proxy: `http://host:port`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A proxy: `http://host:port`, or `http://user:password@host:port`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     /// As it is connected to: host and port.
     pub address: String,
+    /// What it is told of who asks (RFC 7617), when it asks.
+    authorization: Option<Zeroizing<String>>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proxy({})", self.address)
+    }
 }
 
 /// Why there is no way through the proxy. Each says what to do next.
@@ -34,7 +44,8 @@ pub enum NotThrough {
     },
     /// It wants to know who asks.
     #[error(
-        "the proxy {0} asks for a password, which this agent has none of: ask your IT to let this machine through to the gateway without"
+        "the proxy {0} asks for a user and password, or does not take those of `proxy` in agent.toml: write \
+         `http://user:password@host:port` there, or ask your IT to let this machine through without"
     )]
     Password(String),
     /// It does not let this through.
@@ -66,16 +77,21 @@ impl NotThrough {
 }
 
 impl Proxy {
-    /// Reads a URL of the settings: `http`, a host, a port, and nothing else.
+    /// Reads a URL of the settings: `http`, a host, a port, perhaps a user and a password, and nothing else. What is
+    /// special in these stands as in every URL, such as `%40` for `@`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let authority = uri.authority()?;
         let bare = uri.scheme() == Some(&Scheme::HTTP) && matches!(uri.path(), "" | "/");
-        let bare = bare && uri.query().is_none() && !authority.as_str().contains('@');
+        let bare = bare && uri.query().is_none();
         let host = authority.host();
         let port = authority.port_u16().filter(|port| *port > 0)?;
-        (bare && !host.is_empty()).then(|| Self { address: format!("{host}:{port}") })
+        let authorization = match authority.as_str().rsplit_once('@') {
+            Some((user, _)) => Some(basic(user)?),
+            None => None,
+        };
+        (bare && !host.is_empty()).then(|| Self { address: format!("{host}:{port}"), authorization })
     }
 
     /// A connection to a place, which the proxy has made.
@@ -86,7 +102,11 @@ impl Proxy {
         let unreachable =
             |error: io::Error| NotThrough::Unreachable { proxy: self.address.clone(), kind: error.kind() };
         let mut stream = TcpStream::connect(&self.address).await.map_err(unreachable)?;
-        let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
+        let authorization = self.authorization.as_ref();
+        let authorization = authorization.map(|basic| format!("Proxy-Authorization: {}\r\n", basic.as_str()));
+        let authorization = Zeroizing::new(authorization.unwrap_or_default());
+        let head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+        let request = Zeroizing::new([head.as_str(), authorization.as_str(), "\r\n"].concat());
         stream.write_all(request.as_bytes()).await.map_err(unreachable)?;
         let answer = read_answer(&mut stream).await.map_err(unreachable)?;
         let status = answer.as_deref().and_then(status);
@@ -98,6 +118,33 @@ impl Proxy {
             }
         }
     }
+}
+
+/// `user:password` of a URL as the header has it; none when it has no password, or is not of its form.
+fn basic(user: &str) -> Option<Zeroizing<String>> {
+    let (name, password) = user.split_once(':')?;
+    let (name, password) = (Zeroizing::new(decoded(name)?), Zeroizing::new(decoded(password)?));
+    let is_whole = !name.is_empty() && !name.contains(&b':');
+    let both = Zeroizing::new([name.as_slice(), b":", &password].concat());
+    is_whole.then(|| Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(both.as_slice()))))
+}
+
+/// The bytes of a part of a URL (RFC 3986, 2.1).
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digits = [bytes.next()?, bytes.next()?];
+            let digits = std::str::from_utf8(&digits)
+                .ok()
+                .filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            decoded.push(u8::from_str_radix(digits, 16).ok()?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    Some(decoded)
 }
 
 /// What the proxy says, up to the empty line; none when it is too long, or ends before. Byte by byte: what
@@ -132,13 +179,16 @@ mod tests {
 
     #[test]
     fn a_proxy_is_a_host_and_a_port() {
-        let proxy = |address: &str| Some(Proxy { address: address.into() });
+        let proxy = |address: &str| Some(Proxy { address: address.into(), authorization: None });
         assert_eq!(Proxy::parse("http://proxy.example:3128"), proxy("proxy.example:3128"));
         assert_eq!(Proxy::parse("http://[::1]:3128/"), proxy("[::1]:3128"));
         for bad in [
             "https://proxy.example:3128",
             "http://proxy.example",
-            "http://user:word@proxy.example:3128",
+            "http://user@proxy.example:3128",
+            "http://:word@proxy.example:3128",
+            "http://us%3Aer:word@proxy.example:3128",
+            "http://user:wo%4rd@proxy.example:3128",
             "http://proxy.example:3128/path",
             "http://proxy.example:3128/?a=b",
             "proxy.example:3128",
@@ -152,7 +202,7 @@ mod tests {
     /// A proxy that gives this answer, and then says what else it heard.
     async fn answering(answer: Vec<u8>) -> (Proxy, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy { address: listener.local_addr().unwrap().to_string() };
+        let proxy = Proxy { address: listener.local_addr().unwrap().to_string(), authorization: None };
         let heard = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let request = read_answer(&mut stream).await.unwrap().unwrap();
@@ -180,6 +230,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_proxy_that_asks_is_told_who_asks_and_nobody_else() {
+        let (proxy, heard) = answering(b"HTTP/1.1 200 x\r\n\r\n".to_vec()).await;
+        let told = Proxy::parse(&format!("http://Aladdin:open%20sesame@{}", proxy.address)).unwrap();
+        assert_eq!(format!("{told:?}"), format!("Proxy({})", proxy.address));
+        drop(told.connect("gateway.example:7443").await.unwrap());
+        // The example of RFC 7617.
+        let expected = "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n|";
+        assert!(heard.await.unwrap().ends_with(expected));
+    }
+
+    #[tokio::test]
     async fn what_a_proxy_answers_says_what_to_do() {
         let long = [b"HTTP/1.1 200 x\r\n".as_slice(), &[b'x'; ANSWER_BYTES_MAX]].concat();
         for (answer, code) in [
@@ -196,7 +257,7 @@ mod tests {
             heard.await.unwrap();
         }
         let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let nobody = Proxy { address: nobody.to_string() };
+        let nobody = Proxy { address: nobody.to_string(), authorization: None };
         assert_eq!(nobody.connect("g:1").await.unwrap_err().code(), "PROXY_UNREACHABLE");
     }
 }

@@ -151,7 +151,7 @@ fn tied(state: &State, referral: &ReferralKey) -> Vec<api::Tied> {
 }
 
 /// Whom to telephone about an emergency: the other side's duty desk, as the directory has it.
-pub(super) fn telephone(office: &Office, referral: &ReferralKey) -> Option<api::Telephone> {
+pub(crate) fn telephone(office: &Office, referral: &ReferralKey) -> Option<api::Telephone> {
     office.store.read(|state| {
         let case = state.case(referral).filter(|case| case.need.urgency == Urgency::Emergency)?;
         let (directory, other) = (state.replica().directory(), case.other(state.me()));
@@ -299,7 +299,24 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
             may_seal: state.may_seal(),
             alarms: state.alarms().standing().iter().map(alarm).collect(),
             notices: office.notices.all().into_iter().map(notice_way).collect(),
+            exchange: exchange(office.exchange.standing()),
         }
+    })
+}
+
+fn exchange(standing: crate::exchange::Standing) -> Option<api::Exchange> {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let warning = |warning: &crate::exchange::Warning| api::ExchangeWarning {
+        code: warning.code().to_owned(),
+        text_en: warning.text_en().to_owned(),
+        text_ar: warning.text_ar().to_owned(),
+    };
+    Some(api::Exchange {
+        folder: standing.folder?.display().to_string(),
+        flawed: count(standing.flawed),
+        handed: count(standing.handed),
+        not_looked: standing.not_looked.unwrap_or_default(),
+        warnings: standing.warnings.iter().map(warning).collect(),
     })
 }
 

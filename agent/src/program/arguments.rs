@@ -64,6 +64,7 @@ pub(crate) enum Command {
     /// Run the agent.
     Run(Run),
     /// Make a new sealing key, under which others seal from then on; what came before still opens.
+    #[command(after_help = "Example:\n  agent -C office new-key")]
     NewKey,
     /// Read what an agreement allows and what is wrong with it, and sign it for this agency.
     Sign(Sign),
@@ -74,7 +75,14 @@ pub(crate) enum Command {
     SuspendAgreement(SuspendAgreement),
     /// Say what room this agency has for a service, or show what it has said.
     Capacity(Capacity),
-    /// Send a referral, or a document of another kind, from a JSON file.
+    /// Write an empty form to fill in, with labels and codes beside every field.
+    New(New),
+    /// Write the JSON schema of documents, for editors.
+    Schema(Schema),
+    /// Make documents of the rows of a spreadsheet or program, by a mapping file; without --out only say what is
+    /// missing.
+    Map(Map),
+    /// Send a referral, or a document of another kind, from a JSON file or a form.
     Send(Send),
     /// Check a JSON file as `send` does, and send nothing.
     Check(Check),
@@ -93,16 +101,114 @@ pub(crate) enum Command {
     /// Check a receipt's file, offline, with nothing but network.toml.
     Verify(Verify),
     /// Show how the agent stands: link, queue, certificate, alarms, notices to people.
+    #[command(after_help = "Examples:\n  agent -C office status\n  agent -C office status --json")]
     Status,
     /// Look at everything that may keep the agent from working, from the folder to the gateway, and say what to
     /// do. Needs no running agent.
+    #[command(after_help = "Examples:\n  agent -C office doctor --lang ar\n  agent -C office doctor --json")]
     Doctor,
     /// List the alarms that stand, or settle one after people have looked: with what it means, and a reason.
     SettleAlarm(SettleAlarm),
     /// Try the ways by which people are told that something waits.
     Notices(Notices),
+    /// Make the key that opens backups, in a file that is to be kept elsewhere.
+    BackupKey(BackupKey),
+    /// Write a backup of everything that this agent is, sealed to the backup key. The agent must not run.
+    Backup(Backup),
+    /// Restore a backup as a new folder. The agent of which it is must never run again.
+    Restore(Restore),
+    /// Write what completes commands in a shell.
+    Completion(Completion),
     #[command(flatten)]
     Act(ActCommand),
+}
+
+/// Arguments of `new`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  agent new --out case.toml --lang ar\n  agent new suspicion_report\n  \
+agent check case.toml")]
+pub(crate) struct New {
+    /// A code of the vocabulary of kinds, such as message.
+    #[arg(default_value = "referral")]
+    pub(crate) kind: String,
+    /// Write it into this file, which must not be there; without it, it is shown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent schema --out referral.schema.json --lang ar\n\n\
+A document names it in `$schema`, a form in its first line: #:schema ./referral.schema.json")]
+pub(crate) struct Schema {
+    /// Write it into this file; without it, it is shown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `map`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  agent map ministry.toml cases.csv\n  \
+agent map ministry.toml cases.csv --row 3 --out documents\n  agent send documents/row-3.json --wait\n\n\
+Exit code 3: something is missing. What stands in a cell is never repeated.")]
+pub(crate) struct Map {
+    /// The mapping file.
+    #[arg(value_name = "MAPPING")]
+    pub(crate) mapping: PathBuf,
+    /// The rows: CSV with a first row of names, or JSON.
+    #[arg(value_name = "ROWS")]
+    pub(crate) rows: PathBuf,
+    /// Only this row, from 1; may be given several times. All when left out.
+    #[arg(long = "row", value_name = "NUMBER")]
+    pub(crate) only: Vec<usize>,
+    /// Write a document for each row from which nothing is missing into this folder, which is then as secret as
+    /// they are.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `backup-key`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office backup-key /media/stick/ae.dfwac.backup-key\n\n\
+Whoever has this file can read every backup; without it nobody can. Keep it where no backup lies.")]
+pub(crate) struct BackupKey {
+    /// A new file.
+    #[arg(value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office backup /backups/2026-11-22")]
+pub(crate) struct Backup {
+    /// A new folder; what lies in it is sealed and may lie anywhere.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  agent -C office restore /backups/2026-11-22 --key /media/stick/ae.dfwac.backup-key\n  \
+agent -C office run &\n  agent -C office doctor"
+)]
+pub(crate) struct Restore {
+    /// The backup's folder.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) backup: PathBuf,
+    /// The file of `backup-key`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+}
+
+/// Arguments of `completion`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  agent completion bash > /etc/bash_completion.d/agent\n  \
+agent completion fish > ~/.config/fish/completions/agent.fish")]
+pub(crate) struct Completion {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Arguments of `enrol`.
@@ -117,10 +223,18 @@ pub(crate) struct Enrol {
     /// Which of the agency's agents this one is.
     #[arg(long, default_value = "main", value_name = "NAME")]
     pub(crate) node: String,
+    /// The HTTP proxy through which everything goes, as `proxy` of agent.toml; it is written there. `-` asks for it on
+    /// standard input, so that a password in it is seen by nobody.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
 }
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  agent -C office init --network network.toml --agency ae.dfwac --type Shelter \
+  --name-en 'An example' --name-ar 'مثال' --jurisdiction AE"
+)]
 pub(crate) struct Init {
     /// The network's file, as its administrators give it to every agency.
     #[arg(long, value_name = "FILE")]
@@ -147,6 +261,7 @@ pub(crate) struct Init {
 
 /// Arguments of `install`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office install chain.pem")]
 pub(crate) struct Install {
     /// The certificate chain, PEM, the agency's own first.
     #[arg(value_name = "FILE")]
@@ -155,6 +270,9 @@ pub(crate) struct Install {
 
 /// Arguments of `sign`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent -C office sign agreement.json --show --lang ar\n  agent -C office sign agreement.json"
+)]
 pub(crate) struct Sign {
     /// The agreement, as `gateway admin agreement` or another party gave it. The signature is added to
     /// it.
@@ -167,6 +285,9 @@ pub(crate) struct Sign {
 
 /// Arguments of `agreements`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent -C office agreements\n  agent -C office agreements 5f0c1d2e --out agreement.json"
+)]
 pub(crate) struct Agreements {
     /// The agreement's digest, or the beginning of it; all when left out.
     pub(crate) agreement: Option<String>,
@@ -177,6 +298,7 @@ pub(crate) struct Agreements {
 
 /// Arguments of `suspend-agreement`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office suspend-agreement DIGEST --reason security")]
 pub(crate) struct SuspendAgreement {
     /// The agreement's digest, whole.
     pub(crate) agreement: String,
@@ -239,6 +361,9 @@ pub(crate) enum Room {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent -C office run\n  agent -C office run --log-json --log info,agent::link=debug"
+)]
 pub(crate) struct Run {
     /// Log one JSON object a line, to standard error.
     #[arg(long)]
@@ -287,6 +412,9 @@ pub(crate) struct Send {
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent check case.toml\n  agent check case.json --attach report.pdf --lang ar"
+)]
 pub(crate) struct Check {
     /// The document, JSON; `-` reads standard input.
     #[arg(value_name = "FILE")]
@@ -298,6 +426,7 @@ pub(crate) struct Check {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office explain case.json --lang ar")]
 pub(crate) struct Explain {
     /// The document, JSON; `-` reads standard input.
     #[arg(value_name = "FILE")]
@@ -306,6 +435,7 @@ pub(crate) struct Explain {
 
 /// Arguments of `codes`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  agent codes\n  agent codes category --lang ar")]
 pub(crate) struct Codes {
     /// A vocabulary's name, such as category; all vocabularies when left out.
     pub(crate) vocabulary: Option<String>,
@@ -313,6 +443,7 @@ pub(crate) struct Codes {
 
 /// Arguments of `inbox`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  agent -C office inbox\n  agent -C office inbox --sent --all --json")]
 pub(crate) struct Inbox {
     /// Also those that have ended.
     #[arg(long)]
@@ -324,6 +455,9 @@ pub(crate) struct Inbox {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent -C office show 0192abcd\n  agent -C office show '8763 6793' --save files"
+)]
 pub(crate) struct Show {
     /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
@@ -334,6 +468,7 @@ pub(crate) struct Show {
 
 /// A referral.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office timeline 0192abcd")]
 pub(crate) struct OfReferral {
     /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
@@ -341,6 +476,7 @@ pub(crate) struct OfReferral {
 
 /// Arguments of `receipt`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office receipt 0192abcd --out receipts")]
 pub(crate) struct Receipt {
     /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
@@ -375,6 +511,7 @@ pub(crate) enum SettleReason {
 
 /// Arguments of `notices`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office notices test")]
 pub(crate) struct Notices {
     #[command(subcommand)]
     pub(crate) what: NoticesCommand,
@@ -401,6 +538,9 @@ pub(crate) struct Verify {
 
 /// What every act takes.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent -C office accept 0192abcd --wait\n  agent -C office note 0192abcd --note 'She can come on Sunday'"
+)]
 pub(crate) struct Acting {
     /// The referral's id, the beginning of it, or its code for the telephone.
     pub(crate) referral: String,
@@ -417,6 +557,7 @@ pub(crate) struct Acting {
 
 /// An act that must say why.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office decline 0192abcd --reason no_capacity --wait")]
 pub(crate) struct WithReason {
     /// Why, as a code: no_capacity, service_unavailable, out_of_area, client_declined, other, …
     #[arg(long, value_name = "CODE")]
@@ -430,6 +571,7 @@ pub(crate) struct WithReason {
 
 /// An act that must say what came of it.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office complete 0192abcd --person p1=service_received --wait")]
 pub(crate) struct WithOutcome {
     /// What came of it: service_received (when nothing is said), partially_received, client_declined, …
     #[arg(long, value_name = "CODE")]
@@ -444,6 +586,7 @@ pub(crate) struct WithOutcome {
 
 /// An act that may say what came of it for single persons.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office deliver-service 0192abcd --wait")]
 pub(crate) struct WithPersons {
     /// What came of it for one person of the household, such as p2=service_received; may be given several
     /// times.
@@ -455,6 +598,7 @@ pub(crate) struct WithPersons {
 
 /// An act that may say when.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  agent -C office schedule 0192abcd --date 2026-11-22 --wait")]
 pub(crate) struct WithDate {
     /// The day: 2026-11-22.
     #[arg(long, value_name = "DATE")]
@@ -465,6 +609,9 @@ pub(crate) struct WithDate {
 
 /// An act whose content is a file.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent -C office disclose 0192abcd --wait\n  agent -C office change-contact 0192abcd --file contact.json"
+)]
 pub(crate) struct WithFile {
     /// The content, JSON.
     #[arg(long, value_name = "FILE")]
@@ -609,6 +756,8 @@ mod tests {
     fn every_command_has_help() {
         for command in Arguments::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.contains("agent "), "{} has no example", command.get_name());
         }
     }
 }

@@ -82,7 +82,9 @@ pub(crate) async fn enrol(root: &Path, enrol: &Enrol, screen: &Screen) -> Result
     let invitation = enrolment::read(&text).map_err(|fault| Trouble::usage(fault.to_string()))?;
     let node = settings::node(&enrol.node)
         .ok_or_else(|| Trouble::usage("--node must be of small letters, digits and inner hyphens"))?;
-    match enrolment::enrol(root, &invitation, &node, clock::now()).await {
+    let proxy = proxy(enrol)?;
+    let proxy = proxy.as_ref().map(|proxy| proxy.as_str());
+    match enrolment::enrol(root, &invitation, &node, proxy, clock::now()).await {
         Ok(enrolled) => {
             show_enrolled(root, &enrolled, screen);
             Ok(Outcome::Done)
@@ -105,14 +107,37 @@ pub(crate) async fn enrol(root: &Path, enrol: &Enrol, screen: &Screen) -> Result
         Err(fault @ NotEnrolled::Expired) => {
             Err(Trouble { outcome: Outcome::Refused, says: fault.to_string() })
         }
-        Err(fault @ NotEnrolled::OtherAgent(_)) => Err(Trouble::usage(fault.to_string())),
+        Err(fault @ (NotEnrolled::OtherAgent(_) | NotEnrolled::NoProxy)) => {
+            Err(Trouble::usage(fault.to_string()))
+        }
         Err(
             fault @ (NotEnrolled::Unreachable { .. }
+            | NotEnrolled::NotThrough(_)
             | NotEnrolled::NotNow(_)
             | NotEnrolled::NotConnected(_)
             | NotEnrolled::NotShown),
         ) => Err(Trouble::not_reached(fault.to_string())),
         Err(fault) => Err(Trouble::of(&fault)),
+    }
+}
+
+/// The proxy's URL; from standard input when it is to be seen by nobody.
+fn proxy(enrol: &Enrol) -> Result<Option<Zeroizing<String>>, Trouble> {
+    match enrol.proxy.as_deref() {
+        Some("-") if enrol.invitation == "-" => {
+            Err(Trouble::usage("standard input holds the invitation or the proxy, not both"))
+        }
+        Some("-") => {
+            let mut text = Zeroizing::new(String::new());
+            io::stdin()
+                .take(u64::try_from(TEXT_BYTES_MAX).unwrap_or(u64::MAX))
+                .read_to_string(&mut text)
+                .map_err(|error| {
+                    Trouble::usage(format!("standard input cannot be read: {}", error.kind()))
+                })?;
+            Ok(Some(Zeroizing::new(text.trim().to_owned())))
+        }
+        given => Ok(given.map(|given| Zeroizing::new(given.to_owned()))),
     }
 }
 

@@ -287,7 +287,8 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
     let ways = status.notices.iter().flat_map(|way| notices::way_lines(way, screen));
     let alarms = status.alarms.iter().flat_map(|alarm| alarms::whole(alarm, language));
     let renewal = status.renewal.iter().flat_map(|renewal| renewal_lines(renewal, language));
-    let lines = lines.into_iter().chain(renewal).chain(ways).chain(alarms).chain(sealing);
+    let exchange = status.exchange.iter().flat_map(|exchange| exchange_lines(exchange, language));
+    let lines = lines.into_iter().chain(renewal).chain(ways).chain(exchange).chain(alarms).chain(sealing);
     screen.show(lines, || {
         json!({
             "agency": status.agency,
@@ -303,9 +304,45 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             "may_seal": status.may_seal,
             "alarms": status.alarms.iter().map(alarms::alarm_json).collect::<Vec<_>>(),
             "notices": status.notices.iter().map(notices::way_json).collect::<Vec<_>>(),
+            "exchange": status.exchange.as_ref().map(exchange_json),
         })
     });
     Ok(Outcome::Done)
+}
+
+/// Warnings are told in both languages.
+fn exchange_lines(exchange: &api::Exchange, language: Language) -> Vec<String> {
+    let isolated = |text: &str| language.isolated(text);
+    let count = |count: u64| isolated(&count.to_string());
+    let head = format!(
+        "{} {}: {} {}, {} {}",
+        language.pick("exchange folder", "مجلد التبادل"),
+        isolated(&exchange.folder),
+        language.pick("in the inbox", "في الوارد"),
+        count(exchange.handed),
+        language.pick("cannot be sent as they are", "لا يمكن إرساله كما هو"),
+        count(exchange.flawed)
+    );
+    let not_looked = (!exchange.not_looked.is_empty()).then(|| {
+        let word = language.pick("  IT CANNOT BE LOOKED AT:", "  تعذّر فحصه:");
+        format!("{word} {}", isolated(&exchange.not_looked))
+    });
+    let warnings = exchange.warnings.iter().flat_map(|warning| {
+        let code = &warning.code;
+        [format!("  WARNING {code}: {}", warning.text_en), format!("  \u{2067}{}\u{2069}", warning.text_ar)]
+    });
+    [head].into_iter().chain(not_looked).chain(warnings).collect()
+}
+
+fn exchange_json(exchange: &api::Exchange) -> Value {
+    let warning = |warning: &api::ExchangeWarning| json!({"code": warning.code, "text_en": warning.text_en, "text_ar": warning.text_ar});
+    json!({
+        "folder": exchange.folder,
+        "flawed": exchange.flawed,
+        "handed": exchange.handed,
+        "not_looked": Some(&exchange.not_looked).filter(|why| !why.is_empty()),
+        "warnings": exchange.warnings.iter().map(warning).collect::<Vec<_>>(),
+    })
 }
 
 /// Why nothing is sealed.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _},
+    io::{self, BufReader, Read as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,6 +11,7 @@ use agent::{
     api::{self, agent_client::AgentClient},
     clock, document, local,
     office::outbound::kind_word,
+    traces::{self, Told},
     words,
 };
 use serde_json::json;
@@ -44,6 +45,7 @@ pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<
     let named = beside(&send.document, &document);
     let mut files = named.iter().map(|path| read_file(path, false)).collect::<Result<Vec<_>, _>>()?;
     files.extend(attached(&send.sending)?);
+    named.iter().chain(&send.sending.attach).for_each(|path| warn(path, screen));
     let request = api::SendRequest {
         document,
         files,
@@ -71,6 +73,7 @@ pub(crate) fn check(check: &Check, screen: &Screen) -> Result<Outcome, Trouble> 
         Ok(document::File { name, media_type, contains_identity: true, about, content })
     });
     let files = files.collect::<Result<_, Trouble>>()?;
+    named.iter().chain(&check.attach).for_each(|path| warn(path, screen));
     match document::read_all(&text, files, clock::now()) {
         Ok(documents) => {
             let good = screen.language.pick("Good", "صحيح");
@@ -111,6 +114,19 @@ pub(crate) async fn explain(folder: &Path, explain: &Explain, screen: &Screen) -
     Ok(if goes { Outcome::Done } else { Outcome::Refused })
 }
 
+/// Says what a file tells beside its content: it goes as it is.
+fn warn(path: &Path, screen: &Screen) {
+    let told = fs::File::open(path).and_then(|file| traces::look(&mut BufReader::new(file)));
+    match told {
+        Ok(told) if told != Told::Nothing => {
+            let name = screen.language.isolated(&path.display().to_string());
+            screen.remark(&format!("{name}: {}", told.text_as_it_is(screen.language)));
+        }
+        // What cannot be read is told where it is read.
+        Ok(_) | Err(_) => {}
+    }
+}
+
 /// The files that a document names, which lie beside it.
 fn beside(path: &Path, document: &[u8]) -> Vec<PathBuf> {
     let base = path.parent().unwrap_or_else(|| Path::new(""));
@@ -121,7 +137,17 @@ fn beside(path: &Path, document: &[u8]) -> Vec<PathBuf> {
 
 fn read_document(path: &Path) -> Result<Vec<u8>, Trouble> {
     if path != Path::new("-") {
-        return read(path, u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX));
+        let text = read(path, u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX))?;
+        let text = text.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(text);
+        if !document::form::is_form(path) {
+            return Ok(text);
+        }
+        return document::form::to_json(&text).map_err(|line| {
+            let path = path.display();
+            Trouble::usage(format!(
+                "{path}: line {line} is not of its form / السطر {line} ليس بالصيغة الصحيحة"
+            ))
+        });
     }
     let mut document = Vec::new();
     let limit = u64::try_from(document::DOCUMENT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);

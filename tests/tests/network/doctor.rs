@@ -2,22 +2,15 @@
 //! HTTP proxy.
 #![allow(clippy::unwrap_used, reason = "a test that does not get what it must has failed")]
 
-use std::{
-    fs,
-    io::{self, Read as _, Write as _},
-    net::{Shutdown, TcpListener, TcpStream},
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{fs, process::Command, sync::atomic::Ordering};
 
 use serde_json::Value;
 use trials::{demo::Stage, sandbox::program};
 
-use crate::staged::{stage, until};
+use crate::{
+    proxied::proxy,
+    staged::{stage, until},
+};
 
 const FROM: &str = "ae.dfwac";
 
@@ -38,42 +31,6 @@ fn code(found: &Value, check: &str) -> String {
     one["code"].as_str().unwrap().to_owned()
 }
 
-/// A proxy that counts the ways which it made.
-fn proxy() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let made = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&made);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let counted = Arc::clone(&counted);
-            thread::spawn(move || drop(carry(stream.unwrap(), &counted)));
-        }
-    });
-    (address, made)
-}
-
-fn carry(mut here: TcpStream, made: &AtomicUsize) -> io::Result<()> {
-    let mut request = Vec::new();
-    let mut byte = [0];
-    while !request.ends_with(b"\r\n\r\n") {
-        here.read_exact(&mut byte)?;
-        request.push(byte[0]);
-    }
-    let request = String::from_utf8_lossy(&request).into_owned();
-    let target = request.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
-    let mut there = TcpStream::connect(target.unwrap_or_default())?;
-    here.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-    made.fetch_add(1, Ordering::SeqCst);
-    let (mut from, mut to) = (here.try_clone()?, there.try_clone()?);
-    thread::spawn(move || {
-        let copied = io::copy(&mut from, &mut to);
-        drop((copied, to.shutdown(Shutdown::Both)));
-    });
-    io::copy(&mut there, &mut here)?;
-    here.shutdown(Shutdown::Both)
-}
-
 #[test]
 fn what_is_good_is_said_to_be_and_the_link_goes_through_a_proxy() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,7 +43,7 @@ fn what_is_good_is_said_to_be_and_the_link_goes_through_a_proxy() {
     assert!(exit == 0 && not_good.is_empty(), "{not_good:?}");
 
     // Nothing gets out but through the proxy: the address in agent.toml is one that only the proxy reaches.
-    let (address, made) = proxy();
+    let (address, made) = proxy(None);
     stage.kill_agent(FROM).unwrap();
     let settings = stage.path(FROM).join("agent.toml");
     let text = fs::read_to_string(&settings).unwrap();

@@ -5,7 +5,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
 
@@ -67,6 +67,35 @@ async fn whoever_is_in_the_middle_hears_nothing_and_is_found_out() {
     // The same folder and the same keys, once the way is free.
     let (exit, said, error) = tokio::task::block_in_place(|| enrols(folder.path(), "office", &real));
     assert_eq!((exit, said["enrolled"].as_bool()), (0, Some(true)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_joins_through_a_proxy_that_asks_for_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = started(&folder.path().join("hub"));
+    let invitation = invitation(&sandbox, "secret", HOUR_MS);
+    invited(&sandbox, &invitation).await;
+    // The example of RFC 7617.
+    let (proxy, made) = crate::proxied::proxy(Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+    let office = folder.path().join("office");
+    let joins = |proxy: &str| {
+        let invitation = text_file(folder.path(), &invitation);
+        tokio::task::block_in_place(|| agent(&office, &["enrol", &invitation, "--proxy", proxy]))
+    };
+    let (exit, _, error) = joins("proxy.example");
+    assert!(exit == 2 && error.contains("--proxy") && !office.exists(), "{exit} {error}");
+    let (exit, _, error) = joins(&format!("http://Aladdin:wrong@{proxy}"));
+    assert!(exit == 4 && error.contains("password") && !error.contains("wrong"), "{exit} {error}");
+    assert_eq!(made.load(Ordering::SeqCst), 0);
+    // Again with the right one, in the same folder: it joins and connects, each through the proxy.
+    let (exit, said, error) = joins(&format!("http://Aladdin:open%20sesame@{proxy}"));
+    assert_eq!((exit, said["enrolled"].as_bool()), (0, Some(true)), "{error}");
+    assert_eq!(made.load(Ordering::SeqCst), 2, "to join, and to connect");
+    let settings = fs::read_to_string(office.join("agent.toml")).unwrap();
+    assert!(
+        settings.contains(&format!("\nproxy = \"http://Aladdin:open%20sesame@{proxy}\"\n")),
+        "{settings}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
