@@ -5,6 +5,7 @@
 mod agreements;
 mod anew;
 mod attachments;
+mod backup;
 mod console;
 mod demo;
 mod doctor;
