@@ -13,7 +13,6 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
 };
 
 use journal::{BatchNo, Closed, Copying, OpenError, Volume};
@@ -374,11 +373,4 @@ fn empty_folder(folder: &Path) -> Result<(), NoBackup> {
 fn at(path: &Path) -> impl Fn(io::Error) -> NoBackup {
     let path = path.to_owned();
     move |error| NoBackup::File { path: path.clone(), error }
-}
-
-/// When the last backup was made, as far as it is known.
-#[must_use]
-pub fn last_made_ms(place: &Place) -> Option<u64> {
-    let modified = fs::metadata(place.backup_made()).and_then(|metadata| metadata.modified()).ok()?;
-    u64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }

@@ -1,14 +1,18 @@
 //! Putting a backup back into a new folder, checked file by file. The gateway that is started there asks its
 //! witnesses before it signs anything. Not here: asking them (`restoring`).
 
-use std::path::Path;
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use super::{
     Backup, Copier, KEY_FOLDERS, NoBackup, at, copy_file, empty_folder, name_below, read_file, sync_folder,
 };
 use crate::{
     clock,
-    place::{Place, private_folder},
+    place::{Place, private_folder, write_private},
     restoring::Marker,
 };
 
@@ -56,6 +60,11 @@ pub fn restore(
             copier.folder(&keys.join(folder), &|_| true)?;
         }
     }
+    // The alert goes by this file's time: there is a backup, of then.
+    let made = UNIX_EPOCH.checked_add(Duration::from_millis(list.made_at_ms)).unwrap_or(UNIX_EPOCH);
+    write_private(&place.backup_made(), format!("{}\n", list.made_at_ms).as_bytes())
+        .and_then(|()| fs::File::options().write(true).open(place.backup_made())?.set_modified(made))
+        .map_err(at(&place.backup_made()))?;
     private_folder(&place.anchor()).map_err(at(&place.anchor()))?;
     sync_folder(to).map_err(at(to))?;
     Ok(list)
@@ -81,7 +90,7 @@ pub fn check(backup: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Backup
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fs};
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::backup::{File, LIST};
