@@ -241,7 +241,6 @@ async fn each_role_sees_its_pages_in_both_languages_and_nothing_else() {
     }
 }
 
-/// What every page of the console must be.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_is_explained_and_a_referral_is_found_by_its_spoken_code_and_by_days() {
     let scene = Scene::set().await;
@@ -261,7 +260,7 @@ async fn a_route_is_explained_and_a_referral_is_found_by_its_spoken_code_and_by_
         let by_name = explain(&format!("from={from}&to={to}&{need}")).await;
         assert!(by_name.contains(allowed) && by_name.contains(to.as_str()), "{by_name}");
         let nowhere = explain(&format!("from={from}&to=xx.nobody&{need}")).await;
-        assert!(nowhere.contains("RECIPIENT_UNKNOWN") && !nowhere.contains(allowed), "{nowhere}");
+        assert!(nowhere.contains("<li><div class=\"bad\">") && !nowhere.contains(allowed), "{nowhere}");
         let unclear = explain("from=ae.dfwac").await;
         assert!(unclear.contains(missing) && unclear.contains("category"), "{unclear}");
     }
@@ -283,6 +282,7 @@ async fn a_route_is_explained_and_a_referral_is_found_by_its_spoken_code_and_by_
     }
 }
 
+/// What every page of the console must be.
 fn check(page: &Page, language: &str) {
     let direction = if language == "ar" { "dir=\"rtl\"" } else { "dir=\"ltr\"" };
     assert!(page.body.contains(&format!("<html lang=\"{language}\" {direction}>")), "{}", page.body);
