@@ -69,7 +69,9 @@ async fn main() {
     })
     .await;
     let lost = 1.0 - beside / alone;
-    println!("{{\"pushes\":{{\"alone_per_s\":{alone:.0},\"beside_visitors_per_s\":{beside:.0},\"lost\":{lost:.3}}}}}");
+    println!(
+        "{{\"pushes\":{{\"alone_per_s\":{alone:.0},\"beside_visitors_per_s\":{beside:.0},\"lost\":{lost:.3}}}}}"
+    );
     assert!(sandbox.terminate());
     assert!(slow.is_empty(), "these pages take {PAGE_MS_MAX} ms or more: {slow:?}");
     assert!(lost < LOSS_MAX, "pushing loses {lost:.3} to visitors");
@@ -126,7 +128,8 @@ fn referrals(sandbox: &Sandbox, count: u64) -> ReferralKey {
         let made = (first..count.min(first + BATCH)).map(|number| {
             let from = usize::try_from(number).unwrap() % network.agencies.len();
             let to = (from + 1) % network.agencies.len();
-            let (header, parts) = network.opening(&network.at(from).id, &network.at(to).id, now(), &mut random);
+            let (header, parts) =
+                network.opening(&network.at(from).id, &network.at(to).id, now(), &mut random);
             last = Some(header.referral.clone());
             network.push(&header, parts)
         });
@@ -168,13 +171,7 @@ async fn pushes<F: Future<Output = ()>>(
     rate
 }
 
-async fn push(
-    network: Network,
-    seed: usize,
-    channel: Channel,
-    ends: Arc<AtomicBool>,
-    count: Arc<AtomicU64>,
-) {
+async fn push(network: Network, seed: usize, channel: Channel, ends: Arc<AtomicBool>, count: Arc<AtomicU64>) {
     let mut random = Random::new(now().0 ^ u64::try_from(seed).unwrap());
     let from = network.at(seed % network.agencies.len());
     let to = network.at((seed + 1) % network.agencies.len());
@@ -191,18 +188,22 @@ async fn visits(sandbox: &Sandbox, console: SocketAddr, last: &ReferralKey, visi
     let referral = format!("referral/{}/{}", last.opened_by, last.id);
     let need = "from=ae.dfwac&category=trafficking&service=shelter&jurisdiction=AE";
     let pages = [
-        ("operator-1", vec!["now".into(), "agencies".into(), "search?agency=ae.dfwac".into(), referral.clone()]),
+        (
+            "operator-1",
+            vec!["now".into(), "agencies".into(), "search?agency=ae.dfwac".into(), referral.clone()],
+        ),
         ("auditor-1", vec!["agreements".into(), format!("mechanism?{need}"), "audit".into(), referral]),
     ];
     let mut slow = Vec::new();
     for (name, paths) in pages {
-        let bearer = Bearer::read(&sandbox.folder.join("staff").join(name).join("tls"));
+        let keys = sandbox.folder.join("staff").join(name).join("tls");
         for path in paths {
             let mut took_ms = Vec::with_capacity(visits);
             for visit in 0..visits {
                 let language = ["en", "ar"][visit % 2];
+                let config = Bearer::read(&keys).config(sandbox);
                 let begun = Instant::now();
-                let page = browse(console, bearer.config(sandbox), &format!("/{language}/{path}")).await.unwrap();
+                let page = browse(console, config, &format!("/{language}/{path}")).await.unwrap();
                 took_ms.push(begun.elapsed().as_secs_f64() * 1000.0);
                 assert_eq!(page.status, 200, "{name} {path}: {}", page.body);
             }
