@@ -133,9 +133,7 @@ pub fn make(
     let volume = Volume::directory(&there.journal()).map_err(OpenError::from)?;
     copying.write(&volume, &mut |bytes| copier.went(bytes))?;
     copier.list_folder(&there.journal())?;
-    for folder in [place.parts()] {
-        copier.folder(&folder, &|name| !name.ends_with(".upload"))?;
-    }
+    copier.folder(&place.parts(), &|name| !name.ends_with(".upload"))?;
     for file in [place.config(), place.network()] {
         copier.file(&file)?;
     }

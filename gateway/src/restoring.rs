@@ -16,6 +16,7 @@ use proto::{
     ids::AgencyId,
     log::checkpoint::Checkpoint,
     restore::{Report, Seen, Sizes, Verdict, judge, may_override, witnesses},
+    state::State,
 };
 use serde::{Deserialize, Serialize};
 use tonic::Status;
@@ -83,9 +84,10 @@ pub struct Restoring {
 }
 
 impl Restoring {
-    /// As the folder says. Both logs are so long.
+    /// As the folder says, and what its journal made.
     #[must_use]
-    pub fn of(place: &Place, there: Sizes) -> Self {
+    pub fn of(place: &Place, state: &State) -> Self {
+        let there = Sizes { evidence: state.evidence().size(), directory: state.directory_log().size() };
         let held = Marker::read(place).is_some();
         if held {
             tracing::warn!(

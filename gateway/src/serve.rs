@@ -12,7 +12,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use journal::Eraser;
-use proto::{ids::AgencyId, restore::Sizes};
+use proto::ids::AgencyId;
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot, time::interval};
@@ -206,11 +206,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let eraser = writer.journal().eraser();
     metrics.certificate_until.set(seconds(tls.certificate_until));
     let alerts = Alerting::new(&config.alerts, &config.network, root, reserve_bytes)?;
-    let there = Sizes {
-        evidence: writer.state().evidence().size(),
-        directory: writer.state().directory_log().size(),
-    };
-    let restoring = Restoring::of(&place, there);
+    let restoring = Restoring::of(&place, writer.state());
     let (hub, writer_ended) =
         Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics), restoring.is_held());
     let gateway = Arc::new(Gateway {

@@ -115,7 +115,8 @@ mod tests {
         let report = |evidence, directory| Report { evidence, directory };
         let whole = report(Some(Part), Some(Part));
         let (waits, goes_on, behind) = (Verdict::Waits, Verdict::GoesOn, Verdict::Behind);
-        let table: [(&str, Vec<(&AgencyId, Report)>, Verdict); 7] = [
+        type Row<'a> = (&'a str, Vec<(&'a AgencyId, Report)>, Verdict);
+        let table: [Row<'_>; 7] = [
             ("nobody", vec![], waits(vec![one.clone(), two.clone()])),
             ("one of two", vec![(&one, whole)], waits(vec![two.clone()])),
             ("of one log", vec![(&one, whole), (&two, report(Some(Part), None))], waits(vec![two.clone()])),

@@ -30,12 +30,12 @@ const DIGITS: usize = 16;
 /// Most rules of the page.
 const RULES_MAX: usize = 500;
 /// The kinds of what is sent, by their names in addresses, the first where none is named.
-const KINDS: [(&str, wire::Kind); 5] = [
-    ("referral", wire::Kind::Referral),
-    ("suspicion_report", wire::Kind::SuspicionReport),
-    ("notice", wire::Kind::Notice),
-    ("document", wire::Kind::Document),
-    ("message", wire::Kind::Message),
+const KINDS: [(&str, wire::Kind, Word); 5] = [
+    ("referral", wire::Kind::Referral, Word::Referral),
+    ("suspicion_report", wire::Kind::SuspicionReport, Word::SuspicionReport),
+    ("notice", wire::Kind::Notice, Word::Notice),
+    ("document", wire::Kind::Document, Word::Document),
+    ("message", wire::Kind::Message, Word::Message),
 ];
 const URGENCIES: [Urgency; 3] = [Urgency::Emergency, Urgency::Urgent, Urgency::Normal];
 
@@ -53,7 +53,7 @@ struct Wanted {
 impl Wanted {
     fn of(query: Option<&str>) -> Self {
         let value = |name| address::value(query, name);
-        let named = |name: &str| KINDS.iter().find(|(one, _)| *one == name).map(|(one, _)| *one);
+        let named = |name: &str| KINDS.iter().find(|(one, ..)| *one == name).map(|(one, ..)| *one);
         let urgency = value("urgency").parse().ok().and_then(|number| Urgency::parse(number, "urgency").ok());
         Self {
             from: value("from").to_ascii_lowercase(),
@@ -74,7 +74,8 @@ impl Wanted {
 
     /// As a header would say it; or the field that is none.
     fn asked(&self) -> Result<Asked, &'static str> {
-        let kind = KINDS.iter().find(|(name, _)| *name == self.kind).map_or(0, |(_, kind)| (*kind).into());
+        let kind =
+            KINDS.iter().find(|(name, ..)| *name == self.kind).map_or(0, |(_, kind, _)| (*kind).into());
         let request = wire::ExplainRequest {
             from: self.from.clone(),
             to: self.to.clone(),
@@ -248,7 +249,7 @@ fn route(one: &Explained<'_>, directory: &Directory, language: Language) -> Mark
 fn form(wanted: &Wanted, language: Language) -> Markup {
     let of = |word: Word| word.text(language);
     let fields = [
-        ("from", Word::Agency, &wanted.from, 64),
+        ("from", Word::WhoRefers, &wanted.from, 64),
         ("to", Word::ToOrByNeed, &wanted.to, 64),
         ("category", Word::Category, &wanted.category, 64),
         ("service", Word::Service, &wanted.service, 64),
@@ -277,8 +278,8 @@ fn form(wanted: &Wanted, language: Language) -> Markup {
                 div {
                     label for="kind" { (of(Word::Kind)) }
                     select id="kind" name="kind" {
-                        @for (name, _) in KINDS {
-                            option value=(name) selected[wanted.kind == name] { (name) }
+                        @for (name, _, word) in KINDS {
+                            option value=(name) selected[wanted.kind == name] { (of(word)) }
                         }
                     }
                 }
