@@ -231,7 +231,7 @@ fn route(one: &Explained<'_>, directory: &Directory, language: Language) -> Mark
                 }
             }
         }
-        @if one.route.is_err() {
+        @if one.route.is_err() && !one.agreements.is_empty() {
             ul {
                 @for (agreement, said) in &one.agreements {
                     @if let Err(refusal) = said {
