@@ -45,6 +45,8 @@ const BATCH: u64 = 250;
 const PAGE_MS_MAX: f64 = 200.0;
 /// What pushing may lose to visitors.
 const LOSS_MAX: f64 = 0.05;
+/// How long a visitor looks at a page: a person is slower.
+const LOOKS: Duration = Duration::from_millis(250);
 /// How many push at the same time.
 const PUSHERS: usize = 8;
 
@@ -206,6 +208,7 @@ async fn visits(sandbox: &Sandbox, console: SocketAddr, last: &ReferralKey, visi
                 let page = browse(console, config, &format!("/{language}/{path}")).await.unwrap();
                 took_ms.push(begun.elapsed().as_secs_f64() * 1000.0);
                 assert_eq!(page.status, 200, "{name} {path}: {}", page.body);
+                tokio::time::sleep(LOOKS).await;
             }
             took_ms.sort_by(f64::total_cmp);
             let at = |share: f64| took_ms[((visits - 1) as f64 * share) as usize];
