@@ -2,6 +2,7 @@
 
 mod admin;
 mod alerts;
+mod backup;
 mod operations;
 mod statistics;
 mod verify;
@@ -66,6 +67,10 @@ enum Command {
     Alerts(alerts::AlertsArguments),
     /// A settled year's figures for the public, as files for a spreadsheet.
     Statistics(statistics::StatisticsArguments),
+    /// Copy a gateway's folder while it serves.
+    Backup(backup::BackupArguments),
+    /// Put a backup back into a new folder, or check one.
+    Restore(backup::RestoreArguments),
     /// Check a gateway's folder from its first byte: signatures, evidence, both logs, tiles.
     Verify {
         /// The folder with gateway.toml. The gateway must not be running.
@@ -117,6 +122,8 @@ impl Arguments {
             Command::Stuck(arguments) => arguments.run(),
             Command::Alerts(arguments) => arguments.run(),
             Command::Statistics(arguments) => arguments.run(),
+            Command::Backup(arguments) => arguments.run(self.json),
+            Command::Restore(arguments) => arguments.run(self.json),
             Command::Verify { folder } => verify::run(&folder, self.json),
         };
         match said {

@@ -9,6 +9,7 @@ mod audit;
 mod chart;
 mod frame;
 mod listener;
+mod mechanism;
 mod now;
 mod referral;
 pub mod samples;
@@ -74,7 +75,8 @@ async fn sample(console: Arc<Console>) {
     loop {
         every.tick().await;
         let status = console.gateway.hub.status();
-        console.samples.take(console.gateway.hub.evidence_size(), status.waiting);
+        let slowest_us = console.gateway.metrics.operations.take_slowest_of_minute_us();
+        console.samples.take(console.gateway.hub.evidence_size(), status.waiting, slowest_us);
     }
 }
 
@@ -87,6 +89,7 @@ fn pages(console: Arc<Console>) -> Router {
         .route("/{language}/now", get(now::page))
         .route("/{language}/agencies", get(agencies::page))
         .route("/{language}/agreements", get(agreements::page))
+        .route("/{language}/mechanism", get(mechanism::page))
         .route("/{language}/search", get(search::page))
         .route("/{language}/audit", get(audit::page))
         .route("/{language}/referral/{opened_by}/{id}", get(referral::page))

@@ -25,7 +25,7 @@ use proto::{
     command::Command,
     delivery::Mail,
     digest::Digest,
-    directory::Directory,
+    directory::{ChangeBody, Directory, DirectoryObject},
     heads::HeadProof,
     ids::{AgencyId, Locator, ReferralKey, TimeMs, Urgency},
     lifecycle,
@@ -45,12 +45,15 @@ use tokio::{
 use crate::{
     clock,
     fault::Fault,
-    history::History,
+    history::{History, Log},
     index::{PartyBatch, QUIET_FOLLOW_UPS, sled_rows::SledRows},
     metrics::Metrics,
     peer::connections::Connections,
     tiles::behind::Behind,
-    writer::{BATCH_BYTES, Request, Writer, answer::Answer},
+    writer::{
+        BATCH_BYTES, Request, Writer,
+        answer::{Answer, Busy},
+    },
 };
 
 /// Most jobs that wait for the writer. Beyond, whoever asks is told to come back.
@@ -234,6 +237,8 @@ enum Service {
     Find { agency: AgencyId, envelope: Digest, reply: oneshot::Sender<Vec<Mail>> },
     Roll,
     Head { agency: AgencyId, reply: oneshot::Sender<Option<(Locator, HeadProof)>> },
+    Root { log: Log, size: u64, reply: oneshot::Sender<Option<Digest>> },
+    Release { witnesses: u64, reply: oneshot::Sender<()> },
     Derive { at: Locator, reply: oneshot::Sender<Option<Vec<Receipt>>> },
     Places { referral: ReferralKey, reply: oneshot::Sender<Option<Vec<Locator>>> },
     Awaited { page: Page, reply: oneshot::Sender<AwaitedPage> },
@@ -243,12 +248,14 @@ enum Service {
 }
 
 impl Hub {
-    /// Starts the writer's thread. The receiver tells how it ended.
+    /// Starts the writer's thread. The receiver tells how it ended. One that is held decides, signs and
+    /// publishes nothing before [`Self::release`].
     #[must_use]
     pub fn start(
         writer: RealWriter,
         connections: Arc<Connections>,
         metrics: Arc<Metrics>,
+        is_held: bool,
     ) -> (Self, oneshot::Receiver<Result<(), Fault>>) {
         let (jobs, receiver) = mpsc::channel(QUEUE_MAX);
         let shared = Arc::new(Shared {
@@ -258,7 +265,8 @@ impl Hub {
             evidence_size: AtomicU64::new(writer.state().evidence().size()),
         });
         let (ended, end) = oneshot::channel();
-        let thread = Thread::new(writer, Arc::clone(&shared), connections, metrics);
+        let mut thread = Thread::new(writer, Arc::clone(&shared), connections, metrics);
+        thread.is_held = is_held;
         let runtime = Handle::current();
         std::thread::spawn(move || {
             // The process ends with the writer, so nobody may be left to hear it.
@@ -405,6 +413,23 @@ impl Hub {
         self.send(Job::Serve(Service::Roll))
     }
 
+    /// The root of the beginning of a log; none while its tiles are being made again.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn root(&self, log: Log, size: u64) -> Result<Option<Digest>, Unavailable> {
+        self.call(|reply| Service::Root { log, size, reply }).await
+    }
+
+    /// Lets a writer go on that is held, so many witnesses having been asked. That it goes on is durable
+    /// when this is answered.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn release(&self, witnesses: u64) -> Result<(), Unavailable> {
+        self.call(|reply| Service::Release { witnesses, reply }).await
+    }
+
     /// The receipts of an entry, derived again; none while the tiles are being made again.
     ///
     /// # Errors
@@ -506,6 +531,8 @@ struct Thread {
     /// Whether the last step had many to answer.
     is_under_load: bool,
     is_ending: bool,
+    /// Put back from a backup, and not released yet.
+    is_held: bool,
 }
 
 /// When things between the steps were last done.
@@ -545,6 +572,7 @@ impl Thread {
             metrics,
             is_under_load: false,
             is_ending: false,
+            is_held: false,
             due: Due {
                 publish: now,
                 tick: now,
@@ -586,6 +614,10 @@ impl Thread {
                 Job::Ask { request, reply, room } => {
                     if self.connections.is_cut(&request.caller) {
                         // No answer: it has no connection to hear one on.
+                        continue;
+                    }
+                    if self.is_held && !is_override(&request.command) {
+                        drop(reply.send(Answer::Busy(Busy::Restoring)));
                         continue;
                     }
                     asked.put(*request, reply, room);
@@ -646,6 +678,15 @@ impl Thread {
                 let committed = self.writer.state().committed_heads();
                 drop(reply.send(committed.and_then(|all| Some((all.at, all.proof(&agency)?)))));
             }
+            Service::Root { log, size, reply } => drop(reply.send(self.writer.root(log, size))),
+            Service::Release { witnesses, reply } => {
+                if std::mem::take(&mut self.is_held) {
+                    self.writer.was_restored(witnesses);
+                    self.tick()?;
+                }
+                // Whoever asked may have left; it goes on all the same.
+                let (Ok(()) | Err(())) = reply.send(());
+            }
             Service::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),
             Service::Places { referral, reply } => drop(reply.send(self.writer.places(&referral))),
             Service::Awaited { page, reply } => drop(reply.send(page.read(self.writer.state()))),
@@ -667,7 +708,11 @@ impl Thread {
         let now = Instant::now();
         if now >= self.due.tick {
             self.due.tick = now + TICK_EVERY;
-            self.tick()?;
+            if self.is_held {
+                self.look();
+            } else {
+                self.tick()?;
+            }
         }
         if is_idle || now >= self.due.follow {
             self.follow_up();
@@ -710,6 +755,9 @@ impl Thread {
     }
 
     fn publish(&mut self) {
+        if self.is_held {
+            return;
+        }
         match self.writer.publish_checkpoints() {
             Ok(Some((mark, note))) => self.scribe.anchor(mark, note.to_string().into_bytes()),
             Ok(None) => {}
@@ -746,7 +794,7 @@ impl Thread {
             is_clock_doubted: state.clock_alarm().is_some(),
             clocks: state.clocks_running(),
             evidence_size: state.evidence().size(),
-            published_size: self.writer.tiles(crate::history::Log::Evidence).published(),
+            published_size: self.writer.tiles(Log::Evidence).published(),
             waiting: state.mailboxes().count(),
             referrals: state.referrals_in_memory(),
             at,
@@ -766,6 +814,10 @@ impl Thread {
             self.follow_up();
         }
         self.publish();
+        if self.is_held {
+            self.scribe.end();
+            return;
+        }
         let (mark, pieces) = self.writer.snapshot();
         self.scribe.snapshot(mark, pieces);
         self.scribe.end();
@@ -788,6 +840,16 @@ impl Asked {
         self.replies.push(reply);
         self.rooms.push(room);
     }
+}
+
+/// Whether a command is the word of administrators that a restored gateway may go on. Whether it is
+/// theirs, and fits, is judged before and behind this.
+fn is_override(command: &Command) -> bool {
+    let Command::Directory(command) = command else {
+        return false;
+    };
+    matches!(&command.object, DirectoryObject::Change(change)
+        if matches!(change.body, ChangeBody::RestoreOverride { .. }))
 }
 
 fn standing(state: &State, key: &ReferralKey) -> Option<Standing> {

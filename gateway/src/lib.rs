@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -24,6 +25,7 @@ pub mod parts;
 pub mod peer;
 pub mod place;
 pub mod published;
+pub mod restoring;
 pub mod retention;
 pub mod serve;
 pub mod service;

@@ -17,6 +17,7 @@ use crate::{
     hub::RealWriter,
     index::sled_rows::SledRows,
     peer::tls::TlsFiles,
+    restoring::Marker,
     start::{Derived, Started, start},
     tiles::behind::Behind,
     writer::{LogKey, LogKeys},
@@ -66,6 +67,12 @@ impl Place {
     pub fn new(root: &Path, anchor: Option<&Path>) -> Self {
         let anchor = anchor.map_or_else(|| root.join("anchor"), Path::to_owned);
         Self { root: root.to_owned(), anchor }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The configuration file.
@@ -191,6 +198,9 @@ impl Place {
     /// As [`start`]; [`Fault::Derived`] when the logs' folders cannot be made.
     pub fn open(&self, config: journal::Config, keys: LogKeys) -> Result<(RealWriter, Started), Fault> {
         let volumes = (Volume::directory(&self.journal())?, Volume::directory(&self.anchor)?);
+        if Marker::read(self).is_some() {
+            self.set_anchor_aside()?;
+        }
         let closed = Closed::lock(&volumes.0, &volumes.1)?;
         let folder = |path: &Path| Behind::open(path).map_err(|error| Fault::Derived(error.kind()));
         let derived = Derived {
@@ -203,6 +213,15 @@ impl Place {
             start(closed, config, keys, proto::decide::decide, derived, |journal| journal)?;
         writer.was_alive(alive);
         Ok((writer, started))
+    }
+
+    /// People have put a backup back: an anchor that is still there is of the journal that was lost.
+    fn set_anchor_aside(&self) -> Result<(), Fault> {
+        let anchor = self.anchor.join(ANCHOR);
+        match fs::rename(&anchor, anchor.with_extension("before-restore")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::Derived(error.kind())),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }
 

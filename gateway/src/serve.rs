@@ -1,6 +1,7 @@
 //! `gateway serve`: the whole gateway, from its files to its end. Not here: the parts it puts together.
 
 use std::{
+    borrow::Cow,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -38,6 +39,7 @@ use crate::{
     },
     place::{KeyFault, Place},
     published::Published,
+    restoring::Restoring,
     retention::Sweeper,
     service::{
         CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX,
@@ -204,7 +206,9 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let eraser = writer.journal().eraser();
     metrics.certificate_until.set(seconds(tls.certificate_until));
     let alerts = Alerting::new(&config.alerts, &config.network, root, reserve_bytes)?;
-    let (hub, writer_ended) = Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics));
+    let restoring = Restoring::of(&place, writer.state());
+    let (hub, writer_ended) =
+        Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics), restoring.is_held());
     let gateway = Arc::new(Gateway {
         mail: MailReader::new(hub.history().clone()),
         published: Published::open(&place.evidence(), &place.directory(), &keys)
@@ -217,6 +221,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
         streams: AtomicU64::new(0),
         board: Board::new(hub.clone(), Arc::clone(&connections), root),
         alerts,
+        restoring,
         hub,
     });
     let listener = listen(config.listen).await?;
@@ -413,6 +418,7 @@ impl Look {
         let mut renewed = Instant::now();
         loop {
             every.tick().await;
+            self.gateway.restoring.look(&self.gateway.hub).await;
             if renewed.elapsed() > RENEW_EVERY || self.crls_end_soon() {
                 renewed = Instant::now();
                 self.upkeep.renew();
@@ -484,22 +490,25 @@ impl Look {
 }
 
 /// Whether envelopes would be taken and found again, and if not, why.
-fn is_ready(gateway: &Gateway) -> Result<(), &'static str> {
+fn is_ready(gateway: &Gateway) -> Result<(), Cow<'static, str>> {
     let status = gateway.hub.status();
+    if gateway.restoring.is_held() {
+        return Err(gateway.restoring.why(&gateway.hub).into());
+    }
     if gateway.hub.stalled_ms(clock::now()).is_some() {
-        return Err("the writer does not get on");
+        return Err(Cow::Borrowed("the writer does not get on"));
     }
     if !status.has_room {
-        return Err("the disk has no room");
+        return Err(Cow::Borrowed("the disk has no room"));
     }
     if !status.is_clock_right {
-        return Err("the clock is behind the journal");
+        return Err(Cow::Borrowed("the clock is behind the journal"));
     }
     if !status.is_indexed {
-        return Err("the index is being built");
+        return Err(Cow::Borrowed("the index is being built"));
     }
     if ends_within(gateway, CRL_SLACK) {
-        return Err("a CRL has run out");
+        return Err(Cow::Borrowed("a CRL has run out"));
     }
     Ok(())
 }

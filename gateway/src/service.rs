@@ -43,6 +43,7 @@ use crate::{
     parts::PartStore,
     peer::Peer,
     published::Published,
+    restoring::Restoring,
     telemetry::Trails,
     writer,
 };
@@ -84,6 +85,8 @@ pub struct Gateway {
     pub board: Board,
     /// What is wrong, and whom it is told.
     pub alerts: Alerting,
+    /// Whether it was put back from a backup and waits for its witnesses.
+    pub restoring: Restoring,
     /// Counted here.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway ends: streams then answer what they have taken, and close.

@@ -21,7 +21,7 @@ use proto::{
     ids::{AgencyId, Locator, ReferralKey, TimeMs},
     log::{
         checkpoint::{Checkpoint, Origin},
-        merkle::{Frontier, Growth},
+        merkle::{self, Frontier, Growth},
         note::{KeyType, SignatureLine, SignedNote, VerifierKey},
     },
     receipt::Vouched,
@@ -151,6 +151,8 @@ struct Watch {
     alive: TimeMs,
     /// How long nobody was there: to be said with the first batch that has room for it.
     away_ms: u64,
+    /// After a restore, until it is said: how many witnesses were asked.
+    restored_by: Option<u64>,
 }
 
 /// The checkpoints signed last.
@@ -250,6 +252,12 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         let first = Tick { denials: self.tally.take(now), ..said };
         let queries = self.tally.take_queries(now);
         let mut draft = Draft::default();
+        if self.watch.restored_by.is_some() {
+            let restored = Tick { restored_by: self.watch.restored_by, ..Tick::default() };
+            if self.pass(Command::Tick(restored), room, &mut draft, salts)? {
+                self.watch.restored_by = None;
+            }
+        }
         let first = (first != again).then_some(Command::Tick(first));
         let queries = (!queries.is_empty()).then_some(Command::Queries(queries));
         let mut commands = first.into_iter().chain(queries);
@@ -267,6 +275,19 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         self.watch.alive = at;
     }
 
+    /// Tells the writer that it goes on from a backup, so many witnesses having been asked: the first thing
+    /// that it records.
+    pub const fn was_restored(&mut self, witnesses: u64) {
+        self.watch.restored_by = Some(witnesses);
+    }
+
+    /// The root of the beginning of a log; none while its tiles are behind, or damaged.
+    #[must_use]
+    pub fn root(&self, log: Log, size: u64) -> Option<Digest> {
+        let tiles = self.tiles(log);
+        if tiles.size() < size { None } else { merkle::root(size, &tiles.reader(size)).ok() }
+    }
+
     /// Begins a batch at the moment that the rules believe it to be; gives what is to be said of the
     /// clock.
     fn look(&mut self, wall: TimeMs) -> Tick {
@@ -282,6 +303,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             denials: Vec::new(),
             resumed_after_ms: self.watch.away_ms,
             clock_ahead_ms: moment.clock_ahead_ms,
+            restored_by: None,
         }
     }
 

@@ -291,6 +291,7 @@ impl Tick {
             denials: self.denials.iter().map(DenialCount::to_wire).collect(),
             resumed_after_ms: self.resumed_after_ms,
             clock_ahead_ms: self.clock_ahead_ms,
+            restored_by: self.restored_by,
         }
     }
 
@@ -300,6 +301,7 @@ impl Tick {
             denials: wire.denials.iter().map(DenialCount::parse).collect::<Result<_, _>>()?,
             resumed_after_ms: wire.resumed_after_ms,
             clock_ahead_ms: wire.clock_ahead_ms,
+            restored_by: wire.restored_by,
         })
     }
 }

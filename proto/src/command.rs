@@ -50,6 +50,8 @@ pub struct Tick {
     pub resumed_after_ms: u64,
     /// How far the machine's clock is beyond what is believed.
     pub clock_ahead_ms: u64,
+    /// With the first tick after a restore: how many witnesses had said that nothing is missing.
+    pub restored_by: Option<u64>,
 }
 
 /// A signed envelope.

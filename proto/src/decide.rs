@@ -358,7 +358,7 @@ fn check_use(state: &State, body: &ChangeBody) -> Result<(), Refusal> {
         | ChangeBody::Resume { .. }
         | ChangeBody::AddAdministrator(_)
         | ChangeBody::RemoveAdministrator(_)
-        | ChangeBody::RestoreOverride
+        | ChangeBody::RestoreOverride { .. }
         | ChangeBody::Invite(_)
         | ChangeBody::RevokeInvitation(_) => Ok(()),
     }
@@ -410,7 +410,7 @@ fn concerned(state: &State, change: &ChangeBody) -> Vec<AgencyId> {
         | ChangeBody::AddAdministrator(_)
         | ChangeBody::RemoveAdministrator(_)
         | ChangeBody::Calendar(_)
-        | ChangeBody::RestoreOverride
+        | ChangeBody::RestoreOverride { .. }
         | ChangeBody::ConfirmClock { .. } => Vec::new(),
     }
 }

@@ -594,7 +594,7 @@ impl Directory {
                 self.calendars.insert(calendar.name.clone(), calendar.clone());
             }
             // What it says of the gateway's clock, the state reads from its evidence.
-            ChangeBody::RestoreOverride | ChangeBody::ConfirmClock { .. } => {}
+            ChangeBody::RestoreOverride { .. } | ChangeBody::ConfirmClock { .. } => {}
             ChangeBody::Invite(invite) => self.invite(invite),
             ChangeBody::RevokeInvitation(id) => self.end_invitation(id, Standing::Revoked),
         }

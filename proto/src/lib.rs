@@ -38,6 +38,7 @@ pub mod payload;
 pub mod receipt;
 pub mod referral;
 pub mod refusal;
+pub mod restore;
 pub mod retention;
 pub mod snapshot;
 pub mod spoken;

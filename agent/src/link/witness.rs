@@ -18,11 +18,13 @@ use tonic::{Code, transport::Channel};
 
 use super::{Broken, WITNESS_EVERY};
 use crate::{
+    case::{Delivery, Standing},
     clock,
     follower::{self, NotFollowed},
     gateway::{log_client::LogClient, witness_client::WitnessClient},
     office::Office,
     records::{self, record},
+    state::State,
     store::{Claim, Entry},
 };
 
@@ -129,12 +131,31 @@ async fn show(
         None => String::new(),
     };
     let checkpoint = seen.map(|note| follower::bare(note, key).to_string()).unwrap_or_default();
-    let report = wire::WitnessReport { log: log.into(), checkpoint, cosignatures };
+    let receipts_until = match log {
+        wire::LogName::Evidence => office.store.read(receipts_until),
+        wire::LogName::Directory | wire::LogName::Unspecified => 0,
+    };
+    let report = wire::WitnessReport { log: log.into(), checkpoint, cosignatures, receipts_until };
     match WitnessClient::new(channel.clone()).report(report).await {
         Ok(answer) => Ok(Some(answer.into_inner())),
         Err(status) if status.code() == Code::NotFound => Ok(None),
         Err(status) => Err(Broken::Call { call: "Report", status: Box::new(status) }),
     }
+}
+
+/// One more than the largest index of which a receipt is here.
+fn receipts_until(state: &State) -> u64 {
+    let steps = state.cases().flat_map(|case| &case.steps);
+    let indexes = steps.flat_map(|step| match &step.standing {
+        Standing::Taken { logged, .. } => vec![*logged],
+        Standing::Arrived(deliveries) => {
+            let handed_over =
+                |delivery: &Delivery| delivery.handed_over.as_ref().and_then(|said| said.logged);
+            deliveries.iter().flat_map(|one| [Some(one.logged), handed_over(one)]).flatten().collect()
+        }
+        Standing::Queued | Standing::Refused { .. } | Standing::Withdrawn => Vec::new(),
+    });
+    indexes.map(|logged| logged.index.saturating_add(1)).max().unwrap_or(0)
 }
 
 /// Our line over a checkpoint, while our witness key is in force.

@@ -100,10 +100,10 @@ pub(crate) fn segment_numbers(volume: &Volume) -> Result<BTreeSet<SegmentNo>, Fa
 }
 
 /// What each segment's header says, `None` where it is unreadable.
-struct Heads(Vec<(SegmentNo, Option<Form>)>);
+pub(crate) struct Heads(Vec<(SegmentNo, Option<Form>)>);
 
 impl Heads {
-    fn read(volume: &Volume, numbers: &BTreeSet<SegmentNo>) -> Result<Self, Fault> {
+    pub(crate) fn read(volume: &Volume, numbers: &BTreeSet<SegmentNo>) -> Result<Self, Fault> {
         let mut heads = Vec::with_capacity(numbers.len());
         for segment in numbers {
             let mut bytes = vec![0; to_usize(SEGMENT_HEAD_BYTES)];
@@ -116,7 +116,7 @@ impl Heads {
     }
 
     /// The one form that all readable headers agree on.
-    fn form(&self) -> Result<Form, OpenError> {
+    pub(crate) fn form(&self) -> Result<Form, OpenError> {
         let mut readable = self.0.iter().filter_map(|(n, form)| Some((*n, form.as_ref()?)));
         let (_, first) = readable.next().ok_or(OpenError::NoHeader)?;
         if let Some((segment, _)) = readable.find(|(_, form)| *form != first) {

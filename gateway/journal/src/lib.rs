@@ -20,6 +20,7 @@
 mod anchor;
 mod batch;
 mod closed;
+mod copy;
 mod directory;
 mod erase;
 mod fault;
@@ -47,6 +48,7 @@ mod width;
 pub use anchor::{Anchor, AnchorFile, AnchorFound, OWNER_BYTES_MAX};
 pub use batch::{Batch, Blob};
 pub use closed::Closed;
+pub use copy::Copying;
 pub use erase::{Eraser, Rewritten};
 pub use fault::{Damaged, EraseError, Fault, OpenError, ReadError, Step, What};
 pub use file_journal::{Config, FileJournal, Prepare};

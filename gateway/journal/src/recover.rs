@@ -94,7 +94,7 @@ impl Scan {
 
 /// After `kill -9` whole batches may be in the page cache only: they must be durable before
 /// anybody acts on them.
-fn sync(segments: &Segments, from: Mark) -> Result<(), Fault> {
+pub(crate) fn sync(segments: &Segments, from: Mark) -> Result<(), Fault> {
     for segment in segments.since(segment_before(segments, from)) {
         if let Some(file) = segments.file(segment)? {
             file.sync()?;
@@ -104,12 +104,12 @@ fn sync(segments: &Segments, from: Mark) -> Result<(), Fault> {
 }
 
 /// The segment that holds the byte before a place.
-fn segment_before(segments: &Segments, place: Mark) -> SegmentNo {
+pub(crate) fn segment_before(segments: &Segments, place: Mark) -> SegmentNo {
     let before = Position::new(place.position.get().saturating_sub(1));
     segments.form.segment_bytes.segment_of(before)
 }
 
-const NO_LIMIT: Position = Position::new(u64::MAX);
+pub(crate) const NO_LIMIT: Position = Position::new(u64::MAX);
 
 fn walk_to_end(segments: &Segments, from: Mark, damage: &mut Vec<Damaged>) -> Result<Mark, OpenError> {
     let mut cursor = first_in_segment(segments, from)?;

@@ -120,6 +120,16 @@ impl Snapshots {
         Ok(Loaded { snapshot: None, damaged })
     }
 
+    /// The place of the newest whole one. Nothing is removed: somebody else may be writing here.
+    pub(crate) fn peek(&self) -> Result<Option<Mark>, Fault> {
+        for position in self.positions()? {
+            if let Some(snapshot) = self.load(position)? {
+                return Ok(Some(snapshot.mark));
+            }
+        }
+        Ok(None)
+    }
+
     /// All positions, newest first.
     fn positions(&self) -> Result<Vec<Position>, Fault> {
         let names = self.volume.disk().names()?;

@@ -193,8 +193,9 @@ pub fn describe_change(change: wire::directory_change::Change) -> String {
         Change::Invite(invite) => describe_invite(&invite),
         Change::RevokeInvitation(revoke) => format!("revoke the invitation {}", revoke.key_id),
         Change::RestoreOverride(restore) => format!(
-            "go on after a restore at {} records without a quorum of witnesses",
-            restore.evidence_size
+            "go on after a restore at {} evidence and {} directory records, although not every witness has \
+             reported",
+            restore.evidence_size, restore.directory_size
         ),
         Change::ConfirmClock(confirm) => {
             format!("go on with the clock at {} seconds since 1970, UTC", confirm.time_ms / 1000)

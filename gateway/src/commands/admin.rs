@@ -153,6 +153,21 @@ enum AdminCommand {
         #[command(flatten)]
         me: As,
     },
+    /// Let a gateway go on that was put back from a backup, although some agencies have not reported what
+    /// they hold. Two people: writes a file for the second. Only when telephoning them has failed: what
+    /// they were acknowledged after the backup would be lost.
+    GoOn {
+        /// Leaves of the evidence log that are there, as `/ready` and the gateway's log say.
+        #[arg(long)]
+        evidence: u64,
+        /// Leaves of the directory log that are there.
+        #[arg(long)]
+        directory: u64,
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        me: As,
+    },
     /// Withdraw an agency's key, at once.
     RevokeKey {
         /// The agency.
@@ -290,6 +305,10 @@ impl AdminArguments {
             AdminCommand::ConfirmClock { out, me } => {
                 let time_ms = gateway::clock::now().0;
                 me.write(Change::ConfirmClock(wire::ConfirmClock { time_ms }), &out)
+            }
+            AdminCommand::GoOn { evidence, directory, out, me } => {
+                let go_on = wire::RestoreOverride { evidence_size: evidence, directory_size: directory };
+                me.write(Change::RestoreOverride(go_on), &out)
             }
             AdminCommand::RevokeKey { agency, key, reason, me } => {
                 me.change(admin::revoke_key(&agency, &key, reason.to_wire())?)

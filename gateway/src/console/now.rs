@@ -223,18 +223,33 @@ fn gateway(condition: &wire::GatewayCondition, now: TimeMs, language: Language) 
     }
 }
 
+/// Of the last hour, day and week: how much was recorded, and how long the slowest step took that somebody
+/// waited for.
+const SPANS: [(usize, usize, Word, Word); 3] = [
+    (1, 60, Word::LastHour, Word::SlowestHour),
+    (60, 24, Word::LastDay, Word::SlowestDay),
+    (24 * 60, 7, Word::LastWeek, Word::SlowestWeek),
+];
+
 fn traffic(console: &Console, language: Language) -> Markup {
-    let [hour, day] = [console.samples.growth(1, 60), console.samples.growth(60, 24)];
-    let said = |values: &[u64]| {
+    let sum = |values: &[u64]| {
         let sum = values.iter().fold(0_u64, |sum, value| sum.saturating_add(*value));
         counted(Noun::Entry, sum, language)
+    };
+    let most = |values: &[u64]| {
+        let most_us = values.iter().copied().max().unwrap_or(0);
+        format!("{} {}.{} ms", Word::AtMost.text(language), most_us / 1000, most_us % 1000 / 100)
     };
     html! {
         section aria-labelledby="traffic" {
             h2 id="traffic" { (Word::Traffic.text(language)) " (" (Word::SinceStart.text(language)) ")" }
             div.charts {
-                (chart::bars(&hour, Word::LastHour.text(language), &said(&hour)))
-                (chart::bars(&day, Word::LastDay.text(language), &said(&day)))
+                @for (minutes, intervals, grown, slowest) in SPANS {
+                    @let values = console.samples.growth(minutes, intervals);
+                    @let slow = console.samples.slowest_us(minutes, intervals);
+                    (chart::bars(&values, grown.text(language), &sum(&values)))
+                    (chart::bars(&slow, slowest.text(language), &most(&slow)))
+                }
             }
         }
     }

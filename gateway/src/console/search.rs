@@ -1,4 +1,5 @@
-//! *Search*: what is awaited, by the beginning of a referral's id, by agency, by stage; and the way to any
+//! *Search*: what is awaited, by the beginning of a referral's id, by its spoken code, by agency, by stage, by
+//! the day since which it stands so; and the way to any
 //! referral by its whole id and the agency that opened it. Not here: the referral (`referral`).
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use http::request::Parts;
 use maud::{Markup, html};
 use proto::{
     ids::{AgencyId, EnvelopeId, ReferralKey},
+    spoken::{NotSpoken, Spoken},
     stuck::{Awaited, Stage},
     words::Language,
 };
@@ -20,27 +22,44 @@ use super::{
     visit::{Page, Visit},
     words::Word,
 };
-use crate::service::answers;
+use crate::{operations::moments, service::answers};
 
 /// What is looked for.
 struct Wanted {
     id: String,
+    /// The same text, when it is a code that somebody spoke.
+    spoken: Option<Spoken>,
+    /// Digits that could be one, and were misheard.
+    misheard: bool,
     agency: String,
     stage: Option<Stage>,
+    /// Days, as `2026-11-22`: the first and the last.
+    since: String,
+    until: String,
 }
 
 impl Wanted {
     fn of(query: Option<&str>) -> Self {
         let stage = address::value(query, "stage");
+        let id = address::value(query, "id").to_ascii_lowercase();
+        let spoken = Spoken::parse(&id);
         Self {
-            id: address::value(query, "id").to_ascii_lowercase(),
+            misheard: spoken == Err(NotSpoken::CheckDigit),
+            spoken: spoken.ok(),
+            id,
+            since: address::value(query, "since"),
+            until: address::value(query, "until"),
             agency: address::value(query, "agency").to_ascii_lowercase(),
             stage: Stage::ALL.iter().copied().find(|one| one.name() == stage),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.id.is_empty() && self.agency.is_empty() && self.stage.is_none()
+        self.id.is_empty()
+            && self.agency.is_empty()
+            && self.stage.is_none()
+            && self.since.is_empty()
+            && self.until.is_empty()
     }
 
     /// A referral that is named whole.
@@ -55,8 +74,16 @@ impl Wanted {
         let agency = self.agency.is_empty()
             || is_agency(&one.referral.opened_by)
             || one.recipient.as_ref().is_some_and(is_agency);
+        let named = match self.spoken {
+            Some(spoken) => Spoken::of(&one.referral) == spoken,
+            None => one.referral.id.to_string().starts_with(&self.id),
+        };
+        // Days as they are written sort as they come.
+        let day = moments::day(one.since);
         agency
-            && one.referral.id.to_string().starts_with(&self.id)
+            && named
+            && (self.since.is_empty() || day >= self.since)
+            && (self.until.is_empty() || day <= self.until)
             && self.stage.is_none_or(|stage| stage == one.stage)
     }
 }
@@ -83,6 +110,7 @@ pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) ->
     };
     let content = html! {
         (form(&wanted, sees, language))
+        @if wanted.misheard { p.bad role="status" { (Word::Misheard.text(language)) } }
         @if let Some(overview) = overview {
             @let found: Vec<_> = overview.awaited.iter().filter(|one| wanted.fits(one)).collect();
             section aria-labelledby="found" {
@@ -107,7 +135,7 @@ fn form(wanted: &Wanted, sees: bool, language: Language) -> Markup {
             p { (of(Word::OpenHelp)) }
             div.fields {
                 div {
-                    label for="id" { (of(Word::ReferralId)) }
+                    label for="id" { (of(if sees { Word::IdOrCode } else { Word::ReferralId })) }
                     input id="id" name="id" value=(wanted.id) dir="ltr" autocomplete="off" maxlength="36";
                 }
                 div {
@@ -116,6 +144,14 @@ fn form(wanted: &Wanted, sees: bool, language: Language) -> Markup {
                         maxlength="64";
                 }
                 @if sees {
+                    @for (name, word, value) in
+                        [("since", Word::SinceDay, &wanted.since), ("until", Word::UntilDay, &wanted.until)]
+                    {
+                        div {
+                            label for=(name) { (of(word)) }
+                            input type="date" id=(name) name=(name) value=(value) dir="ltr";
+                        }
+                    }
                     div {
                         label for="stage" { (of(Word::Stage)) }
                         select id="stage" name="stage" {

@@ -26,6 +26,8 @@ pub(super) enum Page {
     Agencies,
     /// What is in force between whom.
     Agreements,
+    /// The rules in force, and where a need would go.
+    Mechanism,
     /// Finding a referral.
     Search,
     /// Administrative acts, denials, reads.
@@ -38,8 +40,8 @@ pub(super) enum Page {
 
 impl Page {
     /// Those that can be gone to from everywhere.
-    pub(super) const LISTED: [Self; 5] =
-        [Self::Now, Self::Agencies, Self::Agreements, Self::Search, Self::Audit];
+    pub(super) const LISTED: [Self; 6] =
+        [Self::Now, Self::Agencies, Self::Agreements, Self::Mechanism, Self::Search, Self::Audit];
 
     /// Whether a role may see it: DESIGN's table, and nothing else.
     pub(super) const fn is_for(self, role: StaffRole) -> bool {
@@ -49,12 +51,14 @@ impl Page {
                 StaffRole::Operator | StaffRole::Administrator,
             )
             | (
-                Self::Agreements | Self::Audit | Self::Evidence,
+                Self::Agreements | Self::Mechanism | Self::Audit | Self::Evidence,
                 StaffRole::Auditor | StaffRole::Administrator,
             )
             | (Self::Search, StaffRole::Auditor) => true,
             (Self::Now | Self::Agencies | Self::Standing, StaffRole::Auditor)
-            | (Self::Agreements | Self::Audit | Self::Evidence, StaffRole::Operator) => false,
+            | (Self::Agreements | Self::Mechanism | Self::Audit | Self::Evidence, StaffRole::Operator) => {
+                false
+            }
         }
     }
 
@@ -70,6 +74,7 @@ impl Page {
             Self::Now => "now",
             Self::Agencies => "agencies",
             Self::Agreements => "agreements",
+            Self::Mechanism => "mechanism",
             Self::Search => "search",
             Self::Audit => "audit",
             Self::Standing | Self::Evidence => "referral",
@@ -81,7 +86,7 @@ impl Page {
         match (self, role) {
             (Self::Now | Self::Agencies | Self::Standing, _)
             | (Self::Search, StaffRole::Operator | StaffRole::Administrator) => Some(DELIVERIES),
-            (Self::Agreements | Self::Audit, _) => {
+            (Self::Agreements | Self::Mechanism | Self::Audit, _) => {
                 Some(Query { of: Sight::Evidence, referral: None, index: None })
             }
             // The form alone; what it finds is a page of its own.
@@ -225,6 +230,7 @@ mod tests {
             Page::Now,
             Page::Agencies,
             Page::Agreements,
+            Page::Mechanism,
             Page::Search,
             Page::Audit,
             Page::Standing,
@@ -232,7 +238,10 @@ mod tests {
         ];
         let of = |role| all.into_iter().filter(|page| page.is_for(role)).collect::<Vec<_>>();
         assert_eq!(of(Operator), [Page::Now, Page::Agencies, Page::Search, Page::Standing]);
-        assert_eq!(of(Auditor), [Page::Agreements, Page::Search, Page::Audit, Page::Evidence]);
+        assert_eq!(
+            of(Auditor),
+            [Page::Agreements, Page::Mechanism, Page::Search, Page::Audit, Page::Evidence]
+        );
         assert_eq!(of(Administrator), all);
     }
 }

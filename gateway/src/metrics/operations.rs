@@ -42,6 +42,7 @@ pub struct Operations {
     not_told: Family<WayLabels, Counter>,
     /// Of the time since it was taken last, in microseconds and one more; 0 when there was no step.
     slowest_step_us: AtomicU64,
+    slowest_of_minute_us: AtomicU64,
     last_sync_ms: AtomicU64,
 }
 
@@ -110,6 +111,7 @@ impl Operations {
     pub fn synced(&self, at: TimeMs, took: Duration) {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).saturating_add(1);
         self.slowest_step_us.fetch_max(took_us, Ordering::Relaxed);
+        self.slowest_of_minute_us.fetch_max(took_us, Ordering::Relaxed);
         self.last_sync_ms.store(at.0, Ordering::Relaxed);
         self.last_sync.set(seconds(at));
     }
@@ -124,6 +126,12 @@ impl Operations {
     pub fn take_slowest_step(&self) -> Option<u64> {
         let took_us = self.slowest_step_us.swap(0, Ordering::Relaxed);
         (took_us > 0).then_some(took_us / 1000)
+    }
+
+    /// The slowest step since this was asked last, in microseconds, for the console's charts; 0 when there was
+    /// none.
+    pub fn take_slowest_of_minute_us(&self) -> u64 {
+        self.slowest_of_minute_us.swap(0, Ordering::Relaxed)
     }
 
     /// What is awaited, and how the agencies are.

@@ -24,6 +24,12 @@ pub fn moment(at: TimeMs) -> String {
     )
 }
 
+/// A moment's day, in UTC: `2026-11-22`.
+#[must_use]
+pub fn day(at: TimeMs) -> String {
+    moment(at).split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// A length of time in its largest unit, rounded down: seconds, minutes, hours, and days from two on.
 #[must_use]
 pub fn lasting(ms: u64, language: Language) -> String {

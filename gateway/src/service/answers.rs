@@ -17,6 +17,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
     hub::Unavailable,
+    restoring,
     writer::answer::{Answer, Busy},
 };
 
@@ -60,6 +61,7 @@ fn fault(busy: Busy) -> wire::Fault {
         Busy::Disk => ("DISK_FULL", RETRY_LATER_MS),
         Busy::BatchFull => ("BATCH_FULL", RETRY_SOON_MS),
         Busy::Indexing => ("INDEXING", RETRY_LATER_MS),
+        Busy::Restoring => (restoring::CODE, RETRY_LATER_MS),
     };
     wire::Fault { code: code.to_owned(), retry_after_ms }
 }
@@ -104,14 +106,21 @@ pub fn unavailable_status(unavailable: Unavailable) -> Status {
 #[must_use]
 pub fn fault_status(fault: &wire::Fault) -> Status {
     let code = match fault.code.as_str() {
-        "ENDING" | "INDEXING" => Code::Unavailable,
+        "ENDING" | "INDEXING" | restoring::CODE => Code::Unavailable,
         "NOTHING_TO_DO" => Code::FailedPrecondition,
         "UNDER_WAY" => Code::Aborted,
         _ => Code::ResourceExhausted,
     };
     let mut details = ErrorDetails::with_error_info(&fault.code, DOMAIN, std::collections::HashMap::new());
     details.set_retry_info(Some(std::time::Duration::from_millis(fault.retry_after_ms)));
-    Status::with_error_details(code, "try again later, with the same bytes", details)
+    let text = match fault.code.as_str() {
+        restoring::CODE => {
+            "the gateway was put back from a backup and asks its witnesses first; it is tried again by itself | \
+             أُعيدت البوابة من نسخة احتياطية وتسأل شهودها أولاً؛ تُعاد المحاولة تلقائياً"
+        }
+        _ => "try again later, with the same bytes",
+    };
+    Status::with_error_details(code, text, details)
 }
 
 /// The fault of a caller that takes more than its share.

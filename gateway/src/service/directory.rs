@@ -8,8 +8,13 @@ use proto::{
     Malformed,
     command::{Command, Query, Sight},
     digest::Digest,
-    directory::explained::{Asked, Explained},
+    directory::{
+        ChangeBody, DirectoryObject,
+        authority::{CLOCK_SKEW_MS_MAX, Verdict},
+        explained::{Asked, Explained},
+    },
     refusal::Refusal,
+    restore::Sizes,
     wire,
 };
 use tonic::{Request, Response, Status};
@@ -17,11 +22,32 @@ use tonic::{Request, Response, Status};
 use super::{
     Answers, Gateway, agency, answers, caller, denial, log::not_given, stubs::directory_server::Directory,
 };
-use crate::{clock, history::Log, hub::Unavailable, writer};
+use crate::{clock, history::Log, hub::Unavailable, restoring, writer};
 
 /// The service.
 #[derive(Clone)]
 pub struct DirectoryService(pub Arc<Gateway>);
+
+impl DirectoryService {
+    /// Of a gateway that was put back from a backup: whether a change is the word of two administrators by
+    /// which it goes on now. Nothing else is even refused, since that would be signed.
+    fn lets_go_on(&self, command: &Command) -> bool {
+        let Command::Directory(command) = command else {
+            return false;
+        };
+        let DirectoryObject::Change(change) = &command.object else {
+            return false;
+        };
+        let ChangeBody::RestoreOverride { evidence_size, directory_size } = change.body else {
+            return false;
+        };
+        let now = clock::now();
+        let directory = self.0.hub.directory();
+        let verdict = directory.judge_change(&command.signed, change, (now, now.plus_ms(CLOCK_SKEW_MS_MAX)));
+        let named = Sizes { evidence: evidence_size, directory: directory_size };
+        matches!(verdict, Ok(Verdict::Allowed { .. })) && self.0.restoring.may_override(&self.0.hub, named)
+    }
+}
 
 #[tonic::async_trait]
 impl Directory for DirectoryService {
@@ -46,10 +72,16 @@ impl Directory for DirectoryService {
             ) => denial(caller, Malformed::Form { field: "payload_type" }, &payload),
             Err(malformed) => denial(caller, malformed, &payload),
         };
+        if self.0.restoring.is_held() && !self.lets_go_on(&request.command) {
+            return Err(restoring::status());
+        }
         let answer = self.0.hub.ask(request).map_err(answers::unavailable_status)?;
         let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
         let answer = match answers::outcome(answer) {
             answers::Outcome::Taken(receipts, _) => {
+                if self.0.restoring.is_held() {
+                    self.0.restoring.go_on(&self.0.hub, self.0.restoring.reported()).await;
+                }
                 receipts.first().map(|receipt| Answer::Receipt(receipt.to_wire()))
             }
             answers::Outcome::Refused(answer, _) => Some(Answer::Refusal(*answer)),

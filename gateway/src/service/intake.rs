@@ -20,7 +20,10 @@ use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
 use super::{CALL_BYTES_MAX, Gateway, PUSH_BYTES_MAX, answers, record};
-use crate::peer::{Peer, allowance::Allowance};
+use crate::{
+    peer::{Peer, allowance::Allowance},
+    restoring,
+};
 
 /// Most streams of pushes of one caller.
 pub const PUSH_STREAMS_MAX: usize = 16;
@@ -259,6 +262,9 @@ where
             let Some(peer) = request.extensions().get::<Arc<Peer>>().cloned() else {
                 return Ok(Status::unauthenticated("no certificate").into_http());
             };
+            if gateway.restoring.is_held() && !restoring::is_answered(request.uri().path()) {
+                return Ok(restoring::status().into_http());
+            }
             let caller = Arc::from(peer.name());
             let Some(seat) = gateway.intake.seat(&caller, request.uri().path()) else {
                 gateway.metrics.turned_away.inc();

@@ -17,7 +17,7 @@ use proto::{
 use tonic::{Request, Response, Status};
 
 use super::{Gateway, agency, answers, log::log_of, log::not_given, stubs::witness_server::Witness};
-use crate::{clock, history::Log};
+use crate::{clock, history::Log, published::NotGiven};
 
 /// Most cosignatures in one report.
 pub const COSIGNATURES_MAX: usize = 8;
@@ -35,6 +35,9 @@ impl Witness for WitnessService {
         let agency = agency(&request)?;
         let report = request.into_inner();
         let log = log_of(report.log)?;
+        if self.0.restoring.is_held() {
+            return self.take_for_restore(log, agency, &report).await;
+        }
         let published = self.0.published.of(log);
         let (latest, note) = published.note().map_err(not_given)?;
         let seen = if report.checkpoint.is_empty() {
@@ -56,6 +59,26 @@ impl Witness for WitnessService {
 }
 
 impl WitnessService {
+    /// Of a gateway that was put back from a backup: what the agency holds is compared, and it is told
+    /// nothing yet.
+    async fn take_for_restore(
+        &self,
+        log: Log,
+        agency: AgencyId,
+        report: &wire::WitnessReport,
+    ) -> Result<Response<wire::WitnessAnswer>, Status> {
+        let shown = if report.checkpoint.is_empty() {
+            None
+        } else {
+            let shown = SignedNote::parse(&report.checkpoint).map_err(answers::malformed)?;
+            Some(self.0.published.of(log).check(&shown).map_err(not_given)?)
+        };
+        let until = if log == Log::Evidence { report.receipts_until } else { 0 };
+        let taken = self.0.restoring.report(&self.0.hub, (log, agency), shown, until).await;
+        taken.map_err(answers::unavailable_status)?;
+        Err(not_given(NotGiven::Absent))
+    }
+
     /// Cosignatures by the agency's own witness keys; others are ignored.
     fn keep(&self, log: Log, agency: &AgencyId, seen: &Checkpoint, lines: &str) -> Result<(), Status> {
         let directory = self.0.hub.directory();

@@ -39,4 +39,6 @@ pub enum Busy {
     BatchFull,
     /// The index is being built again, and only it could tell.
     Indexing,
+    /// The gateway was put back from a backup, and its witnesses have not spoken yet.
+    Restoring,
 }

@@ -24,6 +24,9 @@ pub(super) fn decide(state: &State, caller: &Caller, tick: &Tick) -> Result<Deci
     if *caller != Caller::Gateway {
         return Err(Refusal::RoleNotAllowed.into());
     }
+    if let Some(witnesses) = tick.restored_by {
+        return Ok(done(vec![restored(witnesses)]));
+    }
     if !tick.denials.is_empty() || tick.resumed_after_ms != 0 {
         let counted = tick.denials.iter().map(|count| counted(state, count));
         let away = Some(tick.resumed_after_ms).filter(|away_ms| *away_ms != 0);
@@ -51,6 +54,11 @@ pub(super) fn next_due(state: &State) -> Option<TimeMs> {
 
 const fn done(effects: Vec<Effect>) -> Decision {
     Decision::Do(effects, Vec::new())
+}
+
+/// The gateway goes on from a backup, so many witnesses having been asked.
+fn restored(witnesses: u64) -> Effect {
+    Happening { count: witnesses, ..Happening::new(Event::Restored) }.into()
 }
 
 fn outage(state: &State, away_ms: u64) -> Effect {

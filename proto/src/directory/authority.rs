@@ -149,7 +149,9 @@ impl Directory {
             }
             // To start again what waits takes two, and so does what cannot be undone: a clock that is
             // confirmed lets referrals go on to other agencies.
-            ChangeBody::RestoreOverride | ChangeBody::ConfirmClock { .. } => signers.two_administrators(),
+            ChangeBody::RestoreOverride { .. } | ChangeBody::ConfirmClock { .. } => {
+                signers.two_administrators()
+            }
             ChangeBody::Invite(invite) => self.judge_invite(invite, signers, now),
             ChangeBody::RevokeInvitation(id) => self.judge_end_of_invitation(id, signers, now),
         };

@@ -51,7 +51,7 @@ pub enum ChangeBody {
     AddAdministrator(Administrator),
     RemoveAdministrator(Pseudonym),
     Calendar(Calendar),
-    RestoreOverride,
+    RestoreOverride { evidence_size: u64, directory_size: u64 },
     Invite(Invite),
     RevokeInvitation(KeyId),
     ConfirmClock { time: TimeMs },
@@ -183,7 +183,7 @@ impl ChangeBody {
             | Self::Resume { .. }
             | Self::RemoveAdministrator(_)
             | Self::Calendar(_)
-            | Self::RestoreOverride
+            | Self::RestoreOverride { .. }
             | Self::RevokeInvitation(_)
             | Self::ConfirmClock { .. } => Vec::new(),
         }
@@ -207,7 +207,7 @@ impl ChangeBody {
             | Self::AddAdministrator(_)
             | Self::RemoveAdministrator(_)
             | Self::Calendar(_)
-            | Self::RestoreOverride
+            | Self::RestoreOverride { .. }
             | Self::Invite(_)
             | Self::RevokeInvitation(_)
             | Self::ConfirmClock { .. } => None,
@@ -241,7 +241,10 @@ fn body_of(wire: wire::directory_change::Change) -> Result<ChangeBody, Malformed
             ChangeBody::RemoveAdministrator(Pseudonym::parse(&remove.pseudonym, "pseudonym")?)
         }
         Wire::Calendar(calendar) => self::calendar(calendar)?,
-        Wire::RestoreOverride(_) => ChangeBody::RestoreOverride,
+        Wire::RestoreOverride(restore) => ChangeBody::RestoreOverride {
+            evidence_size: restore.evidence_size,
+            directory_size: restore.directory_size,
+        },
         Wire::Invite(invite) => ChangeBody::Invite(Invite::parse(invite)?),
         Wire::RevokeInvitation(revoke) => {
             ChangeBody::RevokeInvitation(KeyId::parse(&revoke.key_id, "key_id")?)

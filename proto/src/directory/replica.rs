@@ -181,7 +181,7 @@ impl Replica {
             | ChangeBody::AddAdministrator(_)
             | ChangeBody::RemoveAdministrator(_)
             | ChangeBody::Calendar(_)
-            | ChangeBody::RestoreOverride
+            | ChangeBody::RestoreOverride { .. }
             | ChangeBody::Invite(_)
             | ChangeBody::RevokeInvitation(_)
             | ChangeBody::ConfirmClock { .. } => false,

@@ -338,6 +338,16 @@ fn what_fell_due_in_an_outage_waits_a_grace() {
 }
 
 #[test]
+fn that_a_restored_gateway_goes_on_is_evidence() {
+    let mut net = Network::new();
+    let tick = Tick { restored_by: Some(5), resumed_after_ms: HOUR, ..Tick::default() };
+    assert_eq!(ticks(&mut net, tick), [Event::Restored], "before all else");
+    assert_eq!(net.writer.records().last().unwrap().what.count, 5);
+    net.writer.restart();
+    net.writer.check();
+}
+
+#[test]
 fn an_answer_in_the_grace_is_in_time() {
     let mut net = Network::new();
     let opening = opens(&mut net, Urgency::Emergency);

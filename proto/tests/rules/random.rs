@@ -498,7 +498,7 @@ impl Run {
     fn tick(&mut self) -> Tick {
         let resumed_after_ms = if self.dice.one_in(20) { HOUR } else { 0 };
         let clock_ahead_ms = if self.dice.one_in(30) { DAY } else { 0 };
-        Tick { denials: self.counts(), resumed_after_ms, clock_ahead_ms }
+        Tick { denials: self.counts(), resumed_after_ms, clock_ahead_ms, restored_by: None }
     }
 
     fn counts(&mut self) -> Vec<DenialCount> {

@@ -326,7 +326,12 @@ pub(crate) fn batch() -> Batch {
         entry(staff("omar", StaffRole::Auditor), denial(None), Vec::new()),
         entry(
             Caller::Gateway,
-            Command::Tick(Tick { denials: vec![count], resumed_after_ms: HOUR, clock_ahead_ms: 7 }),
+            Command::Tick(Tick {
+                denials: vec![count],
+                resumed_after_ms: HOUR,
+                clock_ahead_ms: 7,
+                restored_by: None,
+            }),
             vec![leaf(3)],
         ),
         entry(Caller::Gateway, Command::Tick(Tick::default()), Vec::new()),

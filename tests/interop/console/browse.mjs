@@ -5,8 +5,8 @@ const [address, staff, referral, pictures] = process.argv.slice(2);
 const origin = `https://${address}`;
 const roles = {
   "operator-1": ["/now", "/agencies", "/search?stage=not_fetched", referral],
-  "auditor-1": ["/agreements", "/search", "/audit", referral],
-  "administrator-1": ["/now", "/agencies", "/agreements", "/search?agency=ae.dfwac", "/audit", referral],
+  "auditor-1": ["/agreements", "/mechanism?from=ae.dfwac&category=trafficking&service=shelter&jurisdiction=AE", "/search", "/audit", referral],
+  "administrator-1": ["/now", "/agencies", "/agreements", "/mechanism", "/search?agency=ae.dfwac", "/audit", referral],
 };
 const looks = [
   { name: "wide-light", viewport: { width: 1280, height: 900 }, colorScheme: "light" },

@@ -40,7 +40,7 @@ const REFERRALS: [(usize, Urgency, bool, &[Act]); 6] = [
 async fn main() {
     let folder = PathBuf::from(std::env::args().nth(1).unwrap());
     fs::create_dir_all(&folder).unwrap();
-    let mut sandbox = Sandbox::make(&folder, Network::new());
+    let mut sandbox = Sandbox::make_with(&folder, Network::new(), 2, 4);
     let address = sandbox.open_console();
     for (role, name) in STAFF {
         sandbox.staff(role, name);

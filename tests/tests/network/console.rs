@@ -15,6 +15,7 @@ use proto::{
     ids::Urgency,
     lifecycle::Act,
     refusal::Refusal,
+    spoken::Spoken,
     wire::{self, directory_change::Change},
 };
 use serde_json::Value;
@@ -43,7 +44,7 @@ struct Scene {
 impl Scene {
     async fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut sandbox = Sandbox::make(folder.path(), Network::new());
+        let mut sandbox = Sandbox::make_with(folder.path(), Network::new(), 1, 3);
         let console = sandbox.open_console();
         for (role, name) in
             [(Role::Operator, "operator-1"), (Role::Auditor, "auditor-1"), (Role::Administrator, "boss-1")]
@@ -180,11 +181,11 @@ async fn an_agent_that_is_away_and_an_answer_that_does_not_come() {
 async fn each_role_sees_its_pages_in_both_languages_and_nothing_else() {
     let scene = Scene::set().await;
     for language in ["en", "ar"] {
-        let pages = ["now", "agencies", "agreements", "search", "audit"];
-        let allowed: [(&str, [u16; 5]); 3] = [
-            ("operator-1", [200, 200, 403, 200, 403]),
-            ("auditor-1", [403, 403, 200, 200, 200]),
-            ("boss-1", [200; 5]),
+        let pages = ["now", "agencies", "agreements", "mechanism", "search", "audit"];
+        let allowed: [(&str, [u16; 6]); 3] = [
+            ("operator-1", [200, 200, 403, 403, 200, 403]),
+            ("auditor-1", [403, 403, 200, 200, 200, 200]),
+            ("boss-1", [200; 6]),
         ];
         for (name, expected) in allowed {
             for (page, status) in pages.iter().zip(expected) {
@@ -237,6 +238,47 @@ async fn each_role_sees_its_pages_in_both_languages_and_nothing_else() {
     for path in ["/en/nothing", "/xx/now/there", "/en/referral/ae.dfwac/019a"] {
         let status = scene.page("boss-1", path).await.status;
         assert!((400..500).contains(&status), "{path}: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_is_explained_and_a_referral_is_found_by_its_spoken_code_and_by_days() {
+    let scene = Scene::set().await;
+    let (from, to) = (&scene.header.from, &scene.header.to);
+    let need = "category=trafficking&service=shelter&jurisdiction=AE&urgency=1";
+    for (language, allowed, missing) in [
+        ("en", "Allowed by the agreement", "This field is empty or not understood"),
+        ("ar", "تسمح به الاتفاقية", "هذا الحقل فارغ أو غير مفهوم"),
+    ] {
+        let explain = async |query: &str| {
+            let page = scene.page("auditor-1", &format!("/{language}/mechanism?{query}")).await;
+            check(&page, language);
+            page.body
+        };
+        let rules = explain("").await;
+        assert!(rules.contains("<tbody>") && !rules.contains(allowed), "{rules}");
+        let by_name = explain(&format!("from={from}&to={to}&{need}")).await;
+        assert!(by_name.contains(allowed) && by_name.contains(to.as_str()), "{by_name}");
+        let nowhere = explain(&format!("from={from}&to=xx.nobody&{need}")).await;
+        assert!(nowhere.contains("NO_AGREEMENT") && !nowhere.contains(allowed), "{nowhere}");
+        let unclear = explain("from=ae.dfwac").await;
+        assert!(unclear.contains(missing) && unclear.contains("category"), "{unclear}");
+    }
+    let id = scene.header.referral.id.to_string();
+    let spoken = Spoken::of(&scene.header.referral).to_string();
+    let other = if spoken.ends_with('7') { "1" } else { "7" };
+    let misheard = format!("{}{other}", &spoken[..spoken.len() - 1]).replace(' ', "+");
+    let table = [
+        (format!("id={}", spoken.replace(' ', "+")), true),
+        (format!("id={misheard}"), false),
+        ("since=2020-01-01".to_owned(), true),
+        ("since=2020-01-01&until=2020-12-31".to_owned(), false),
+        ("until=2100-01-01".to_owned(), true),
+    ];
+    for (query, found) in table {
+        let page = scene.page("operator-1", &format!("/en/search?{query}")).await;
+        assert_eq!((page.status, page.body.contains(&id)), (200, found), "{query}");
+        assert_eq!(page.body.contains("misheard"), query.ends_with(&misheard), "{query}");
     }
 }
 

@@ -347,6 +347,7 @@ async fn in_calls(trial: &mut Trial) {
             log: 1,
             checkpoint,
             cosignatures,
+            receipts_until: 0,
         };
         let forged =
             format!("{text}\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— {text} AAAAAAAA\n");
@@ -461,6 +462,7 @@ async fn in_cosignatures(trial: &mut Trial) {
             log: wire::LogName::Evidence.into(),
             checkpoint: note.clone(),
             cosignatures: cosignatures.to_owned(),
+            receipts_until: 0,
         };
         // The key's own id and signature beside another name.
         let other = line.replace(from.id.as_str(), "fatima-al-mansoori");

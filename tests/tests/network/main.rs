@@ -2,10 +2,10 @@
 //! and so that tests which mostly wait for their programs wait beside each other. Not here: what measures how
 //! long others wait (`hostile`), and what needs the machine for itself (`simulation`, `kill`).
 
+mod agent_backup;
 mod agreements;
 mod anew;
 mod attachments;
-mod backup;
 mod console;
 mod demo;
 mod doctor;
@@ -13,6 +13,7 @@ mod enrolment;
 mod erasure;
 mod exchange;
 mod forms;
+mod gateway_backup;
 mod leaks;
 mod lifecycle;
 mod limits;

@@ -10,18 +10,25 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    time::SystemTime,
 };
 
-use certs::Role;
+use certs::{Credential, Key, Lifetime, Role, UnixTime};
 use gateway::service::stubs::push_client::PushClient;
-use proto::{alert::Code, header::Header, ids::Urgency, lifecycle::Act, wire};
+use proto::{
+    alert::Code,
+    header::Header,
+    ids::{AgencyId, Urgency},
+    lifecycle::Act,
+    wire,
+};
 use serde_json::Value;
 use trials::{
     network::{ActOf, Network},
     peer::{Bearer, browse},
     post::{Post, Speaks},
     random::Random,
-    sandbox::{Sandbox, program},
+    sandbox::{Sandbox, agency_identity, program},
     speak::{Deliveries, envelope, handover, now, receipt_of, until},
 };
 
@@ -185,6 +192,55 @@ async fn people_are_told_once_of_what_is_wrong_and_once_that_it_is_over() {
     {
         assert!(!told.contains(&id) && !told.contains("secret=1"), "{told}");
     }
+    assert!(scene.sandbox.terminate());
+}
+
+/// A certificate for an agency's machine that ends after so long, in a folder of its own.
+fn certify(scene: &Scene, agency: &AgencyId, folder: &str, lifetime_s: u64) {
+    let key = Key::generate().unwrap();
+    let now = UnixTime::of(SystemTime::now()).unwrap();
+    let lifetime = Lifetime::from_seconds(lifetime_s);
+    let mut authority = scene.sandbox.authority();
+    let chain = authority.issue(&agency_identity(agency), &key.request().unwrap(), lifetime, now).unwrap();
+    Credential::new(chain, key).save(&scene.sandbox.folder.join(folder)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_ends_is_told_once_before_and_its_agency_is_called_after() {
+    let mut scene = Scene::set();
+    let agency = scene.sandbox.network.at(0).id.clone();
+    certify(&scene, &agency, "nine-days", 9 * 24 * 60 * 60);
+    let soon = scene.sandbox.connect("nine-days").await.unwrap();
+    until("the certificate that ends", || (scene.told("raised", "certificate_ending") == 1).then_some(()))
+        .await;
+    let alerts = scene.alerts(&[]).unwrap()["alerts"].as_array().unwrap().clone();
+    let alert = alerts.iter().find(|alert| alert["code"] == "certificate_ending").unwrap();
+    assert_eq!(alert["agency"].as_str(), Some(agency.as_str()));
+    // Connected with a new one, it is over by itself.
+    drop(soon);
+    let renewed = scene.sandbox.connect(agency.as_str()).await.unwrap();
+    until("that it is over", || (scene.told("cleared", "certificate_ending") == 1).then_some(())).await;
+    assert_eq!(scene.told("raised", "certificate_ending"), 1, "told once");
+    drop(renewed);
+
+    // One that is over locks its agency out: what waits for it says whom to call, and why.
+    certify(&scene, &agency, "seconds", 5);
+    let held = scene.sandbox.connect("seconds").await.unwrap();
+    let header = emergency(&scene.sandbox).await;
+    let staff = scene.staff("operator-1");
+    let stuck = || run(&["stuck", "--as", staff.to_str().unwrap()]).unwrap();
+    let item = until("that it is cut off", || {
+        let items = stuck()["items"].as_array().unwrap().clone();
+        items.into_iter().find(|item| item["cause"] == "agent_away")
+    })
+    .await;
+    assert_eq!(
+        (item["call"].as_str(), item["referral"].as_str()),
+        (Some(agency.as_str()), Some(header.referral.id.to_string().as_str()))
+    );
+    drop(held);
+    is_seen(&scene.sandbox, &header).await;
+    until("that nothing is stuck", || stuck()["items"].as_array().unwrap().is_empty().then_some(())).await;
     assert!(scene.sandbox.terminate());
 }
 
