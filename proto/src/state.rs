@@ -424,7 +424,7 @@ impl State {
             let heads = self.heads.iter().map(|(agency, head)| (agency.clone(), *head)).collect();
             self.committed = Some(CommittedHeads { at, heads });
         }
-        if committed || self.heads.is_empty() {
+        if committed || (self.heads.is_empty() && !record.place.links.is_empty()) {
             self.heads_day = day(record.place.time);
         }
     }

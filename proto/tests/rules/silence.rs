@@ -85,7 +85,7 @@ fn whoever_accepted_owes_word_and_any_word_is_enough() {
         net.does(&opening, AMAN, Act::Note);
         assert_eq!(awaited(&net, &opening), None, "one word ends it");
         assert_eq!(clocks(&net, &opening), [(ClockKind::Progress, net.now + limit)]);
-        net.does(&opening, AMAN, Act::Complete);
+        net.does(&opening, AMAN, Act::Fail);
         assert_eq!(clocks(&net, &opening), []);
         net.writer.check();
     }
