@@ -28,7 +28,7 @@ use trials::{
 
 /// Every journal that was kept, the oldest first: before there were clocks, with them, and with what a
 /// referral remembers of its status and of clocks that it missed.
-const KEPT: [&str; 3] = ["version-1", "version-1-clocks", "version-1-since"];
+const KEPT: [&str; 4] = ["version-1", "version-1-clocks", "version-1-since", "version-1-heads"];
 
 fn committed(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(version)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gateway::{
     fault::Fault,
     history::{Log, leaves},
-    index::rows::MemoryRows,
+    index::{QUIET_FOLLOW_UPS, rows::MemoryRows},
     start::{Derived, start},
     tiles::files::Files as _,
     verify::{Folders, Verifiers, What, Wrong, verify},
@@ -579,7 +579,7 @@ impl World {
 
     fn follow_up(&mut self) -> Result<(), String> {
         // Again and again without anything between, as in quiet times.
-        for _ in 0..=self.random.below(3) {
+        for _ in 0..=self.random.below(2 * u64::from(QUIET_FOLLOW_UPS)) {
             let batches = 1 + self.random.below(40);
             let followed = self.writer().follow_up(batches);
             if self.survive(followed)?.is_none() {
