@@ -38,7 +38,7 @@ use tonic_types::StatusExt as _;
 use crate::network::Agency;
 
 /// How long anything is waited for that must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
