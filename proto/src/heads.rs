@@ -90,7 +90,8 @@ mod tests {
     }
 
     fn committed(count: u64) -> CommittedHeads {
-        let head = |number: u64| Head { count: number + 1, last: Commitment(Digest::of(&[number as u8])) };
+        let last = |number: u64| Commitment(Digest::of(&number.to_be_bytes()));
+        let head = |number: u64| Head { count: number.saturating_add(1), last: last(number) };
         let mut heads: Vec<_> = (0..count).map(|number| (agency(number), head(number))).collect();
         heads.sort_by(|one, other| one.0.cmp(&other.0));
         CommittedHeads { at: Locator { batch: 1, entry: 0 }, heads }
@@ -104,7 +105,7 @@ mod tests {
             for (name, head) in &committed.heads {
                 let proof = committed.proof(name).unwrap();
                 assert_eq!((proof.head, proof.verify(name, count, root)), (*head, Ok(())));
-                let shorter = Head { count: head.count - 1, ..*head };
+                let shorter = Head { count: head.count.saturating_sub(1), ..*head };
                 assert!(HeadProof { head: shorter, ..proof.clone() }.verify(name, count, root).is_err());
                 assert!(proof.verify(&agency(99), count, root).is_err());
             }

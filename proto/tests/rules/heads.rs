@@ -44,7 +44,7 @@ fn heads_are_committed_once_a_day_when_there_is_a_new_one() {
     let record = tick(&mut net).unwrap();
     assert_eq!((record.what.event, record.what.parties.len()), (Event::HeadsCommitted, 0));
     let committed = net.writer.state.committed_heads().unwrap().clone();
-    assert_eq!(record.what.count, committed.heads.len() as u64);
+    assert_eq!(usize::try_from(record.what.count), Ok(committed.heads.len()));
     assert_eq!(
         record.what.object,
         Some(heads::root(committed.heads.iter().map(|(name, head)| (name, head))))
