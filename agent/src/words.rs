@@ -148,6 +148,17 @@ pub const fn reason(reason: ReasonClass, language: Language) -> &'static str {
     language.pick(english, arabic)
 }
 
+/// A text of another agency's for a line on a screen or in a file: nothing in it ends the line, steers a
+/// terminal, or turns what stands around it.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proto::{clocks::ClockKind, evidence::Event, ids::Urgency};
@@ -157,6 +168,12 @@ mod tests {
     fn is_arabic(text: &str) -> bool {
         text.chars().any(|c| ('\u{620}'..='\u{64a}').contains(&c))
             && !text.contains(|c: char| c.is_ascii_alphabetic())
+    }
+
+    #[test]
+    fn what_others_wrote_steers_nothing() {
+        assert_eq!(printable("a\nb\u{1b}[2J\u{202e}c\u{2067}d\u{2028}"), "a b [2J c d ");
+        assert_eq!(printable("مرحبا 12"), "مرحبا 12");
     }
 
     #[test]

@@ -74,6 +74,27 @@ pub enum Form {
     Objects(List),
 }
 
+impl Form {
+    /// The vocabulary of its codes; none for what is written in words or numbers.
+    #[must_use]
+    pub const fn vocabulary(self) -> Option<&'static Vocabulary> {
+        match self {
+            Self::OneOf(vocabulary) | Self::SomeOf(vocabulary) => Some(vocabulary),
+            Self::Language | Self::Languages => Some(vocabulary::LANGUAGES),
+            Self::Text
+            | Self::Flag
+            | Self::Count
+            | Self::Date
+            | Self::Phone
+            | Self::Countries
+            | Self::Agencies
+            | Self::Person
+            | Self::Object(_)
+            | Self::Objects(_) => None,
+        }
+    }
+}
+
 /// A field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field {

@@ -8,11 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use proto::{
-    ids::PartClass,
-    payload::{self, Form},
-    vocabulary::{LANGUAGES, Vocabulary},
-};
+use proto::{ids::PartClass, payload};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -26,6 +22,7 @@ use crate::{
         show::{NotRead, ShownPart},
     },
     opening::Kept,
+    words::printable,
 };
 
 /// For people.
@@ -150,35 +147,14 @@ fn word(name: &str, value: &Value) -> String {
     match value {
         Value::Bool(true) => "yes / نعم".to_owned(),
         Value::Bool(false) => "no / لا".to_owned(),
-        Value::String(text) => match vocabulary_of(name).and_then(|vocabulary| vocabulary.find(text)) {
-            Some(term) => format!("{} ({} / {})", term.code, term.en, term.ar),
-            None => printable(text),
-        },
+        Value::String(text) => {
+            match payload::find(name).and_then(|field| field.form.vocabulary()?.find(text)) {
+                Some(term) => format!("{} ({} / {})", term.code, term.en, term.ar),
+                None => printable(text),
+            }
+        }
         Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
-}
-
-fn vocabulary_of(name: &str) -> Option<&'static Vocabulary> {
-    match payload::find(name)?.form {
-        Form::OneOf(vocabulary) | Form::SomeOf(vocabulary) => Some(vocabulary),
-        Form::Language | Form::Languages => Some(LANGUAGES),
-        Form::Text
-        | Form::Flag
-        | Form::Count
-        | Form::Date
-        | Form::Phone
-        | Form::Countries
-        | Form::Agencies
-        | Form::Person
-        | Form::Object(_)
-        | Form::Objects(_) => None,
-    }
-}
-
-/// A text of another agency's on a line of its own: nothing in it ends the line or turns it around.
-fn printable(text: &str) -> String {
-    let shown = |c: char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if shown(c) { c } else { ' ' }).collect()
 }
 
 fn attachments(office: &Office, case: &Case, parts: &[ShownPart], folder: &Path) -> io::Result<()> {

@@ -1,11 +1,8 @@
 //! Safe contact as people read it: what must never be done comes first, codes are said in words. Not
 //! here: which word on it is the newest (`show`).
 
-use agent::words::Language;
-use proto::{
-    payload::{self, Form},
-    vocabulary::{LANGUAGES, Vocabulary},
-};
+use agent::words::{Language, printable};
+use proto::payload;
 use serde_json::{Map, Value};
 
 /// Fields in the order in which they are read, and what they are called.
@@ -49,30 +46,8 @@ fn said(name: &str, value: &Value, language: Language) -> String {
 
 /// A code by its label; text as it stands.
 fn word(name: &str, text: &str, language: Language) -> String {
-    let label = vocabulary_of(name).and_then(|vocabulary| vocabulary.find(text));
+    let label = payload::find(name).and_then(|field| field.form.vocabulary()?.find(text));
     label.map_or_else(|| printable(text), |term| language.pick(term.en, term.ar).to_owned())
-}
-
-fn vocabulary_of(name: &str) -> Option<&'static Vocabulary> {
-    match payload::find(name)?.form {
-        Form::OneOf(vocabulary) | Form::SomeOf(vocabulary) => Some(vocabulary),
-        Form::Language | Form::Languages => Some(LANGUAGES),
-        Form::Text
-        | Form::Flag
-        | Form::Count
-        | Form::Date
-        | Form::Phone
-        | Form::Countries
-        | Form::Agencies
-        | Form::Person
-        | Form::Object(_)
-        | Form::Objects(_) => None,
-    }
-}
-
-/// A text of another agency without what would steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -110,7 +85,8 @@ mod tests {
 
     #[test]
     fn every_field_of_safe_contact_is_called_something() {
-        let Some(Form::Object(children)) = payload::find("safe_contact").map(|field| field.form) else {
+        let Some(payload::Form::Object(children)) = payload::find("safe_contact").map(|field| field.form)
+        else {
             panic!("an object");
         };
         let mut called: Vec<_> = FIELDS.iter().map(|(name, ..)| *name).collect();
