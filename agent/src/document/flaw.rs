@@ -146,6 +146,8 @@ pub enum What {
     OnwardNotConsented,
     /// No referral that this agency opened and that is under way has this id.
     JoinsUnknown,
+    /// Several referrals begin with what is said of an id.
+    SeveralReferrals,
     /// Agencies that work together are named, each.
     JointByName,
     /// A text would tell whom it came from where she went next.
@@ -283,6 +285,7 @@ impl Flaw {
                 "Your agency has opened no referral with this id that is under way. See `agent inbox --all --sent`."
                     .into()
             }
+            What::SeveralReferrals => "Several referrals begin so: give more of the id.".into(),
             What::JointByName => {
                 "Agencies that work together know of each other: name each of them, without fallbacks.".into()
             }
@@ -432,6 +435,7 @@ impl Flaw {
                 "لا تشمل الموافقة التي وردت مع الحالة هذه الجهة. اسأل الشخص المعني واكتب اليوم في {}.",
                 isolated("given_on")
             ),
+            What::SeveralReferrals => "يطابق هذا الرقم عدة إحالات: اكتب المزيد منه.".into(),
             What::JoinsUnknown => "لم تفتح جهتكم إحالة جارية بهذا الرقم.".into(),
             What::JointByName => {
                 "الجهات التي تعمل معًا تعرف بعضها بعضًا: سمِّ كلًّا منها من دون جهات بديلة.".into()

@@ -36,6 +36,13 @@ pub enum NotFound {
     Misheard(NotSpoken),
 }
 
+impl NotFound {
+    /// What is wrong with a document that names a referral so; `unknown` when there is none.
+    pub(super) fn flaw(self, unknown: What) -> What {
+        if self == Self::Several { What::SeveralReferrals } else { unknown }
+    }
+}
+
 impl Office {
     /// A referral by its id, the beginning of it, or its code for the telephone.
     ///
@@ -73,7 +80,7 @@ impl Office {
             return Ok(None);
         };
         let flawed = |pointer: &str, what| NotSent::Flawed(vec![Flaw { pointer: pointer.into(), what }]);
-        let former = self.find(&text).map_err(|_| flawed("/onward_of", What::OnwardUnknown))?;
+        let former = self.find(&text).map_err(|none| flawed("/onward_of", none.flaw(What::OnwardUnknown)))?;
         self.store.read(|state| may_go_on(state, &former))?;
         let case = self.case(&former).ok_or_else(|| flawed("/onward_of", What::OnwardUnknown))?;
         let from = &former.opened_by;

@@ -163,7 +163,7 @@ impl Office {
             return Ok(None);
         };
         let flawed = |what| NotSent::Flawed(vec![Flaw { pointer: "/joins".into(), what }]);
-        let former = self.find(&text).map_err(|_| flawed(What::JoinsUnknown))?;
+        let former = self.find(&text).map_err(|none| flawed(none.flaw(What::JoinsUnknown)))?;
         let (root, others) =
             self.store.read(|state| thread(state, &former)).ok_or_else(|| flawed(What::JoinsUnknown))?;
         let flaws = document::joint::with(document, &others);

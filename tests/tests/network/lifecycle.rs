@@ -175,7 +175,7 @@ fn joint(stage: &Stage) {
     // A third joins later; she must have named all whom it hears of.
     let joins = |named: &[&str]| {
         case(SILENT, |case| {
-            case["joins"] = second[..13].into();
+            case["joins"] = second.as_str().into();
             case["consent"]["agencies"] = json!(named);
         })
     };
@@ -185,7 +185,7 @@ fn joint(stage: &Stage) {
     let tied = show(stage, DFWAC, &first)["tied"].as_array().unwrap().len();
     assert_eq!(tied, 2, "the thread has three");
     let not_ours = case(DFWAC, |case| {
-        (case["joins"], case["consent"]["agencies"]) = (first[..13].into(), json!([DFWAC]));
+        (case["joins"], case["consent"]["agencies"]) = (first.as_str().into(), json!([DFWAC]));
     });
     assert_eq!(
         flaws(stage, AMAN, &["send", &written(stage, &not_ours)]),
@@ -261,7 +261,7 @@ fn onward(stage: &mut Stage) {
     let on = |named: &[&str], given_on: &str| {
         case(MOSD, |case| {
             case["jurisdiction"] = "JO".into();
-            case["onward_of"] = first[..13].into();
+            case["onward_of"] = first.as_str().into();
             case["consent"]["agencies"] = json!(named);
             case["consent"]["given_on"] = given_on.into();
         })
