@@ -111,7 +111,7 @@ impl Restoring {
         self.there
     }
 
-    /// Takes what an agency shows of a log, and from where on it holds no receipt.
+    /// Takes the largest checkpoint of a log that an agency holds, which the log has signed.
     ///
     /// # Errors
     /// [`Unavailable`] while it cannot be compared yet.
@@ -120,7 +120,6 @@ impl Restoring {
         hub: &Hub,
         (log, agency): (Log, AgencyId),
         shown: Option<Checkpoint>,
-        receipts_until: u64,
     ) -> Result<(), Unavailable> {
         let there = match log {
             Log::Evidence => self.there.evidence,
@@ -128,7 +127,6 @@ impl Restoring {
         };
         let seen = match shown {
             Some(checkpoint) if checkpoint.size > there => Seen::Beyond(checkpoint.size),
-            _ if receipts_until > there => Seen::Beyond(receipts_until),
             Some(checkpoint) if checkpoint.size > 0 => {
                 match hub.root(log, checkpoint.size).await? {
                     Some(root) if root == checkpoint.root => Seen::Part,

@@ -18,14 +18,13 @@ use tonic::{Code, transport::Channel};
 
 use super::{Broken, WITNESS_EVERY};
 use crate::{
-    case::{Delivery, Standing},
+    case::{Case, Delivery, Standing},
     clock,
     follower::{self, NotFollowed},
     gateway::{log_client::LogClient, witness_client::WitnessClient},
     office::Office,
     records::{self, record},
-    state::State,
-    store::{Claim, Entry},
+    store::{Claim, Entry, StoreFault},
 };
 
 pub(super) async fn run(office: &Arc<Office>, channel: &Channel) -> Broken {
@@ -131,11 +130,14 @@ async fn show(
         None => String::new(),
     };
     let checkpoint = seen.map(|note| follower::bare(note, key).to_string()).unwrap_or_default();
-    let receipts_until = match log {
-        wire::LogName::Evidence => office.store.read(receipts_until),
-        wire::LogName::Directory | wire::LogName::Unspecified => 0,
+    let receipt_checkpoint = match (log, seen) {
+        (wire::LogName::Evidence, Some(note)) => {
+            receipt_checkpoint(office, open_seen(note, key)?.size)?.unwrap_or_default()
+        }
+        (wire::LogName::Evidence, None) => receipt_checkpoint(office, 0)?.unwrap_or_default(),
+        (wire::LogName::Directory | wire::LogName::Unspecified, _) => String::new(),
     };
-    let report = wire::WitnessReport { log: log.into(), checkpoint, cosignatures, receipts_until };
+    let report = wire::WitnessReport { log: log.into(), checkpoint, cosignatures, receipt_checkpoint };
     match WitnessClient::new(channel.clone()).report(report).await {
         Ok(answer) => Ok(Some(answer.into_inner())),
         Err(status) if status.code() == Code::NotFound => Ok(None),
@@ -143,10 +145,21 @@ async fn show(
     }
 }
 
-/// One more than the largest index of which a receipt is here.
-fn receipts_until(state: &State) -> u64 {
-    let steps = state.cases().flat_map(|case| &case.steps);
-    let indexes = steps.flat_map(|step| match &step.standing {
+/// The checkpoint of the newest receipt that is here, when it stands at or beyond a size of the log.
+fn receipt_checkpoint(office: &Office, size: u64) -> Result<Option<String>, StoreFault> {
+    let newest = office.store.read(|state| {
+        let indexes = state.cases().filter_map(|case| Some((newest_index(case)?, case.referral.clone())));
+        indexes.max_by_key(|(index, _)| *index)
+    });
+    let Some((_, referral)) = newest.filter(|(index, _)| *index >= size) else {
+        return Ok(None);
+    };
+    Ok(office.receipts(&referral)?.last().map(|receipt| receipt.to_wire().checkpoint))
+}
+
+/// The largest index of a receipt in a case.
+fn newest_index(case: &Case) -> Option<u64> {
+    let indexes = case.steps.iter().flat_map(|step| match &step.standing {
         Standing::Taken { logged, .. } => vec![*logged],
         Standing::Arrived(deliveries) => {
             let handed_over =
@@ -155,7 +168,7 @@ fn receipts_until(state: &State) -> u64 {
         }
         Standing::Queued | Standing::Refused { .. } | Standing::Withdrawn => Vec::new(),
     });
-    indexes.map(|logged| logged.index.saturating_add(1)).max().unwrap_or(0)
+    indexes.map(|logged| logged.index).max()
 }
 
 /// Our line over a checkpoint, while our witness key is in force.

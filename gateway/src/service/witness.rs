@@ -67,14 +67,17 @@ impl WitnessService {
         agency: AgencyId,
         report: &wire::WitnessReport,
     ) -> Result<Response<wire::WitnessAnswer>, Status> {
-        let shown = if report.checkpoint.is_empty() {
-            None
-        } else {
-            let shown = SignedNote::parse(&report.checkpoint).map_err(answers::malformed)?;
-            Some(self.0.published.of(log).check(&shown).map_err(not_given)?)
-        };
-        let until = if log == Log::Evidence { report.receipts_until } else { 0 };
-        let taken = self.0.restoring.report(&self.0.hub, (log, agency), shown, until).await;
+        let mut shown: Option<Checkpoint> = None;
+        for note in
+            [&report.checkpoint, &report.receipt_checkpoint].into_iter().filter(|note| !note.is_empty())
+        {
+            let note = SignedNote::parse(note).map_err(answers::malformed)?;
+            let checkpoint = self.0.published.of(log).check(&note).map_err(not_given)?;
+            if shown.as_ref().is_none_or(|before| before.size < checkpoint.size) {
+                shown = Some(checkpoint);
+            }
+        }
+        let taken = self.0.restoring.report(&self.0.hub, (log, agency), shown).await;
         taken.map_err(answers::unavailable_status)?;
         Err(not_given(NotGiven::Absent))
     }

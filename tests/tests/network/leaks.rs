@@ -347,7 +347,7 @@ async fn in_calls(trial: &mut Trial) {
             log: 1,
             checkpoint,
             cosignatures,
-            receipts_until: 0,
+            receipt_checkpoint: String::new(),
         };
         let forged =
             format!("{text}\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— {text} AAAAAAAA\n");
@@ -462,7 +462,7 @@ async fn in_cosignatures(trial: &mut Trial) {
             log: wire::LogName::Evidence.into(),
             checkpoint: note.clone(),
             cosignatures: cosignatures.to_owned(),
-            receipts_until: 0,
+            receipt_checkpoint: String::new(),
         };
         // The key's own id and signature beside another name.
         let other = line.replace(from.id.as_str(), "fatima-al-mansoori");
