@@ -40,10 +40,7 @@ fn bodies(office: &Office, sent: &crate::office::Sent) -> Vec<(Place, Option<Vec
 }
 
 fn is_in_a_file(folder: &std::path::Path, bytes: &[u8]) -> bool {
-    fs::read_dir(folder).unwrap().any(|file| {
-        let file = fs::read(file.unwrap().path()).unwrap();
-        file.windows(bytes.len()).any(|window| window == bytes)
-    })
+    all_files(folder).iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
