@@ -10,12 +10,12 @@ use std::{
 use bytes::Bytes;
 use prost::Message as _;
 use proto::{
-    agreement::Disclosure,
+    agreement::{Clause, Disclosure},
     digest::{Digest, Hasher},
     directory::{Directory, KeyPurpose, PublicKeyOf},
     dsse::{self, PayloadType},
     header::{Header, INLINE_BYTES_MAX, PART_KEYS_MAX, Part},
-    ids::{AgencyId, PartClass, Release, Storage, TimeMs},
+    ids::{AgencyId, Kind, PartClass, Release, Storage, TimeMs},
     key::{KeyId, SigningKey},
     wire,
 };
@@ -115,11 +115,12 @@ impl Drafted {
     #[must_use]
     pub fn record(&self, idempotency_key: &str, tie: &Tie) -> (records::Queued, records::QueuedBody) {
         let name = |plain: &records::Plain| records::PartName { part_id: plain.part_id, class: plain.class };
+        let sent = self.plain.iter().filter(|plain| !plain.stays);
         let queued = records::Queued {
             header: self.header.to_wire().encode_to_vec(),
             digest: self.digest.to_vec(),
             idempotency_key: idempotency_key.to_owned(),
-            parts: self.plain.iter().map(name).collect(),
+            parts: sent.map(name).collect(),
             instead_of: self.instead_of.map_or_else(Vec::new, Digest::to_vec),
             tie: tie.to_record(),
         };
@@ -128,37 +129,63 @@ impl Drafted {
     }
 }
 
-/// The parts of a referral, for its recipient and once more for each fallback. Identity, and files that
-/// may tell it, wait for the acceptance wherever an acceptance can come, unless the agreement with the
-/// recipient wants them at once.
+/// When an agency gets identity, and files that may tell it, with what opens a referral: with the acceptance
+/// wherever one can come, unless the agreement wants them at once; none while they stay here.
 #[must_use]
-pub fn parts_of(document: &Document, fallbacks: &[AgencyId], disclosure: Disclosure) -> Vec<PlainPart> {
-    let waits = document.kind.expects_answer() && disclosure != Disclosure::AtOnce;
-    let held = if waits { Release::OnAcceptance } else { Release::AtOnce };
-    let mut parts = parts_for(document, (Release::AtOnce, held));
-    for fallback in fallbacks {
-        let ahead = parts_for(document, (Release::OnTurn, Release::OnAcceptance));
+pub fn released(kind: Kind, clause: &Clause) -> Option<Release> {
+    if !kind.expects_answer() {
+        Some(Release::AtOnce)
+    } else if clause.sender_keeps_identity {
+        None
+    } else {
+        Some(match clause.disclosure {
+            Disclosure::AtOnce => Release::AtOnce,
+            Disclosure::OnAcceptance | Disclosure::Never => Release::OnAcceptance,
+        })
+    }
+}
+
+/// The parts of a referral, for its recipient and once more for each fallback; with each, when it gets identity.
+#[must_use]
+pub fn parts_of(
+    document: &Document,
+    recipient: Option<Release>,
+    fallbacks: &[(AgencyId, Option<Release>)],
+) -> Vec<PlainPart> {
+    let mut parts = parts_for(document, (Release::AtOnce, recipient));
+    for (fallback, held) in fallbacks {
+        // Its turn is no acceptance.
+        let ahead = parts_for(document, (Release::OnTurn, held.and(Some(Release::OnAcceptance))));
         parts.extend(ahead.into_iter().map(|part| PlainPart { fallback: Some(fallback.clone()), ..part }));
     }
     parts
 }
 
 /// The parts that somebody gets: those that are not held, and those that are.
-fn parts_for(document: &Document, (first, held): (Release, Release)) -> Vec<PlainPart> {
+fn parts_for(document: &Document, (first, held): (Release, Option<Release>)) -> Vec<PlainPart> {
     let summary = json!({"consent": document.consent, "summary": document.summary});
     let mut parts = vec![json_part(PartClass::Summary, first, &summary)];
-    if let Some(identity) = &document.identity {
-        parts.push(json_part(PartClass::Identity, held, &json!({"identity": identity})));
-    }
-    parts.extend(document.files.iter().map(|file| PlainPart {
-        fallback: None,
-        class: PartClass::Attachment,
-        release: if file.contains_identity { held } else { first },
-        media_type: file.media_type.clone(),
-        file_name: file.name.clone(),
-        content: file.content.clone(),
-    }));
+    parts.extend(held.and_then(|held| identity_part(document, held)));
+    let files = document.files.iter().filter_map(|file| {
+        let release = if file.contains_identity { held? } else { first };
+        Some(PlainPart {
+            fallback: None,
+            class: PartClass::Attachment,
+            release,
+            media_type: file.media_type.clone(),
+            file_name: file.name.clone(),
+            content: file.content.clone(),
+        })
+    });
+    parts.extend(files);
     parts
+}
+
+/// The part that tells who she is.
+#[must_use]
+pub fn identity_part(document: &Document, release: Release) -> Option<PlainPart> {
+    let identity = document.identity.as_ref()?;
+    Some(json_part(PartClass::Identity, release, &json!({"identity": identity})))
 }
 
 /// The part that holds the detail of an act.
@@ -213,6 +240,7 @@ fn sealing_keys(directory: &Directory, agency: &AgencyId, now: TimeMs) -> Vec<(K
 pub struct Plan {
     header: Header,
     parts: Vec<PlainPart>,
+    stays: Option<PlainPart>,
     keys: Keys,
 }
 
@@ -256,7 +284,13 @@ impl Plan {
                 key_ids,
             });
         }
-        Ok(Self { header, parts, keys })
+        Ok(Self { header, parts, stays: None, keys })
+    }
+
+    /// Keeps a part here, beside those that are sent.
+    #[must_use]
+    pub fn keeping(self, stays: Option<PlainPart>) -> Self {
+        Self { stays, ..self }
     }
 
     /// What it will say, the parts' digests aside.
@@ -271,7 +305,7 @@ impl Plan {
     /// # Errors
     /// [`NotDrafted`].
     pub fn seal(self, spool: &Spool) -> Result<SealedParts, NotDrafted> {
-        let Self { mut header, parts, keys } = self;
+        let Self { mut header, parts, stays, keys } = self;
         let mut listed = std::mem::take(&mut header.parts);
         let (mut inline, mut plain) = (Vec::new(), Vec::with_capacity(parts.len()));
         let mut files = Vec::new();
@@ -306,6 +340,11 @@ impl Plan {
             if part.fallback.is_none() {
                 plain.push(kept);
             }
+        }
+        for (part_id, part) in (u32::try_from(listed.len()).unwrap_or(u32::MAX)..).skip(1).zip(&stays) {
+            let mut content = Vec::new();
+            Hashed::open(&part.content)?.into_memory(&mut content)?;
+            plain.push(records::Plain { content, stays: true, ..kept(part_id, part) });
         }
         let sha256 = |id: u32| listed.iter().find(|part| part.part_id == id).map(|part| part.sha256);
         let files = files.into_iter().filter_map(|(id, file)| Some((sha256(id)?, file))).collect();

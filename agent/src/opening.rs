@@ -339,18 +339,18 @@ mod tests {
         document::{self, Content},
         draft::{self, Drafted, NotDrafted, PlainPart, Plan},
     };
-    use proto::{agreement::Disclosure, lifecycle::Act};
+    use proto::lifecycle::Act;
     use seal::Recipient;
 
     fn key(byte: u8) -> SealingKey {
         SealingKey::from_seed(&[byte; 32]).unwrap()
     }
 
-    fn parts(disclosure: Disclosure) -> Vec<PlainPart> {
+    fn parts(held: Option<Release>) -> Vec<PlainPart> {
         let good = document::tests::good().to_string();
         let document =
             document::read(good.as_bytes(), document::tests::files(), document::tests::NOW).unwrap();
-        draft::parts_of(&document, &[], disclosure)
+        draft::parts_of(&document, held, &[])
     }
 
     fn drafted(parts: Vec<PlainPart>, to: &SealingKey) -> Drafted {
@@ -398,7 +398,7 @@ mod tests {
     #[test]
     fn a_referral_opens_at_its_recipient_in_two_deliveries() {
         let (_place, spool) = spool();
-        let drafted = drafted(parts(Disclosure::OnAcceptance), &key(7));
+        let drafted = drafted(parts(Some(Release::OnAcceptance)), &key(7));
         for (release, classes) in [
             (Release::AtOnce, vec![PartClass::Summary, PartClass::Attachment]),
             (Release::OnAcceptance, vec![PartClass::Identity, PartClass::Attachment]),
@@ -419,13 +419,15 @@ mod tests {
         for telling in ["فاطمة", "Fatima", "971501234567", "1994-03-02"] {
             assert!(!summary.contains(telling), "{telling} is in the summary");
         }
-        let at_once = parts(Disclosure::AtOnce);
+        let at_once = parts(Some(Release::AtOnce));
         assert!(at_once.iter().all(|part| part.release == Release::AtOnce));
+        let classes: Vec<_> = parts(None).iter().map(|part| part.class).collect();
+        assert_eq!(classes, [PartClass::Summary, PartClass::Attachment], "identity stays, and what tells it");
     }
 
     #[test]
     fn what_cannot_be_opened_and_what_holds_something_else_are_told_apart() {
-        let drafted = drafted(parts(Disclosure::OnAcceptance), &key(7));
+        let drafted = drafted(parts(Some(Release::OnAcceptance)), &key(7));
         let inline = of(&drafted, Release::AtOnce);
         let (_place, spool) = spool();
         let result = |header: &Header, me: &AgencyId, key: SealingKey| {
@@ -441,7 +443,7 @@ mod tests {
 
     #[test]
     fn what_came_must_be_what_the_header_lists() {
-        let drafted = drafted(parts(Disclosure::OnAcceptance), &key(7));
+        let drafted = drafted(parts(Some(Release::OnAcceptance)), &key(7));
         let (_place, spool) = spool();
         let check = |parts: &[wire::InlinePart]| {
             Came::check(&drafted.header, &me(), parts, Turn::First, &spool).map(|came| came.names().len())
@@ -474,7 +476,7 @@ mod tests {
         let (_place, spool) = spool();
         let key = key(7);
         let keys = [(KeyId::of(key.recipient().as_bytes()), key.recipient().clone())];
-        let mut all = parts(Disclosure::OnAcceptance);
+        let mut all = parts(Some(Release::OnAcceptance));
         all.retain(|part| part.class == PartClass::Summary);
         all.extend([file(1_500_000, Release::AtOnce), file(1_400_000, Release::OnAcceptance)]);
         let header = header("ae.dfwac", "ae-rk.aman", Act::Submit, 0);

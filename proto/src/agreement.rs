@@ -239,6 +239,9 @@ impl Clause {
     /// # Errors
     /// [`Refusal::IdentityNotAllowed`] or [`Refusal::IdentityTooEarly`].
     pub fn permits_identity(&self, header: &Header) -> Result<(), Refusal> {
+        if header.act == Act::Submit && self.keeps_back(&header.parts, None) {
+            return Err(Refusal::IdentityTooEarly);
+        }
         for part in header.parts.iter().filter(|part| part.class == PartClass::Identity) {
             if !header.identity_allowed || self.disclosure == Disclosure::Never {
                 return Err(Refusal::IdentityNotAllowed);
@@ -256,6 +259,16 @@ impl Clause {
             }
         }
         Ok(())
+    }
+
+    /// Whether the sender was to keep some of these parts until a person there discloses them: identity, and all
+    /// that waits for an acceptance.
+    #[must_use]
+    pub fn keeps_back(&self, parts: &[Part], fallback: Option<&AgencyId>) -> bool {
+        let theirs = parts.iter().filter(|part| part.recipient.as_ref() == fallback);
+        let mut kept =
+            theirs.filter(|part| part.class == PartClass::Identity || part.release == Release::OnAcceptance);
+        self.sender_keeps_identity && kept.next().is_some()
     }
 
     /// Whether the attachments for the header's recipient, or for a fallback, are neither too large nor

@@ -546,7 +546,8 @@ impl Directory {
         let identity = carried.any(|class| class == PartClass::Identity);
         let allows = |clause: &Clause| {
             let sizes = clause.permits_sizes(&header.parts, Some(fallback));
-            sizes.is_ok() && (!identity || clause.disclosure != Disclosure::Never)
+            let kept = clause.keeps_back(&header.parts, Some(fallback));
+            sizes.is_ok() && !kept && (!identity || clause.disclosure != Disclosure::Never)
         };
         !self.is_by_name_only(fallback) && self.agreed(need, now).is_ok_and(|(_, clause)| allows(clause))
     }

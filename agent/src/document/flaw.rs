@@ -148,6 +148,8 @@ pub enum What {
     JoinsUnknown,
     /// Several referrals begin with what is said of an id.
     SeveralReferrals,
+    /// What the agreement keeps here until a person discloses it.
+    StaysHere,
     /// Agencies that work together are named, each.
     JointByName,
     /// A text would tell whom it came from where she went next.
@@ -285,6 +287,9 @@ impl Flaw {
                 "Your agency has opened no referral with this id that is under way. See `agent inbox --all --sent`."
                     .into()
             }
+            What::StaysHere => "By the agreement, what may tell who she is stays here until it is accepted. Leave this \
+                                file out, and send it with `agent disclose` then."
+                .into(),
             What::SeveralReferrals => "Several referrals begin so: give more of the id.".into(),
             What::JointByName => {
                 "Agencies that work together know of each other: name each of them, without fallbacks.".into()
@@ -434,6 +439,10 @@ impl Flaw {
             What::OnwardNotConsented => format!(
                 "لا تشمل الموافقة التي وردت مع الحالة هذه الجهة. اسأل الشخص المعني واكتب اليوم في {}.",
                 isolated("given_on")
+            ),
+            What::StaysHere => format!(
+                "بموجب الاتفاقية يبقى لديكم كل ما قد يكشف عن الشخص المعني حتى القبول. احذف هذا الملف، ثم أرسله بالأمر {}.",
+                isolated("agent disclose")
             ),
             What::SeveralReferrals => "يطابق هذا الرقم عدة إحالات: اكتب المزيد منه.".into(),
             What::JoinsUnknown => "لم تفتح جهتكم إحالة جارية بهذا الرقم.".into(),

@@ -6,8 +6,9 @@ pub mod anew;
 use std::time::Duration;
 
 use proto::{
-    agreement::Disclosure,
+    agreement,
     digest::Digest,
+    directory::Directory,
     header::Header,
     ids::{Addressing, AgencyId, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs},
     lifecycle::Act,
@@ -396,21 +397,28 @@ fn plan_referral(
     may_seal(state)?;
     let directory = state.replica().directory();
     let now = header.created_at;
-    let disclosure = match directory.route(&header, now) {
+    let held = match directory.route(&header, now) {
         Ok((agreement, clause)) => {
             header.agreement = agreement;
-            clause.disclosure
+            draft::released(document.kind, clause)
         }
         // The gateway decides; a header must name some agreement.
         Err(none) if unchecked => {
             header.agreement = none.agreement.unwrap_or_default();
-            Disclosure::OnAcceptance
+            Some(Release::OnAcceptance)
         }
         Err(none) => return Err(none.refusal.into()),
     };
-    let parts = draft::parts_of(document, &header.fallbacks, disclosure);
+    let fallbacks: Vec<_> =
+        header.fallbacks.iter().map(|to| (to.clone(), ahead(directory, &header, to))).collect();
+    if held.is_none() || fallbacks.iter().any(|(_, held)| held.is_none()) {
+        files_stay(document)?;
+    }
+    let parts = draft::parts_of(document, held, &fallbacks);
     let keys = draft::keys_of(directory, &header, now);
-    let plan = Plan::new(header, parts, keys)?;
+    // What one of them gets is here anyway.
+    let kept = draft::identity_part(document, Release::OnAcceptance).filter(|_| held.is_none());
+    let plan = Plan::new(header, parts, keys)?.keeping(kept);
     let header = plan.header();
     let agreed = |fallback| directory.may_fall_back(header, fallback, now);
     match directory.route(header, now) {
@@ -419,6 +427,22 @@ fn plan_referral(
         Ok(_) if !header.fallbacks.iter().all(agreed) => Err(Refusal::FallbackNotAgreed.into()),
         Ok(_) => Ok(plan),
     }
+}
+
+/// When a fallback gets identity: by the clause under which it would be asked.
+fn ahead(directory: &Directory, header: &Header, to: &AgencyId) -> Option<Release> {
+    let need = agreement::Need { to, addressing: Addressing::ByNeed, ..header.into() };
+    let clause = directory.agreed(need, header.created_at).map(|(_, clause)| clause);
+    clause.map_or(Some(Release::OnAcceptance), |clause| draft::released(header.kind, clause))
+}
+
+/// Files are not kept for later: whoever must not have them yet gets them with the disclosure.
+fn files_stay(document: &Document) -> Result<(), NotSent> {
+    let stay = document.files.iter().enumerate().filter(|(_, file)| file.contains_identity);
+    let flaws =
+        stay.map(|(place, _)| Flaw { pointer: format!("/attachments/{place}"), what: What::StaysHere });
+    let flaws: Vec<_> = flaws.collect();
+    if flaws.is_empty() { Ok(()) } else { Err(NotSent::Flawed(flaws)) }
 }
 
 fn plan_act(state: &State, header: Header, parts: Vec<PlainPart>, unchecked: bool) -> Result<Plan, NotSent> {

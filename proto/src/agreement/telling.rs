@@ -180,15 +180,15 @@ pub(super) const fn urgency_word(urgency: Urgency, language: Language) -> &'stat
 const fn disclosure(clause: &Clause, language: Language) -> &'static str {
     match (clause.disclosure, clause.sender_keeps_identity) {
         (Disclosure::Never, _) => language.pick("is never sent", "لا تُرسل مطلقًا"),
+        (_, true) => language.pick(
+            "stays with the sender; when the recipient has accepted, a person at the sender sends it",
+            "تبقى لدى الجهة المرسِلة، وبعد قبول الجهة المستلِمة يرسلها شخص لدى الجهة المرسِلة",
+        ),
         (Disclosure::OnAcceptance, false) => language.pick(
             "is sent sealed, and handed over when the recipient has accepted",
             "تُرسل مختومة وتُسلَّم بعد قبول الجهة المستلِمة",
         ),
-        (Disclosure::OnAcceptance, true) => language.pick(
-            "when the recipient has accepted; until then the sender may keep it",
-            "بعد قبول الجهة المستلِمة، ويجوز أن تبقى لدى الجهة المرسِلة إلى ذلك الحين",
-        ),
-        (Disclosure::AtOnce, _) => language.pick(
+        (Disclosure::AtOnce, false) => language.pick(
             "may be sent with the referral, before anybody has accepted",
             "يجوز إرسالها مع الإحالة قبل أن تقبلها أي جهة",
         ),

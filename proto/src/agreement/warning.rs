@@ -120,7 +120,7 @@ pub enum Warning {
     LimitTooSmall { clause: Code },
     /// A limit of 0, which is the network's own.
     LimitOfZero { clause: Code },
-    /// The sender may keep what never travels.
+    /// The sender keeps what never travels.
     KeepsNothing { clause: Code },
     /// One may send and the other may not.
     NoReturn { from: AgencyId, to: AgencyId },

@@ -132,6 +132,10 @@ fn each_warning_by_the_change_that_earns_it() {
             text.clauses[0].disclosure = 1;
             text.clauses[0].sender_keeps_identity = true;
         }),
+        (&[], |text| {
+            text.clauses[0].disclosure = 3;
+            text.clauses[0].sender_keeps_identity = true;
+        }),
         // Two clauses of one direction.
         (&["CLAUSE_COVERED"], |text| with_third(text, |_| {})),
         (&["CLAUSE_COVERED"], |text| with_third(text, |third| third.jurisdictions = vec!["AE-RK".into()])),

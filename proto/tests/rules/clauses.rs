@@ -150,6 +150,36 @@ fn disclosure_by_release_by_consent() {
 }
 
 #[test]
+fn what_the_sender_keeps_is_neither_sent_nor_parked() {
+    use Release::{AtOnce, OnAcceptance};
+    for disclosure in [2, 3] {
+        let keeps = |clause: &mut wire::Clause| {
+            (clause.disclosure, clause.sender_keeps_identity) = (disclosure, true);
+        };
+        for (class, release, expected) in [
+            (PartClass::Identity, AtOnce, Some(IdentityTooEarly)),
+            (PartClass::Identity, OnAcceptance, Some(IdentityTooEarly)),
+            (PartClass::Attachment, OnAcceptance, Some(IdentityTooEarly)),
+            (PartClass::Attachment, AtOnce, None),
+            (PartClass::Detail, AtOnce, None),
+        ] {
+            let given = in_clause(keeps, |header| {
+                header.identity_allowed = true;
+                (header.parts[1].class, header.parts[1].release) = (class, release);
+            });
+            assert_eq!(given, expected, "{class:?} {release:?}");
+            let to_fallback = in_clause(keeps, |header| {
+                header.identity_allowed = true;
+                (header.parts[1].class, header.parts[1].release) = (class, release);
+                header.parts[1].recipient = Some(agency(MOSD));
+            });
+            let its_own_clause = class == PartClass::Identity && release == AtOnce;
+            assert_eq!(to_fallback, its_own_clause.then_some(IdentityNotAllowed), "{class:?} {release:?}");
+        }
+    }
+}
+
+#[test]
 fn sizes_and_numbers_of_attachments() {
     let attachments = |count: usize, length_bytes| {
         move |header: &mut Header| {

@@ -39,6 +39,7 @@ fn cases_go_their_way() {
     recalled_and_purged(&stage);
     transferred(&stage);
     withdrawn_from_all(&stage);
+    kept_by_its_sender(&stage);
 }
 
 /// Looks again and again until something is so.
@@ -443,4 +444,45 @@ fn withdrawn_from_all(stage: &Stage) {
     act(stage, AMAN, &["confirm-withdrawal", &referral]);
     act(stage, IOM, &["confirm-withdrawal", &referral]);
     until("both words in Dubai", || acts(stage, DFWAC, &referral, "confirm-withdrawal") == 2);
+}
+
+/// By this agreement identity stays with its sender: neither sent nor parked, until a person sends it.
+fn kept_by_its_sender(stage: &Stage) {
+    let text = fs::read_to_string(Stage::prop("int.iom.kw-jo.mosd.toml")).unwrap().replace(IOM, AMAN);
+    let keeps = "disclosure = \"on_acceptance\"\nsender_keeps_identity = true";
+    let (draft, object) = (stage.path("kept.toml"), stage.path("kept.json"));
+    fs::write(&draft, text.replace("disclosure = \"on_acceptance\"", keeps)).unwrap();
+    let (draft, object) = (draft.to_str().unwrap(), object.to_str().unwrap());
+    stage.gateway(&["admin", "agreement", draft, "--out", object]).unwrap();
+    for party in [AMAN, MOSD] {
+        stage.agent(party, &["sign", object]).unwrap();
+    }
+    let administrator = stage.path("hub/administrators/blue-1");
+    stage.gateway(&["admin", "submit", object, "--as", administrator.to_str().unwrap()]).unwrap();
+
+    let document = case(MOSD, |case| {
+        case["jurisdiction"] = "JO".into();
+        case["consent"]["agencies"] = json!([MOSD]);
+    });
+    let referral = referral(&send(stage, AMAN, &document));
+    until("the referral to arrive", || stage.agent(MOSD, &["show", &referral]).is_ok());
+    act(stage, MOSD, &["accept", &referral]);
+    until("the answer", || status_is(stage, AMAN, &referral, "accepted"));
+    let evidence = stage.agent(MOSD, &["timeline", &referral]).unwrap().to_string();
+    assert!(!evidence.contains("DISCLOSURE_RELEASED"), "nothing was parked: {evidence}");
+    assert!(!show(stage, MOSD, &referral).to_string().contains("ماريسول"), "it stays in Ras Al Khaimah");
+    assert!(show(stage, AMAN, &referral).to_string().contains("ماريسول"), "there it is");
+
+    let mut with_file = document;
+    fs::write(stage.path("letter.txt"), "A letter.").unwrap();
+    with_file["attachments"] = json!([{"file": "letter.txt"}]);
+    let refused = flaws(stage, AMAN, &["send", &written(stage, &with_file)]);
+    assert_eq!(refused, ["/attachments/0"], "it goes with the disclosure");
+
+    let letter = stage.path("letter.txt");
+    act(stage, AMAN, &["disclose", &referral, "--attach", letter.to_str().unwrap()]);
+    until("the identity", || {
+        let shown = show(stage, MOSD, &referral).to_string();
+        shown.contains("ماريسول") && shown.contains("letter.txt")
+    });
 }

@@ -333,7 +333,7 @@ fn place_of(state: &State, digest: &Digest) -> Option<(ReferralKey, usize)> {
 /// missing that is not here any more.
 fn parts_of(kept: &Kept, released: impl Fn(Release) -> Option<Release>) -> Option<Vec<PlainPart>> {
     let mut parts = Vec::new();
-    for plain in &kept.body.plain {
+    for plain in kept.body.plain.iter().filter(|plain| !plain.stays) {
         let listed = kept.header.parts.iter().find(|part| part.part_id == plain.part_id)?;
         let Some(release) = released(listed.release) else {
             continue;
@@ -364,7 +364,12 @@ fn document_of(kept: &Kept) -> Option<Document> {
     };
     let section = |part: &Map<String, Value>, name: &str| part.get(name).and_then(Value::as_object).cloned();
     let summary = json(of_class(PartClass::Summary).next()?)?;
-    let identity = of_class(PartClass::Identity).next().map(|part| section(&json(part)?, "identity"));
+    let stays = kept.body.plain.iter().find(|plain| plain.stays);
+    let identity = match (of_class(PartClass::Identity).next(), stays) {
+        (Some(part), _) => Some(section(&json(part)?, "identity")),
+        (None, Some(plain)) => Some(section(&serde_json::from_slice(&plain.content).ok()?, "identity")),
+        (None, None) => None,
+    };
     let ids =
         |ids: &[String]| ids.iter().map(|id| AgencyId::parse(id, "agency").ok()).collect::<Option<Vec<_>>>();
     let routing = kept.body.routing.as_ref();

@@ -157,6 +157,7 @@ fn of_clause(clause: &Clause, text: &wire::Clause) -> Vec<Warning> {
     let says_nothing = text.limits == Some(wire::Limits::default());
     let refers = clause.kinds.contains(&Kind::Referral);
     let keeps_nothing = clause.sender_keeps_identity && clause.disclosure == Disclosure::Never;
+    let at_once = clause.disclosure == Disclosure::AtOnce && !clause.sender_keeps_identity;
     let refused = Warning::Refused { refusal: Refusal::ClocksNotStricter, clause: Some(name()) };
     let others = [
         (!clocks.is_stricter(), refused),
@@ -168,7 +169,7 @@ fn of_clause(clause: &Clause, text: &wire::Clause) -> Vec<Warning> {
         ),
         (says_nothing, Warning::LimitOfZero { clause: name() }),
         (keeps_nothing, Warning::KeepsNothing { clause: name() }),
-        (clause.disclosure == Disclosure::AtOnce, Warning::IdentityAtOnce { clause: name() }),
+        (at_once, Warning::IdentityAtOnce { clause: name() }),
         (refers && clause.disclosure == Disclosure::Never, Warning::IdentityNever { clause: name() }),
     ];
     warnings.extend(others.into_iter().filter_map(|(is_so, warning)| is_so.then_some(warning)));
@@ -218,14 +219,16 @@ fn covers(earlier: &Clause, later: &Clause) -> bool {
         && (!earlier.by_name_only || later.by_name_only)
         // Who may send identity earlier may also send it later, or not at all.
         && earlier.disclosure >= later.disclosure
+        && (!earlier.sender_keeps_identity || later.sender_keeps_identity)
         && earlier.attachment_bytes_max >= later.attachment_bytes_max
         && earlier.attachments_max >= later.attachments_max
 }
 
 fn differences(one: &Clause, other: &Clause) -> Vec<Difference> {
     let files = |clause: &Clause| (clause.attachment_bytes_max, clause.attachments_max);
+    let identity = |clause: &Clause| (clause.disclosure, clause.sender_keeps_identity);
     [
-        (one.disclosure != other.disclosure, Difference::Disclosure),
+        (identity(one) != identity(other), Difference::Disclosure),
         (one.clocks != other.clocks, Difference::Clocks),
         (files(one) != files(other), Difference::Files),
         (one.by_name_only != other.by_name_only, Difference::Addressing),

@@ -52,7 +52,7 @@ impl Warning {
                 "A limit of 0 is the network's own limit, and not none at all. Leave it out.".to_owned()
             }
             Self::KeepsNothing { .. } => {
-                "The sender may keep the identity until an acceptance, but identity never travels by this clause."
+                "The sender keeps the identity until an acceptance, but identity never travels by this clause."
                     .to_owned()
             }
             Self::NoReturn { from, to } => format!(
@@ -173,7 +173,7 @@ impl Warning {
             }
             Self::LimitOfZero { .. } => "الحد صفر يعني حد الشبكة نفسه، ولا يعني المنع. احذفه.".to_owned(),
             Self::KeepsNothing { .. } => {
-                "يجوز أن تبقى البيانات التعريفية لدى الجهة المرسِلة حتى القبول، لكنها لا تُرسل مطلقًا بموجب هذا البند."
+                "تبقى البيانات التعريفية لدى الجهة المرسِلة حتى القبول، لكنها لا تُرسل مطلقًا بموجب هذا البند."
                     .to_owned()
             }
             Self::NoReturn { from, to } => format!(
