@@ -735,8 +735,8 @@ impl Thread {
             self.desk.hand_out_to_all(self.writer.state().mailboxes());
         }
         if self.writer.is_snapshot_due() {
-            let (mark, pieces) = self.writer.snapshot();
-            self.scribe.snapshot(mark, pieces);
+            let (mark, state) = self.writer.snapshot();
+            self.scribe.snapshot(mark, state);
         }
         self.look();
         Ok(())
@@ -818,8 +818,8 @@ impl Thread {
             self.scribe.end();
             return;
         }
-        let (mark, pieces) = self.writer.snapshot();
-        self.scribe.snapshot(mark, pieces);
+        let (mark, state) = self.writer.snapshot();
+        self.scribe.snapshot(mark, state);
         self.scribe.end();
     }
 }

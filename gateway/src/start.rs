@@ -55,8 +55,8 @@ pub fn start<J: Journal, R: Rows, F: Files>(
         return Err(Fault::DamagedRecord { position: damaged.position });
     }
     let history = History::new(journal.reader());
-    let Base { mark, mut state, mut last, bytes } = base;
-    let replay = Replay::from_here(mark, &state, bytes);
+    let Base { mark, mut state, mut last } = base;
+    let replay = Replay::from_here(mark, &state);
     let mut replayed = 0;
     for read in history.reader().iter_from(mark) {
         self::replay(&read?, &mut state, &mut last)?;
@@ -79,8 +79,6 @@ struct Base {
     mark: Mark,
     state: State,
     last: Last,
-    /// The snapshot's length.
-    bytes: usize,
 }
 
 impl Base {
@@ -98,7 +96,6 @@ impl Base {
                 mark: read.mark,
                 state: snapshot.state,
                 last: Last { evidence: snapshot.evidence, directory: snapshot.directory },
-                bytes: read.bytes().len(),
             }),
             Err(malformed) => {
                 // Of another version, perhaps. The one before costs time, nothing else.
@@ -115,7 +112,7 @@ impl Base {
     }
 
     fn beginning() -> Self {
-        Self { mark: Mark::START, state: State::default(), last: Last::default(), bytes: 0 }
+        Self { mark: Mark::START, state: State::default(), last: Last::default() }
     }
 }
 

@@ -27,7 +27,7 @@ use proto::{
     receipt::Vouched,
     referral::Referral,
     refusal::Refusal,
-    snapshot::Snapshot,
+    snapshot::{Encoding, Snapshot},
     state::{BatchGrowth, Cause, State},
 };
 use replay::Replay;
@@ -599,17 +599,17 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         self.directory_tiles.forget();
     }
 
-    /// The state as bytes in pieces, and the place in the journal up to which it speaks. From here on counts what
+    /// The state, to be encoded while the writer goes on, and the place in the journal up to which it speaks. From here on counts what
     /// makes the next one due, whether or not this one is written: that it is not costs time at a start,
     /// nothing else.
     #[must_use]
-    pub fn snapshot(&mut self) -> (Mark, Vec<Vec<u8>>) {
+    pub fn snapshot(&mut self) -> (Mark, Encoding) {
         let end = self.journal.end();
         let Last { evidence, directory } = &self.last;
         let next_batch = end.batch_no.get();
-        let pieces = Snapshot::encode_of(&self.state, next_batch, evidence.as_ref(), directory.as_ref());
-        self.replay = Replay::from_here(end, &self.state, pieces.iter().map(Vec::len).sum());
-        (end, pieces)
+        let encoding = Snapshot::encoding_of(&self.state, next_batch, evidence.as_ref(), directory.as_ref());
+        self.replay = Replay::from_here(end, &self.state);
+        (end, encoding)
     }
 
     /// Whether a start would have so much to replay that a snapshot should be taken.

@@ -1,7 +1,10 @@
 //! Mailboxes: what waits for each agency, and in which order it is handed over. Not here: streams
 //! and leases (the gateway), and what a handover means to a referral (`referral`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     digest::Digest,
@@ -87,7 +90,8 @@ pub struct Mailboxes {
 /// envelope waiting, and a tree of its own for each would be larger than the mail.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Mailbox {
-    items: BTreeMap<u64, Box<Mail>>,
+    /// Shared with a snapshot while that is written.
+    items: BTreeMap<u64, Arc<Mail>>,
     by_envelope: BTreeSet<(Digest, u64)>,
     /// What waits of a referral, by age.
     by_age: BTreeSet<(ReferralKey, u64)>,
@@ -123,9 +127,9 @@ impl Mailboxes {
     }
 
     /// Everything that waits, by mailbox and age.
-    pub fn all(&self) -> impl Iterator<Item = (&AgencyId, &Mail)> {
+    pub fn all(&self) -> impl Iterator<Item = (&AgencyId, &Arc<Mail>)> {
         let boxes = self.boxes.iter();
-        boxes.flat_map(|(agency, mailbox)| mailbox.items.values().map(move |mail| (agency, mail.as_ref())))
+        boxes.flat_map(|(agency, mailbox)| mailbox.items.values().map(move |mail| (agency, mail)))
     }
 
     /// The first mail that has expired by a moment, and whose it is.
@@ -209,14 +213,14 @@ impl Mailbox {
         self.by_envelope.insert((mail.envelope, order));
         self.by_age.insert((referral.clone(), order));
         self.by_urgency.insert((referral.clone(), mail.urgency, order));
-        self.items.insert(order, Box::new(mail));
+        self.items.insert(order, Arc::new(mail));
         self.list(&referral);
     }
 
-    fn take(&mut self, order: u64) -> Option<Mail> {
+    fn take(&mut self, order: u64) -> Option<Arc<Mail>> {
         let referral = self.get(order)?.referral.clone();
         self.unlist(&referral);
-        let mail = *self.items.remove(&order)?;
+        let mail = self.items.remove(&order)?;
         self.by_envelope.remove(&(mail.envelope, order));
         self.by_age.remove(&(referral.clone(), order));
         self.by_urgency.remove(&(referral.clone(), mail.urgency, order));
@@ -230,7 +234,7 @@ impl Mailbox {
         };
         self.unlist(&referral);
         if let Some(mail) = self.items.get_mut(&order) {
-            mail.blocked = true;
+            Arc::make_mut(mail).blocked = true;
         }
         self.list(&referral);
     }

@@ -3,7 +3,7 @@
 
 mod directory;
 
-use std::mem;
+use std::{sync::Arc, vec};
 
 use prost::{Message as _, encoding::message};
 
@@ -13,6 +13,7 @@ use crate::{
     clocks::{Begun, ClockKind, OpenClock, OpenClocks, begins_afresh},
     delivery::Mail,
     digest::Digest,
+    directory::Directory,
     evidence::{self, Commitment, PartyLink},
     gateway_clock::{Doubt, GatewayClock, Grace},
     heads::CommittedHeads,
@@ -31,7 +32,7 @@ use crate::{
 /// The snapshot's version that this release reads and writes.
 pub const SNAPSHOT_VERSION: u32 = 1;
 
-/// How long a piece of the bytes is, about: what grows in one piece is in memory twice while it moves.
+/// How long a piece of the bytes is, about.
 const PIECE_BYTES: usize = 1024 * 1024;
 
 /// `Snapshot.referrals`.
@@ -57,24 +58,24 @@ impl Snapshot {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (evidence, directory) = (self.evidence.as_ref(), self.directory.as_ref());
-        Self::encode_of(&self.state, self.next_batch, evidence, directory).concat()
+        Self::encoding_of(&self.state, self.next_batch, evidence, directory).flatten().collect()
     }
 
-    /// The bytes on disk of what somebody else holds, in pieces that follow each other.
+    /// The bytes on disk of what somebody else holds, who goes on meanwhile: open work is shared with the state
+    /// until it is encoded.
     #[must_use]
-    pub fn encode_of(
+    pub fn encoding_of(
         state: &State,
         next_batch: u64,
         evidence: Option<&LoggedCheckpoint>,
         directory: Option<&LoggedCheckpoint>,
-    ) -> Vec<Vec<u8>> {
+    ) -> Encoding {
         let before = wire::Snapshot {
             version: SNAPSHOT_VERSION,
             now_ms: state.now.0,
             next_batch,
             evidence: Some(frontier_to_wire(state.evidence.frontier())),
             directory_log: Some(frontier_to_wire(state.directory_log.frontier())),
-            directory: directory::to_wire(&state.directory),
             heads: state.heads.iter().map(|(agency, head)| head_to_wire(agency, head)).collect(),
             ..wire::Snapshot::default()
         };
@@ -90,16 +91,14 @@ impl Snapshot {
             committed: state.committed.as_ref().map(committed_to_wire),
             ..wire::Snapshot::default()
         };
-        // Field by field: open work can be large, and is never in memory a second time.
-        let mut pieces = Pieces { full: Vec::new(), last: before.encode_to_vec() };
-        for (key, referral) in &state.referrals {
-            message::encode(REFERRALS_TAG, &referral_to_wire(key, referral), pieces.next());
+        let referrals = state.referrals.iter().map(|(key, referral)| (key.clone(), Arc::clone(referral)));
+        let mail = state.mailboxes.all().map(|(mailbox, mail)| (mailbox.clone(), Arc::clone(mail)));
+        Encoding {
+            before: Some((before, state.directory.clone())),
+            referrals: referrals.collect::<Vec<_>>().into_iter(),
+            mail: mail.collect::<Vec<_>>().into_iter(),
+            behind: Some(behind),
         }
-        for (mailbox, mail) in state.mailboxes.all() {
-            message::encode(MAIL_TAG, &mail_to_wire(mailbox, mail), pieces.next());
-        }
-        pieces.full.extend([pieces.last, behind.encode_to_vec()]);
-        pieces.full
     }
 
     /// Reads the bytes on disk.
@@ -161,20 +160,42 @@ impl Snapshot {
     }
 }
 
-struct Pieces {
-    full: Vec<Vec<u8>>,
-    last: Vec<u8>,
+/// The bytes of a snapshot, in pieces that follow each other: open work can be large, and its bytes are never
+/// in memory all at once.
+pub struct Encoding {
+    before: Option<(wire::Snapshot, Directory)>,
+    referrals: vec::IntoIter<(ReferralKey, Arc<Referral>)>,
+    mail: vec::IntoIter<(AgencyId, Arc<Mail>)>,
+    behind: Option<wire::Snapshot>,
 }
 
-impl Pieces {
-    /// Where the next field goes.
-    fn next(&mut self) -> &mut Vec<u8> {
-        if self.last.len() >= PIECE_BYTES {
-            // The last field of a piece goes beyond its end.
-            let next = Vec::with_capacity(PIECE_BYTES.saturating_add(PIECE_BYTES / 16));
-            self.full.push(mem::replace(&mut self.last, next));
+impl std::fmt::Debug for Encoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Encoding")
+    }
+}
+
+impl Iterator for Encoding {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if let Some((before, directory)) = self.before.take() {
+            let directory = directory::to_wire(&directory);
+            return Some(wire::Snapshot { directory, ..before }.encode_to_vec());
         }
-        &mut self.last
+        // The last field of a piece goes beyond its end.
+        let mut piece = Vec::with_capacity(PIECE_BYTES.saturating_add(PIECE_BYTES / 16));
+        while piece.len() < PIECE_BYTES
+            && let Some((key, referral)) = self.referrals.next()
+        {
+            message::encode(REFERRALS_TAG, &referral_to_wire(&key, &referral), &mut piece);
+        }
+        while piece.len() < PIECE_BYTES
+            && let Some((mailbox, mail)) = self.mail.next()
+        {
+            message::encode(MAIL_TAG, &mail_to_wire(&mailbox, &mail), &mut piece);
+        }
+        if piece.is_empty() { self.behind.take().map(|behind| behind.encode_to_vec()) } else { Some(piece) }
     }
 }
 

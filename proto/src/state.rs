@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
+    sync::Arc,
 };
 
 use crate::{
@@ -47,7 +48,8 @@ pub const QUERY_WINDOWS_MAX: usize = 65_536;
 pub struct State {
     pub(crate) now: TimeMs,
     pub(crate) directory: Directory,
-    pub(crate) referrals: BTreeMap<ReferralKey, Referral>,
+    /// Shared with a snapshot while that is written.
+    pub(crate) referrals: BTreeMap<ReferralKey, Arc<Referral>>,
     /// Of each referral that has clocks running, when the first of them is missed.
     pub(crate) due: BTreeSet<Due>,
     /// Where escalation stopped, until the agency that refers says something.
@@ -179,13 +181,13 @@ impl State {
     /// A referral in memory: every open one, and those loaded for this batch.
     #[must_use]
     pub fn referral(&self, key: &ReferralKey) -> Option<&Referral> {
-        self.referrals.get(key)
+        self.referrals.get(key).map(AsRef::as_ref)
     }
 
     /// Takes a referral into memory, or again after a change, with the clocks of it that run.
     pub(crate) fn hold(&mut self, key: ReferralKey, referral: Referral) {
         relist(&mut self.due, &key, None, referral.clocks.next());
-        self.referrals.insert(key, referral);
+        self.referrals.insert(key, Arc::new(referral));
     }
 
     fn release(&mut self, key: &ReferralKey) {
@@ -244,7 +246,7 @@ impl State {
 
     /// Every referral in memory.
     pub fn referrals(&self) -> impl Iterator<Item = (&ReferralKey, &Referral)> {
-        self.referrals.iter()
+        self.referrals.iter().map(|(key, referral)| (key, referral.as_ref()))
     }
 
     /// The referrals in memory behind one, in the order of their keys: the oldest first.
@@ -252,7 +254,8 @@ impl State {
         &'a self,
         after: Option<&ReferralKey>,
     ) -> impl Iterator<Item = (&'a ReferralKey, &'a Referral)> + use<'a> {
-        self.referrals.range((behind(after), Bound::Unbounded))
+        let behind = self.referrals.range((behind(after), Bound::Unbounded));
+        behind.map(|(key, referral)| (key, referral.as_ref()))
     }
 
     /// Referrals behind one whose escalation stopped, and whose sender has said nothing since.
@@ -330,7 +333,8 @@ impl State {
     #[must_use]
     pub fn reopened(&self, command: &Command) -> Option<(&ReferralKey, &Referral)> {
         let key = command.referral()?;
-        if self.loaded.contains(key) { self.referrals.get_key_value(key) } else { None }
+        let (key, referral) = self.referrals.get_key_value(key).filter(|_| self.loaded.contains(key))?;
+        Some((key, referral.as_ref()))
     }
 
     /// Begins a batch at a moment, which is never before the last one's.
@@ -600,7 +604,7 @@ impl State {
             return;
         };
         let (header, at) = (cause.command.header(), cause.at);
-        if let Some(referral) = self.referrals.get_mut(key) {
+        if let Some(referral) = self.referrals.get_mut(key).map(Arc::make_mut) {
             let before = referral.clocks.next();
             referral.take(record, header, at);
             let after = referral.clocks.next();
@@ -619,7 +623,7 @@ impl State {
     }
 
     fn forget_closed(&mut self, key: &ReferralKey) {
-        if self.referrals.get(key).is_some_and(Referral::is_closed) {
+        if self.referrals.get(key).is_some_and(|referral| referral.is_closed()) {
             self.release(key);
         }
     }

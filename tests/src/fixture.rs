@@ -126,7 +126,7 @@ pub fn make(folder: &Path) {
         }
         if place == 14 {
             let (mark, pieces) = writer.snapshot();
-            writer.journal().snapshots().write(mark, &pieces).unwrap();
+            writer.journal().snapshots().write(mark, pieces).unwrap();
         }
     }
     writer.follow_up(u64::MAX).unwrap();

@@ -74,22 +74,34 @@ impl Snapshots {
     ///
     /// # Errors
     /// `TooLarge`, or the disk's fault. The older snapshots are still there then.
-    pub fn write<Piece: AsRef<[u8]>>(&self, mark: Mark, pieces: &[Piece]) -> Result<(), Fault> {
-        let length = pieces.iter().map(|piece| to_u64(piece.as_ref().len())).sum();
-        if length > SNAPSHOT_BYTES_MAX {
-            return Err(Fault::TooLarge { bytes: length, limit_bytes: SNAPSHOT_BYTES_MAX });
+    pub fn write<Piece: AsRef<[u8]>>(
+        &self,
+        mark: Mark,
+        pieces: impl IntoIterator<Item = Piece>,
+    ) -> Result<(), Fault> {
+        let mut making = self.volume.make(&file_name(mark.position))?;
+        let (mut length, mut crc) = (0_usize, 0);
+        for piece in pieces {
+            let piece = piece.as_ref();
+            let limit_bytes = SNAPSHOT_BYTES_MAX;
+            let bytes = to_u64(length.saturating_add(piece.len()));
+            if bytes > limit_bytes {
+                return Err(Fault::TooLarge { bytes, limit_bytes });
+            }
+            making.write_at(to_u64(HEAD_BYTES.saturating_add(length)), piece)?;
+            length = length.saturating_add(piece.len());
+            crc = crc32c::crc32c_append(crc, piece);
         }
+        // The head tells of all that follows: it is written last.
         let mut head = [0; HEAD_BYTES];
         put(&mut head, 0, &MAGIC);
         put(&mut head, POSITION_AT, &mark.position.get().to_le_bytes());
         put(&mut head, BATCH_NO_AT, &mark.batch_no.get().to_le_bytes());
-        put(&mut head, LENGTH_AT, &length.to_le_bytes());
-        let append = |crc, piece: &Piece| crc32c::crc32c_append(crc, piece.as_ref());
-        let crc = pieces.iter().fold(self.crc(&head), append);
+        put(&mut head, LENGTH_AT, &to_u64(length).to_le_bytes());
+        let crc = crc32c::crc32c_combine(self.crc(&head), crc, length);
         put(&mut head, CRC_AT, &crc.to_le_bytes());
-        let pieces = pieces.iter().map(AsRef::as_ref);
-        self.volume
-            .replace(&file_name(mark.position), &[&head[..]].into_iter().chain(pieces).collect::<Vec<_>>())?;
+        making.write_at(0, &head)?;
+        making.finish()?;
         self.remove_old()
     }
 

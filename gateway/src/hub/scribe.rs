@@ -1,4 +1,4 @@
-//! A thread that writes anchor and snapshots, whose syncs would hold up the writer. Not here: what
+//! A thread that writes anchor and snapshots, whose encoding and syncs would hold up the writer. Not here: what
 //! they say.
 
 use std::{
@@ -7,13 +7,14 @@ use std::{
 };
 
 use journal::{AnchorFile, Mark, snapshot::Snapshots};
+use proto::snapshot::Encoding;
 
 /// Most things that wait to be written; what comes beyond is made again later.
 const WAITING_MAX: usize = 4;
 
 enum Page {
     Anchor(Mark, Vec<u8>),
-    Snapshot(Mark, Vec<Vec<u8>>),
+    Snapshot(Mark, Encoding),
 }
 
 pub(super) struct Scribe {
@@ -31,8 +32,8 @@ impl Scribe {
         self.put(Page::Anchor(mark, note));
     }
 
-    pub(super) fn snapshot(&self, mark: Mark, pieces: Vec<Vec<u8>>) {
-        self.put(Page::Snapshot(mark, pieces));
+    pub(super) fn snapshot(&self, mark: Mark, state: Encoding) {
+        self.put(Page::Snapshot(mark, state));
     }
 
     fn put(&self, page: Page) {
@@ -58,7 +59,7 @@ fn write(pages: &Receiver<Page>, anchor: &AnchorFile, snapshots: &Snapshots) {
     for page in pages {
         let written = match page {
             Page::Anchor(mark, note) => anchor.write(mark, &note),
-            Page::Snapshot(mark, pieces) => snapshots.write(mark, &pieces),
+            Page::Snapshot(mark, state) => snapshots.write(mark, state),
         };
         if let Err(fault) = written {
             tracing::warn!(%fault, "anchor or snapshot could not be written");

@@ -8,30 +8,31 @@ use proto::state::State;
 pub const SNAPSHOT_BYTES: u64 = 64 * 1024 * 1024;
 /// Evidence records behind the last snapshot that make the next one due, however small they are.
 pub const SNAPSHOT_RECORDS: u64 = 64 * 1024;
-/// A snapshot's bytes that are as much work as one record: with much open work the next one is due when
-/// there is as much to replay as there was to write, so that writing snapshots is never most of the work.
-const RECORD_BYTES: u64 = 1024;
+/// What an open referral, or an envelope that waits, comes to in a snapshot, about. With much open work the next
+/// one is due when there is as much to replay as there was to write, so that writing snapshots is never most
+/// of the work.
+const OPEN_BYTES: u64 = 512;
 
 /// The last snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Replay {
     mark: Mark,
     records: u64,
-    snapshot_bytes: u64,
+    open: u64,
 }
 
 impl Replay {
-    /// From a snapshot of so many bytes on, of the state as it is.
-    pub(crate) fn from_here(mark: Mark, state: &State, snapshot_bytes: usize) -> Self {
-        let snapshot_bytes = u64::try_from(snapshot_bytes).unwrap_or(u64::MAX);
-        Self { mark, records: state.evidence().size(), snapshot_bytes }
+    /// From a snapshot on, of the state as it is.
+    pub(crate) fn from_here(mark: Mark, state: &State) -> Self {
+        let open = state.referrals_in_memory().saturating_add(state.mailboxes().count());
+        Self { mark, records: state.evidence().size(), open: u64::try_from(open).unwrap_or(u64::MAX) }
     }
 
     pub(super) fn is_long(&self, end: Mark, state: &State) -> bool {
         let bytes = end.position.get().saturating_sub(self.mark.position.get());
         let records = state.evidence().size().saturating_sub(self.records);
-        bytes >= SNAPSHOT_BYTES.max(self.snapshot_bytes)
-            || records >= SNAPSHOT_RECORDS.max(self.snapshot_bytes / RECORD_BYTES)
+        bytes >= SNAPSHOT_BYTES.max(self.open.saturating_mul(OPEN_BYTES))
+            || records >= SNAPSHOT_RECORDS.max(self.open)
     }
 }
 
@@ -48,10 +49,10 @@ mod tests {
     #[test]
     fn due_by_bytes_and_with_much_open_work_later() {
         let state = State::default();
-        for (snapshot_bytes, due_after) in
-            [(0, SNAPSHOT_BYTES), (1000, SNAPSHOT_BYTES), (100 * 1024 * 1024, 100 * 1024 * 1024)]
+        for (open, due_after) in
+            [(0, SNAPSHOT_BYTES), (1000, SNAPSHOT_BYTES), (1_000_000, 1_000_000 * OPEN_BYTES)]
         {
-            let replay = Replay::from_here(mark(5000), &state, snapshot_bytes);
+            let replay = Replay { open, ..Replay::from_here(mark(5000), &state) };
             assert!(!replay.is_long(mark(5000 + due_after - 1), &state));
             assert!(replay.is_long(mark(5000 + due_after), &state));
         }

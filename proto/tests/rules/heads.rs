@@ -71,7 +71,7 @@ fn a_snapshot_keeps_what_was_committed() {
     net.now = midnight(T0);
     tick(&mut net).unwrap();
     let state = net.writer.state.clone();
-    let bytes = Snapshot::encode_of(&state, 1, None, None).concat();
+    let bytes = Snapshot::encoding_of(&state, 1, None, None).flatten().collect::<Vec<_>>();
     assert_eq!(Snapshot::parse(&bytes).unwrap().state.committed_heads(), state.committed_heads());
     assert!(state.committed_heads().is_some());
 }

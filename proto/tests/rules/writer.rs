@@ -195,7 +195,7 @@ impl Writer {
     pub(crate) fn waiting(&self, agency: &str) -> Vec<Mail> {
         let agency = crate::network::agency(agency);
         let all = self.state.mailboxes().all();
-        all.filter(|(owner, _)| **owner == agency).map(|(_, mail)| mail.clone()).collect()
+        all.filter(|(owner, _)| **owner == agency).map(|(_, mail)| mail.as_ref().clone()).collect()
     }
 
     /// The digests of the parts that a mail stands for, as the recipient computes them.

@@ -283,7 +283,7 @@ impl Driver {
 
     fn snapshot(&mut self) {
         let (mark, pieces) = self.writer.snapshot();
-        let done = self.snapshots.write(mark, &pieces).map_err(Fault::from);
+        let done = self.snapshots.write(mark, pieces).map_err(Fault::from);
         self.tolerate("snapshot", done);
     }
 }

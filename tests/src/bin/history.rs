@@ -158,7 +158,7 @@ fn snapshot(writer: &mut Real) {
         writer.journal().anchor().write(mark, b"").unwrap();
     }
     let (mark, pieces) = writer.snapshot();
-    writer.journal().snapshots().write(mark, &pieces).unwrap();
+    writer.journal().snapshots().write(mark, pieces).unwrap();
 }
 
 /// Bytes on disk below a directory.

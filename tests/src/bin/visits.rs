@@ -98,7 +98,7 @@ fn close(mut writer: RealWriter) {
     let (mark, note) = writer.publish_checkpoints().unwrap().unwrap();
     writer.journal().anchor().write(mark, note.to_string().as_bytes()).unwrap();
     let (mark, pieces) = writer.snapshot();
-    writer.journal().snapshots().write(mark, &pieces).unwrap();
+    writer.journal().snapshots().write(mark, pieces).unwrap();
 }
 
 /// Messages of long ago, each handed over.

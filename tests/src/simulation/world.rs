@@ -679,7 +679,7 @@ impl World {
             .collect();
         let (mark, pieces) = self.writer().snapshot();
         let snapshots = self.writer.as_ref().unwrap().journal().snapshots();
-        if snapshots.write(mark, &pieces).is_err() {
+        if snapshots.write(mark, pieces).is_err() {
             return self.ended();
         }
         Ok(())
