@@ -265,10 +265,10 @@ impl Clause {
     /// that waits for an acceptance.
     #[must_use]
     pub fn keeps_back(&self, parts: &[Part], fallback: Option<&AgencyId>) -> bool {
-        let theirs = parts.iter().filter(|part| part.recipient.as_ref() == fallback);
-        let mut kept =
-            theirs.filter(|part| part.class == PartClass::Identity || part.release == Release::OnAcceptance);
-        self.sender_keeps_identity && kept.next().is_some()
+        let is_kept =
+            |part: &Part| part.class == PartClass::Identity || part.release == Release::OnAcceptance;
+        self.sender_keeps_identity
+            && parts.iter().any(|part| part.recipient.as_ref() == fallback && is_kept(part))
     }
 
     /// Whether the attachments for the header's recipient, or for a fallback, are neither too large nor
@@ -277,12 +277,17 @@ impl Clause {
     /// # Errors
     /// [`Refusal::PartTooLarge`].
     pub fn permits_sizes(&self, parts: &[Part], fallback: Option<&AgencyId>) -> Result<(), Refusal> {
-        let theirs = parts.iter().filter(|part| part.recipient.as_ref() == fallback);
-        let inline = theirs.clone().filter(|part| part.storage == Storage::Inline);
-        let inline = inline.fold(0_u64, |bytes, part| bytes.saturating_add(part.length_bytes));
-        let attachments = theirs.filter(|part| part.class == PartClass::Attachment);
-        let too_large = attachments.clone().any(|part| part.length_bytes > self.attachment_bytes_max);
-        let too_many = canonical::count(attachments.count()) > u64::from(self.attachments_max);
+        let (mut inline, mut attachments, mut too_large) = (0_u64, 0_u32, false);
+        for part in parts.iter().filter(|part| part.recipient.as_ref() == fallback) {
+            if part.storage == Storage::Inline {
+                inline = inline.saturating_add(part.length_bytes);
+            }
+            if part.class == PartClass::Attachment {
+                attachments = attachments.saturating_add(1);
+                too_large |= part.length_bytes > self.attachment_bytes_max;
+            }
+        }
+        let too_many = attachments > self.attachments_max;
         let too_much = self.envelope_bytes_max.is_some_and(|most| inline > most);
         if too_large || too_many || too_much { Err(Refusal::PartTooLarge) } else { Ok(()) }
     }

@@ -23,7 +23,7 @@ use crate::{
     calendar::WorkingTime,
     digest::Digest,
     dsse::{PayloadType, Signed},
-    header::Header,
+    header::{Header, Part},
     ids::{
         Addressing, AgencyId, Code, EnvelopeId, Jurisdiction, Locator, PartClass, Pseudonym, TimeMs,
         closed_list,
@@ -325,7 +325,7 @@ impl Directory {
         if !memorandum.agreement.parties.contains(to) {
             return Err(Refusal::NoAgreement);
         }
-        self.standing(digest, now)
+        self.standing_of(digest, memorandum, now)
     }
 
     /// An agreement that can carry a new referral now, whoever its parties are.
@@ -334,6 +334,15 @@ impl Directory {
     /// The first [`Refusal`] in precedence.
     pub fn standing(&self, digest: &Digest, now: TimeMs) -> Result<&Agreement, Refusal> {
         let memorandum = self.agreements.get(digest).ok_or(Refusal::NoAgreement)?;
+        self.standing_of(digest, memorandum, now)
+    }
+
+    fn standing_of<'a>(
+        &self,
+        digest: &Digest,
+        memorandum: &'a Memorandum,
+        now: TimeMs,
+    ) -> Result<&'a Agreement, Refusal> {
         if !memorandum.all_signed() {
             return Err(Refusal::AgreementNotSigned);
         }
@@ -541,13 +550,12 @@ impl Directory {
     pub fn may_fall_back(&self, header: &Header, fallback: &AgencyId, now: TimeMs) -> bool {
         // A fallback is not asked by name, whatever the first recipient was.
         let need = Need { to: fallback, addressing: Addressing::ByNeed, ..header.into() };
-        let carried = header.parts.iter().filter(|part| part.recipient.as_ref() == Some(fallback));
-        let mut carried = carried.map(|part| part.class);
-        let identity = carried.any(|class| class == PartClass::Identity);
+        let is_identity =
+            |part: &Part| part.class == PartClass::Identity && part.recipient.as_ref() == Some(fallback);
         let allows = |clause: &Clause| {
-            let sizes = clause.permits_sizes(&header.parts, Some(fallback));
-            let kept = clause.keeps_back(&header.parts, Some(fallback));
-            sizes.is_ok() && !kept && (!identity || clause.disclosure != Disclosure::Never)
+            clause.permits_sizes(&header.parts, Some(fallback)).is_ok()
+                && !clause.keeps_back(&header.parts, Some(fallback))
+                && (clause.disclosure != Disclosure::Never || !header.parts.iter().any(is_identity))
         };
         !self.is_by_name_only(fallback) && self.agreed(need, now).is_ok_and(|(_, clause)| allows(clause))
     }

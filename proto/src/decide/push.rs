@@ -11,7 +11,7 @@ use crate::{
     directory::KeyPurpose,
     evidence::{Event, Happening},
     fact::Effect,
-    header::Header,
+    header::{Header, Part},
     ids::{Addressing, AgencyId, Code, PartClass, ReferralKey},
     known::Lookup,
     lifecycle::{Act, Status, Transition, Who, legal_acts, transition},
@@ -206,11 +206,18 @@ fn is_too_early(header: &Header, clause: &Clause, referral: &Referral) -> bool {
 fn check_keys(state: &State, header: &Header) -> Result<(), Refusal> {
     let now = state.now();
     let in_force = |owner, id| state.directory().key_in_force(owner, id, KeyPurpose::Sealing, now);
+    // What goes to one agency stands together, and is sealed to the same keys.
+    let mut before: Option<&Part> = None;
     let all = header.parts.iter().all(|part| {
+        let same = before.replace(part).is_some_and(|before| is_sealed_alike(before, part));
         let owner = part.recipient.as_ref().unwrap_or(&header.to);
-        part.key_ids.iter().all(|id| in_force(owner, id))
+        same || part.key_ids.iter().all(|id| in_force(owner, id))
     });
     if all { Ok(()) } else { Err(Refusal::SealingKeyNotInForce) }
+}
+
+fn is_sealed_alike(one: &Part, other: &Part) -> bool {
+    one.recipient == other.recipient && one.key_ids == other.key_ids
 }
 
 fn check_addressing(state: &State, header: &Header) -> Result<(), Refusal> {
