@@ -95,8 +95,8 @@ pub struct Mailbox {
     by_envelope: BTreeSet<(Digest, u64)>,
     /// What waits of a referral, by age.
     by_age: BTreeSet<(ReferralKey, u64)>,
-    /// The same by urgency. Looking for the most urgent must not walk all of a referral: a sender can
-    /// make it as long as the mailbox.
+    /// The same by urgency, of what is urgent. Looking for the most urgent must not walk all of a referral: a
+    /// sender can make it as long as the mailbox.
     by_urgency: BTreeSet<(ReferralKey, Urgency, u64)>,
     /// The referrals that have something to hand over now: by urgency, then by age.
     heads: BTreeSet<(Urgency, u64)>,
@@ -212,7 +212,9 @@ impl Mailbox {
         self.unlist(&referral);
         self.by_envelope.insert((mail.envelope, order));
         self.by_age.insert((referral.clone(), order));
-        self.by_urgency.insert((referral.clone(), mail.urgency, order));
+        if mail.urgency != Urgency::Normal {
+            self.by_urgency.insert((referral.clone(), mail.urgency, order));
+        }
         self.items.insert(order, Arc::new(mail));
         self.list(&referral);
     }
@@ -244,8 +246,9 @@ impl Mailbox {
     fn head(&self, referral: &ReferralKey) -> Option<(Urgency, u64)> {
         let first = self.of_referral(referral).next()?;
         let least = (referral.clone(), Urgency::Emergency, 0);
-        let (_, urgency, _) = self.by_urgency.range(least..).next()?;
-        if first.blocked { None } else { Some((*urgency, first.order)) }
+        let urgent = self.by_urgency.range(least..).next().filter(|(of, ..)| of == referral);
+        let urgency = urgent.map_or(Urgency::Normal, |(_, urgency, _)| *urgency);
+        if first.blocked { None } else { Some((urgency, first.order)) }
     }
 
     fn unlist(&mut self, referral: &ReferralKey) {

@@ -35,7 +35,7 @@ pub struct Referral {
     pub agreement: Digest,
     pub fallbacks: Vec<AgencyId>,
     pub identity_allowed: bool,
-    pub parked: Option<Parked>,
+    pub parked: Option<Box<Parked>>,
     pub clause: Option<Code>,
     pub clocks: OpenClocks,
     pub sealed_ahead: Option<Box<SealedAhead>>,
@@ -277,7 +277,7 @@ impl Referral {
             part_digests: sealed.parked_digests.clone(),
             expires_at: ahead.expires_at,
         });
-        self.parked = parked.filter(|parked| !parked.part_digests.is_empty());
+        self.parked = parked.filter(|parked| !parked.part_digests.is_empty()).map(Box::new);
         self.recipients.reserve_exact(1);
         self.recipients.push(recipient.clone());
         self.agreement = what.agreement.unwrap_or(self.agreement);
@@ -411,7 +411,7 @@ impl Referral {
         self.fallbacks.clone_from(&header.fallbacks);
         let part_digests = digests_released(&header.parts, Release::OnAcceptance);
         let parked = Parked { envelope, at, part_digests, expires_at: header.expires_at };
-        self.parked = Some(parked).filter(|parked| !parked.part_digests.is_empty());
+        self.parked = Some(parked).filter(|parked| !parked.part_digests.is_empty()).map(Box::new);
     }
 
     fn go(&mut self, status: Status, now: TimeMs) {

@@ -380,7 +380,7 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
         agreement: Digest::parse(&wire.agreement, "agreement")?,
         fallbacks: agencies(&wire.fallbacks, "fallbacks")?,
         identity_allowed: wire.identity_allowed,
-        parked: wire.parked.as_ref().map(parked).transpose()?,
+        parked: wire.parked.as_ref().map(parked).transpose()?.map(Box::new),
         clause: Code::parse_optional(&wire.clause, "clause")?,
         clocks: wire.clocks.as_ref().map(clocks_from_wire).transpose()?.unwrap_or_default(),
         sealed_ahead: wire.sealed_ahead.as_ref().map(sealed_ahead).transpose()?.map(Box::new),
