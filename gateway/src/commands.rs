@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 use gateway::{
     config::Config,
     init::{self, NewNetwork},
-    serve, telemetry,
+    sandbox, serve, telemetry,
 };
 use journal::SegmentBytes;
 use serde_json::{Value, json};
@@ -56,6 +56,10 @@ enum Command {
         /// The configuration file that `gateway init` wrote.
         #[arg(long)]
         config: PathBuf,
+        /// For `agent sandbox`, on networks whose name ends in `.test`: begin with a clock that is so far ahead of
+        /// the machine's, take orders from standard input, and end with it.
+        #[arg(long, value_name = "AHEAD_MS")]
+        sandbox: Option<u64>,
     },
     /// Change the network: agencies, keys, agreements, stops.
     Admin(admin::AdminArguments),
@@ -116,7 +120,7 @@ impl Arguments {
     pub(crate) fn run(self) -> ExitCode {
         let said = match self.command {
             Command::Init(arguments) => arguments.run(),
-            Command::Serve { config } => serve(&config),
+            Command::Serve { config, sandbox } => serve(&config, sandbox),
             Command::Admin(arguments) => arguments.run(),
             Command::Status(arguments) => arguments.run(),
             Command::Stuck(arguments) => arguments.run(),
@@ -194,8 +198,11 @@ const fn next_port(address: SocketAddr) -> SocketAddr {
     next
 }
 
-fn serve(path: &Path) -> Result<Said> {
+fn serve(path: &Path, sandbox: Option<u64>) -> Result<Said> {
     let config = Config::read(path)?;
+    if let Some(ahead_ms) = sandbox {
+        sandbox::begin(&config.network, ahead_ms)?;
+    }
     let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let telemetry = runtime.block_on(async {
@@ -212,6 +219,9 @@ fn serve(path: &Path) -> Result<Said> {
             replayed = serving.started.replayed,
             "serving"
         );
+        if sandbox.is_some() {
+            tokio::spawn(sandbox::obey(serving.hub(), stop.clone()));
+        }
         serving.run(stop).await?;
         anyhow::Ok(telemetry)
     })?;
