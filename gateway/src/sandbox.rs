@@ -8,7 +8,10 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock, hub::Hub};
+use crate::{
+    clock,
+    hub::{Hub, Unavailable},
+};
 
 /// What a sandbox's network is called ends so: a name that is reserved for tests (RFC 6761), and that no real
 /// network can have.
@@ -26,7 +29,9 @@ const _: () = assert!(STEP_MS < CLOCK_STEP_MS_MAX);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoSandbox {
     /// The network may be a real one.
-    #[error("this network's name does not end in `{SUFFIX}`, so it may be a real one: its clock is not moved")]
+    #[error(
+        "this network's name does not end in `{SUFFIX}`, so it may be a real one: its clock is not moved"
+    )]
     Network,
     /// The clock would be too far ahead.
     #[error("the clock may be {AHEAD_MS_MAX} ms ahead at the most")]
@@ -50,8 +55,9 @@ pub fn begin(network: &str, ahead_ms: u64) -> Result<(), NoSandbox> {
 
 /// Says that it serves, then follows the orders of standard input. Its end ends the gateway.
 ///
-/// An order is `advance MS`; the answer, when all that is due by then is done, `ahead MS`. What is no order, or
-/// would go too far, is answered with `refused`.
+/// An order is `advance MS`. Time passes until then, or until something happened: that is done, and the answer is
+/// `ahead MS evidence RECORDS`, with `AGENCY COUNT` behind it for each mailbox in which something waits. Whoever has
+/// let all act who are there orders the rest. What is no order, or would go too far, is answered with `refused`.
 pub async fn obey(hub: Hub, stop: CancellationToken) {
     let (orders, mut given) = mpsc::channel(1);
     std::thread::spawn(move || read(&orders));
@@ -62,8 +68,10 @@ pub async fn obey(hub: Hub, stop: CancellationToken) {
         }
         let Some(order) = given.recv().await else { break };
         says = match parsed(&order) {
-            Some(by_ms) if advance(&hub, by_ms).await => format!("ahead {}", clock::ahead_ms()),
-            Some(_) => break,
+            Some(by_ms) => match advance(&hub, by_ms).await {
+                Ok(stands) => stands,
+                Err(_) => break,
+            },
             None => "refused".to_owned(),
         };
     }
@@ -77,19 +85,20 @@ fn parsed(order: &str) -> Option<u64> {
     (ahead_ms <= AHEAD_MS_MAX).then_some(by_ms)
 }
 
-/// Goes on step by step, so that the rules see a clock that runs and not one that jumps. Tells whether the
-/// writer is still there.
-async fn advance(hub: &Hub, by_ms: u64) -> bool {
-    let until = clock::ahead_ms().saturating_add(by_ms);
+/// Goes on step by step, so that the rules see a clock that runs and not one that jumps.
+async fn advance(hub: &Hub, by_ms: u64) -> Result<String, Unavailable> {
+    let (until, before) = (clock::ahead_ms().saturating_add(by_ms), hub.evidence_size());
     loop {
         clock::run_ahead(clock::ahead_ms().saturating_add(STEP_MS).min(until));
-        if hub.tick().await.is_err() {
-            return false;
-        }
-        if clock::ahead_ms() >= until {
-            return true;
+        hub.tick().await?;
+        if clock::ahead_ms() >= until || hub.evidence_size() > before {
+            break;
         }
     }
+    let waiting = hub.waiting().await?;
+    let waiting = waiting.iter().filter(|(_, count)| *count > 0);
+    let stands = format!("ahead {} evidence {}", clock::ahead_ms(), hub.evidence_size());
+    Ok(waiting.fold(stands, |stands, (agency, count)| format!("{stands} {agency} {count}")))
 }
 
 fn read(orders: &mpsc::Sender<String>) {
@@ -122,7 +131,10 @@ mod tests {
 
     #[test]
     fn what_is_no_order_is_not_followed() {
-        for order in ["", "advance", "advance ", "advance -1", "advance 1h", "go 1", "advance 18446744073709551615"] {
+        assert_eq!(parsed("advance 0"), Some(0), "a look at how it stands");
+        for order in
+            ["", "advance", "advance ", "advance -1", "advance 1h", "go 1", "advance 18446744073709551615"]
+        {
             assert_eq!(parsed(order), None, "{order}");
         }
         assert_eq!(parsed("advance 3600000"), Some(3_600_000));
