@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use gateway::{
     config::Config,
     init::{self, NewNetwork},
@@ -80,6 +80,12 @@ enum Command {
         /// The folder with gateway.toml. The gateway must not be running.
         folder: PathBuf,
     },
+    /// Write what completes commands in a shell.
+    Completion {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -129,6 +135,7 @@ impl Arguments {
             Command::Backup(arguments) => arguments.run(self.json),
             Command::Restore(arguments) => arguments.run(self.json),
             Command::Verify { folder } => verify::run(&folder, self.json),
+            Command::Completion { shell } => Ok(completion(shell)),
         };
         match said {
             Ok(said) => print(&mut io::stdout().lock(), &said, self.json),
@@ -190,6 +197,13 @@ impl InitArguments {
             }),
         })
     }
+}
+
+fn completion(shell: clap_complete::Shell) -> Said {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "gateway", &mut text);
+    let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+    Said { json: json!({ "completion": text }), text: vec![text] }
 }
 
 const fn next_port(address: SocketAddr) -> SocketAddr {
