@@ -18,7 +18,7 @@ use std::{
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto");
+    println!("cargo:rerun-if-changed=proto/referral/v1");
     let files = [
         "signed",
         "envelope",

@@ -152,6 +152,8 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
         () = stop => None,
         () = async { while ended.changed().await.is_ok() {} } => Some(StoreFault::Ended),
     };
+    // Whoever watches would keep the local API from ending.
+    office.ending.send_replace(true);
     link.abort();
     withdrawals.abort();
     bells.iter().for_each(JoinHandle::abort);

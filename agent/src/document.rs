@@ -14,7 +14,7 @@ mod shape;
 mod split;
 mod telling;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use proto::{
     header::FALLBACKS_MAX,
@@ -26,6 +26,8 @@ use proto::{
     vocabulary::{CATEGORIES, KINDS, SERVICES, URGENCIES, Vocabulary},
 };
 use serde_json::{Map, Value};
+
+use crate::spool::veiled::Veiled;
 
 pub use flaw::{Flaw, What};
 pub use split::{SPLIT_MAX, read_all};
@@ -81,7 +83,7 @@ pub struct File {
 }
 
 /// What is in a file: here, or to be read when it is sealed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Content {
     /// Its bytes.
     Here(Vec<u8>),
@@ -92,7 +94,24 @@ pub enum Content {
         /// Its length.
         bytes: u64,
     },
+    /// Taken piece by piece, and deleted when it is sealed.
+    Veiled(Arc<Veiled>),
 }
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Here(one), Self::Here(other)) => one == other,
+            (Self::Apart { path, bytes }, Self::Apart { path: other, bytes: as_many }) => {
+                path == other && bytes == as_many
+            }
+            (Self::Veiled(one), Self::Veiled(other)) => one.sha256() == other.sha256(),
+            (Self::Here(_) | Self::Apart { .. } | Self::Veiled(_), _) => false,
+        }
+    }
+}
+
+impl Eq for Content {}
 
 impl Content {
     /// Its length, in bytes.
@@ -101,6 +120,7 @@ impl Content {
         match self {
             Self::Here(content) => u64::try_from(content.len()).unwrap_or(u64::MAX),
             Self::Apart { bytes, .. } => *bytes,
+            Self::Veiled(veiled) => veiled.bytes(),
         }
     }
 }

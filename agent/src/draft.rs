@@ -26,7 +26,7 @@ use thiserror::Error;
 use crate::{
     document::{Content, Document},
     records,
-    spool::{self, Sealing, Spool, SpoolFault},
+    spool::{self, Sealing, Spool, SpoolFault, veiled::Unveiled},
     state::Tie,
 };
 
@@ -451,6 +451,7 @@ struct Hashed<'a> {
 enum Source<'a> {
     Here(&'a [u8]),
     Apart(File),
+    Veiled(Unveiled<'a>),
 }
 
 impl<'a> Hashed<'a> {
@@ -464,6 +465,10 @@ impl<'a> Hashed<'a> {
                 spool::hash(&mut file, &mut hasher).map_err(unreadable)?;
                 file.rewind().map_err(unreadable)?;
                 Self { sha256: hasher.finish(), from: Source::Apart(file) }
+            }
+            Content::Veiled(veiled) => {
+                let read = veiled.read().map_err(unreadable)?;
+                Self { sha256: veiled.sha256(), from: Source::Veiled(read) }
             }
         })
     }
@@ -480,6 +485,7 @@ impl io::Read for Hashed<'_> {
         match &mut self.from {
             Source::Here(bytes) => bytes.read(buffer),
             Source::Apart(file) => file.read(buffer),
+            Source::Veiled(read) => read.read(buffer),
         }
     }
 }

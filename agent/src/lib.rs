@@ -38,6 +38,8 @@ pub mod randomness;
 pub mod renewal;
 pub mod restored;
 pub mod routing;
+#[cfg(unix)]
+pub mod sandbox;
 pub mod settings;
 pub mod signed_file;
 pub mod spool;

@@ -6,6 +6,7 @@ mod agreements;
 pub(crate) mod answers;
 mod lookups;
 mod offers;
+pub mod streamed;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -35,6 +36,7 @@ use tonic::{
     transport::{Channel, Server},
 };
 
+use streamed::Pieces;
 use token::Token;
 
 use crate::{
@@ -154,6 +156,76 @@ impl Local {
         Ok(Response::new(api::SendAnswer { answer: Some(answer) }))
     }
 
+    async fn send_with(
+        &self,
+        request: api::SendRequest,
+        files: Vec<File>,
+    ) -> Result<Response<api::SendAnswer>, Status> {
+        let again = if request.again.is_empty() { None } else { Some(self.find(&request.again)?) };
+        self.office.freshen(FRESHEN_TIME_MAX).await;
+        let request = outbound::SendRequest {
+            document: request.document,
+            files,
+            idempotency_key: request.idempotency_key,
+            unchecked: request.unchecked,
+            again,
+        };
+        let sent = self.office.send(request).await;
+        let telephone = sent.as_ref().ok().and_then(|sent| answers::telephone(&self.office, &sent.referral));
+        let mut answer = Self::sent(sent)?;
+        if let Some(api::send_answer::Answer::Queued(queued)) = &mut answer.get_mut().answer {
+            queued.telephone = telephone;
+        }
+        Ok(answer)
+    }
+
+    async fn act_with(
+        &self,
+        request: api::ActRequest,
+        files: Vec<File>,
+    ) -> Result<Response<api::SendAnswer>, Status> {
+        let referral = self.find(&request.referral)?;
+        let act = Act::parse(request.act, "act").map_err(|_| Status::invalid_argument("no such act"))?;
+        if act == Act::Submit {
+            return Err(Status::invalid_argument("another agency is asked with Send and `again`"));
+        }
+        let request = outbound::ActRequest {
+            referral,
+            act,
+            fields: request.detail,
+            files,
+            idempotency_key: request.idempotency_key,
+            unchecked: request.unchecked,
+        };
+        Self::sent(self.office.act(request).await)
+    }
+
+    /// A request whose files follow it. Under a key that was used nothing is read of them.
+    async fn streamed(&self, pieces: &mut impl Pieces) -> Result<Response<api::SendAnswer>, Status> {
+        use api::streamed_request::Part;
+        match pieces.next().await? {
+            Some(Part::Send(mut request)) => {
+                if let Some(sent) = self.office.sent_before(&request.idempotency_key) {
+                    return Self::sent(Ok(sent));
+                }
+                let named = std::mem::take(&mut request.files);
+                let files = streamed::files(named, pieces, &self.office.spool).await?;
+                self.send_with(request, files).await
+            }
+            Some(Part::Act(mut request)) => {
+                if let Some(sent) = self.office.sent_before(&request.idempotency_key) {
+                    return Self::sent(Ok(sent));
+                }
+                let named = std::mem::take(&mut request.files);
+                let files = streamed::files(named, pieces, &self.office.spool).await?;
+                self.act_with(request, files).await
+            }
+            Some(Part::Chunk(_) | Part::EndOfFile(_)) | None => {
+                Err(Status::invalid_argument("the request comes first, then its files"))
+            }
+        }
+    }
+
     /// What is no answer in itself.
     fn not_sent(fault: &NotSent) -> Status {
         match fault {
@@ -238,41 +310,23 @@ fn apart(path: &Path) -> Result<Content, Status> {
 #[tonic::async_trait]
 impl agent_server::Agent for Local {
     async fn send(&self, request: Request<api::SendRequest>) -> Result<Response<api::SendAnswer>, Status> {
-        let request = request.into_inner();
-        let again = if request.again.is_empty() { None } else { Some(self.find(&request.again)?) };
-        self.office.freshen(FRESHEN_TIME_MAX).await;
-        let request = outbound::SendRequest {
-            document: request.document,
-            files: files(request.files).await?,
-            idempotency_key: request.idempotency_key,
-            unchecked: request.unchecked,
-            again,
-        };
-        let sent = self.office.send(request).await;
-        let telephone = sent.as_ref().ok().and_then(|sent| answers::telephone(&self.office, &sent.referral));
-        let mut answer = Self::sent(sent)?;
-        if let Some(api::send_answer::Answer::Queued(queued)) = &mut answer.get_mut().answer {
-            queued.telephone = telephone;
-        }
-        Ok(answer)
+        let mut request = request.into_inner();
+        let files = files(std::mem::take(&mut request.files)).await?;
+        self.send_with(request, files).await
     }
 
     async fn act(&self, request: Request<api::ActRequest>) -> Result<Response<api::SendAnswer>, Status> {
-        let request = request.into_inner();
-        let referral = self.find(&request.referral)?;
-        let act = Act::parse(request.act, "act").map_err(|_| Status::invalid_argument("no such act"))?;
-        if act == Act::Submit {
-            return Err(Status::invalid_argument("another agency is asked with Send and `again`"));
-        }
-        let request = outbound::ActRequest {
-            referral,
-            act,
-            fields: request.detail,
-            files: files(request.files).await?,
-            idempotency_key: request.idempotency_key,
-            unchecked: request.unchecked,
-        };
-        Self::sent(self.office.act(request).await)
+        let mut request = request.into_inner();
+        let files = files(std::mem::take(&mut request.files)).await?;
+        self.act_with(request, files).await
+    }
+
+    async fn send_streamed(
+        &self,
+        request: Request<tonic::Streaming<api::StreamedRequest>>,
+    ) -> Result<Response<api::SendAnswer>, Status> {
+        let mut pieces = request.into_inner();
+        self.streamed(&mut pieces).await
     }
 
     async fn list_cases(
@@ -484,7 +538,7 @@ async fn watch(
     wanted: Option<ReferralKey>,
     tell: mpsc::Sender<Result<api::CaseSummary, Status>>,
 ) {
-    let mut changes = office.store.changes();
+    let (mut changes, mut ending) = (office.store.changes(), office.ending.subscribe());
     let mut known = std::collections::BTreeMap::new();
     let mut first = wanted.is_none();
     loop {
@@ -503,6 +557,7 @@ async fn watch(
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = tell.closed() => return,
+            _ = ending.wait_for(|ending| *ending) => return,
         }
     }
 }

@@ -93,6 +93,8 @@ pub struct Office {
     pub exchange: crate::exchange::Board,
     /// For how many days content is kept after its referral has ended, by the settings.
     pub keep_days: Option<u32>,
+    /// Whether the agent ends: what would go on for ever does not.
+    pub ending: watch::Sender<bool>,
     /// Ends the connection, so that everything is proven anew over the next one.
     pub prove: Notify,
     /// Whom others are to telephone, by the settings.
@@ -199,6 +201,7 @@ impl Office {
             #[cfg(unix)]
             exchange: crate::exchange::Board::default(),
             keep_days: None,
+            ending: watch::Sender::new(false),
             prove: Notify::new(),
             duty_desk: None,
             published,

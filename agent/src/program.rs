@@ -15,6 +15,7 @@ mod mapping;
 mod notices;
 mod outcome;
 mod reading;
+mod sandbox;
 mod sending;
 mod show;
 mod vocabularies;
@@ -70,6 +71,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Backup(backup) => backups::make(folder, backup, screen),
         Command::Restore(restore) => backups::restore(folder, restore, screen),
         Command::Completion(completion) => Ok(forms::completion(completion)),
+        Command::Sandbox(asked) => sandbox::sandbox(asked, screen).await,
         Command::Send(send) => sending::send(folder, send, screen).await,
         Command::Check(check) => sending::check(check, screen),
         Command::Explain(explain) => sending::explain(folder, explain, screen).await,

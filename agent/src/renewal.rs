@@ -177,7 +177,7 @@ async fn turn(office: &Office, files: &Files, line: &Line, draw: u64) -> Duratio
     let Ok(lasts) = credential.chain.lasts_unix_s() else {
         return LOOK_EVERY;
     };
-    let (due, now) = (due_at_s(&lasts, draw), clock::now());
+    let (due, now) = (due_at_s(&lasts, draw), clock::machine());
     office.renewal.note(|standing| standing.due_at_s = due);
     let now_s = now.0 / 1000;
     if now_s < due {

@@ -3,6 +3,8 @@
 //! nobody reads them without a sealing key, and those on their way out not even this agency. Not here:
 //! sealing them (`draft`), and the wire (`link`).
 
+pub mod veiled;
+
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
@@ -181,7 +183,7 @@ impl Spool {
                 Some(GOING) => going.contains(stem),
                 Some(ARRIVED) => arrived.contains(stem) || is_young(&path, now),
                 Some(COMING) => is_young(&path, now),
-                Some(SEALING) => false,
+                Some(SEALING | veiled::VEILED) => false,
                 // Somebody else's.
                 Some(_) | None => true,
             };
@@ -464,6 +466,7 @@ mod tests {
             (sent, GOING),
             (waits, GOING),
             (sent, SEALING),
+            (stray, veiled::VEILED),
             (taken, ARRIVED),
             (stray, ARRIVED),
             (half, COMING),
@@ -475,8 +478,8 @@ mod tests {
         let now = SystemTime::now();
         assert_eq!(
             spool.sweep(&going, &arrived, now).unwrap(),
-            2,
-            "what was sent, and what was being sealed"
+            3,
+            "what was sent, and what was being sealed, or taken"
         );
         let later = now + UNFINISHED_KEPT + Duration::from_secs(60);
         assert_eq!(spool.sweep(&going, &arrived, later).unwrap(), 2, "what was never taken");

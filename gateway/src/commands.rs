@@ -15,11 +15,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use gateway::{
     config::Config,
     init::{self, NewNetwork},
-    serve, telemetry,
+    sandbox, serve, telemetry,
 };
 use journal::SegmentBytes;
 use serde_json::{Value, json};
@@ -56,6 +56,10 @@ enum Command {
         /// The configuration file that `gateway init` wrote.
         #[arg(long)]
         config: PathBuf,
+        /// For `agent sandbox`, on networks whose name ends in `.test`: begin with a clock that is so far ahead of
+        /// the machine's, take orders from standard input, and end with it.
+        #[arg(long, value_name = "AHEAD_MS")]
+        sandbox: Option<u64>,
     },
     /// Change the network: agencies, keys, agreements, stops.
     Admin(admin::AdminArguments),
@@ -75,6 +79,12 @@ enum Command {
     Verify {
         /// The folder with gateway.toml. The gateway must not be running.
         folder: PathBuf,
+    },
+    /// Write what completes commands in a shell.
+    Completion {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
     },
 }
 
@@ -116,7 +126,7 @@ impl Arguments {
     pub(crate) fn run(self) -> ExitCode {
         let said = match self.command {
             Command::Init(arguments) => arguments.run(),
-            Command::Serve { config } => serve(&config),
+            Command::Serve { config, sandbox } => serve(&config, sandbox),
             Command::Admin(arguments) => arguments.run(),
             Command::Status(arguments) => arguments.run(),
             Command::Stuck(arguments) => arguments.run(),
@@ -125,6 +135,7 @@ impl Arguments {
             Command::Backup(arguments) => arguments.run(self.json),
             Command::Restore(arguments) => arguments.run(self.json),
             Command::Verify { folder } => verify::run(&folder, self.json),
+            Command::Completion { shell } => Ok(completion(shell)),
         };
         match said {
             Ok(said) => print(&mut io::stdout().lock(), &said, self.json),
@@ -188,14 +199,24 @@ impl InitArguments {
     }
 }
 
+fn completion(shell: clap_complete::Shell) -> Said {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "gateway", &mut text);
+    let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+    Said { json: json!({ "completion": text }), text: vec![text] }
+}
+
 const fn next_port(address: SocketAddr) -> SocketAddr {
     let mut next = address;
     next.set_port(if address.port() == u16::MAX { u16::MAX - 1 } else { address.port() + 1 });
     next
 }
 
-fn serve(path: &Path) -> Result<Said> {
+fn serve(path: &Path, sandbox: Option<u64>) -> Result<Said> {
     let config = Config::read(path)?;
+    if let Some(ahead_ms) = sandbox {
+        sandbox::begin(&config.network, ahead_ms)?;
+    }
     let root = path.parent().filter(|root| !root.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let telemetry = runtime.block_on(async {
@@ -212,6 +233,9 @@ fn serve(path: &Path) -> Result<Said> {
             replayed = serving.started.replayed,
             "serving"
         );
+        if sandbox.is_some() {
+            tokio::spawn(sandbox::obey(serving.hub(), stop.clone()));
+        }
         serving.run(stop).await?;
         anyhow::Ok(telemetry)
     })?;

@@ -239,6 +239,7 @@ enum Service {
     Head { agency: AgencyId, reply: oneshot::Sender<Option<(Locator, HeadProof)>> },
     Root { log: Log, size: u64, reply: oneshot::Sender<Option<Digest>> },
     Release { witnesses: u64, reply: oneshot::Sender<()> },
+    Tick { reply: oneshot::Sender<()> },
     Derive { at: Locator, reply: oneshot::Sender<Option<Vec<Receipt>>> },
     Places { referral: ReferralKey, reply: oneshot::Sender<Option<Vec<Locator>>> },
     Awaited { page: Page, reply: oneshot::Sender<AwaitedPage> },
@@ -428,6 +429,14 @@ impl Hub {
     /// [`Unavailable`].
     pub async fn release(&self, witnesses: u64) -> Result<(), Unavailable> {
         self.call(|reply| Service::Release { witnesses, reply }).await
+    }
+
+    /// Does what is due by the clock now, as the writer does by itself every [`TICK_EVERY`].
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn tick(&self) -> Result<(), Unavailable> {
+        self.call(|reply| Service::Tick { reply }).await
     }
 
     /// The receipts of an entry, derived again; none while the tiles are being made again.
@@ -685,6 +694,12 @@ impl Thread {
                     self.tick()?;
                 }
                 // Whoever asked may have left; it goes on all the same.
+                let (Ok(()) | Err(())) = reply.send(());
+            }
+            Service::Tick { reply } => {
+                if !self.is_held {
+                    self.tick()?;
+                }
                 let (Ok(()) | Err(())) = reply.send(());
             }
             Service::Derive { at, reply } => drop(reply.send(self.writer.derive(at)?)),

@@ -27,6 +27,7 @@ pub mod place;
 pub mod published;
 pub mod restoring;
 pub mod retention;
+pub mod sandbox;
 pub mod serve;
 pub mod service;
 pub mod start;

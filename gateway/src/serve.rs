@@ -195,13 +195,13 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let place = Place::new(root, config.anchor.as_deref());
     let keys = place.log_keys(config)?;
     Upkeep::new(&place).renew();
-    let tls = place.tls().load(clock::now())?;
+    let tls = place.tls().load(clock::machine())?;
     let reserve_bytes = config.reserve_mib.saturating_mul(1024 * 1024);
     let journal = journal::Config { reserve_bytes, ..journal::Config::default() };
     let (writer, started) = place.open(journal, keys.clone())?;
     let metrics = Arc::new(Metrics::new());
     let connections = Arc::new(Connections::default());
-    connections.revoke(tls.revoked, clock::now());
+    connections.revoke(tls.revoked, clock::machine());
     metrics.crls_until.set(seconds(tls.crls_until));
     let eraser = writer.journal().eraser();
     metrics.certificate_until.set(seconds(tls.certificate_until));
@@ -287,6 +287,12 @@ async fn console_door(
 }
 
 impl Serving {
+    /// The way to the writer, for whoever moves the clock of a sandbox.
+    #[must_use]
+    pub fn hub(&self) -> Hub {
+        self.running.gateway.hub.clone()
+    }
+
     /// Serves until `stop`, or until the writer ends. What is under way at the stop is answered or
     /// refused; then the writer brings what follows the journal up to it.
     ///
@@ -425,10 +431,10 @@ impl Look {
             }
             let newest = self.files.stamp();
             if newest != stamp {
-                self.take_up(self.files.load(clock::now()));
+                self.take_up(self.files.load(clock::machine()));
                 stamp = newest;
             }
-            self.cut(self.door.connections.sweep(clock::now()));
+            self.cut(self.door.connections.sweep(clock::machine()));
             self.door.look();
             let open = i64::try_from(self.door.connections.open()).unwrap_or(i64::MAX);
             self.gateway.metrics.connections.set(open);
@@ -463,7 +469,7 @@ impl Look {
                 }
                 self.gateway.metrics.crls_until.set(seconds(tls.crls_until));
                 self.gateway.metrics.certificate_until.set(seconds(tls.certificate_until));
-                self.cut(self.door.connections.revoke(tls.revoked, clock::now()));
+                self.cut(self.door.connections.revoke(tls.revoked, clock::machine()));
                 tracing::info!("TLS files taken up");
             }
             Err(fault) => {
@@ -515,7 +521,7 @@ fn is_ready(gateway: &Gateway) -> Result<(), Cow<'static, str>> {
 
 /// Whether the first CRL runs out within a time.
 fn ends_within(gateway: &Gateway, time: Duration) -> bool {
-    let until_s = clock::now().0 / 1000 + time.as_secs();
+    let until_s = clock::machine().0 / 1000 + time.as_secs();
     seconds(i64::try_from(until_s).unwrap_or(i64::MAX)) > gateway.metrics.crls_until.get()
 }
 

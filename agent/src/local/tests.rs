@@ -36,7 +36,7 @@ async fn served() -> Served {
 fn good() -> api::SendRequest {
     let file = |file: File| match file.content {
         Content::Here(content) => api::File { name: file.name, content, ..api::File::default() },
-        Content::Apart { .. } => panic!("it is here"),
+        Content::Apart { .. } | Content::Veiled(_) => panic!("it is here"),
     };
     api::SendRequest {
         document: document::tests::good().to_string().into_bytes(),

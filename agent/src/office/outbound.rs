@@ -263,7 +263,7 @@ impl Office {
         Ok(sealed.map_err(|_| StoreFault::Ended)??)
     }
 
-    fn sent_before(&self, idempotency_key: &str) -> Option<Sent> {
+    pub(crate) fn sent_before(&self, idempotency_key: &str) -> Option<Sent> {
         self.store.read(|state| {
             let digest = state.asked(idempotency_key).filter(|_| !idempotency_key.is_empty())?;
             let case = state.case_of(digest)?;

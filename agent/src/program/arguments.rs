@@ -1,6 +1,6 @@
 //! Arguments of the command line. Not here: what they do.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use agent::words::Language;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -119,6 +119,9 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Write what completes commands in a shell.
     Completion(Completion),
+    /// Run a private, invented network on this machine, for building systems against: a gateway, your own agent, and
+    /// two agencies that answer as they are told.
+    Sandbox(Sandbox),
     #[command(flatten)]
     Act(ActCommand),
 }
@@ -209,6 +212,65 @@ pub(crate) struct Completion {
     /// The shell.
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// Arguments of `sandbox`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  agent sandbox\n  \
+agent -C sandbox/office send sandbox/case.json --wait\n  agent sandbox say decline no_capacity\n  \
+agent sandbox say silent\n  agent sandbox advance 73h\n  agent sandbox fault gateway down\n\n\
+It runs until Ctrl-C, and is found again as it was. Delete the folder when you are done.")]
+pub(crate) struct Sandbox {
+    /// The sandbox's folder: a new one, or that of a sandbox. Anything else is refused.
+    #[arg(long, global = true, default_value = "sandbox", value_name = "FOLDER")]
+    pub(crate) dir: PathBuf,
+    /// The gateway's program; when left out, the one beside this program, or on the path.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gateway: Option<PathBuf>,
+    /// Where the local API listens over TCP, for a new sandbox; 127.0.0.1:7450 when left out and free.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    #[command(subcommand)]
+    pub(crate) order: Option<SandboxOrder>,
+}
+
+/// What a sandbox that runs is told.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxOrder {
+    /// Show how everything stands.
+    Status,
+    /// What a simulated agency answers from now on, also to what it has not answered yet: accept, decline [REASON],
+    /// waitlist, see, silent, complete, or fail [REASON]. A case whose text holds `[sandbox: decline no_capacity]` and
+    /// the like says so for itself.
+    Say {
+        /// What, and a reason's code.
+        #[arg(required = true, num_args = 1..=2, value_name = "WHAT")]
+        words: Vec<String>,
+        /// Which of the two.
+        #[arg(long, value_enum, default_value = "partner")]
+        agency: SandboxAgency,
+    },
+    /// Let time pass: 90s, 30m, 25h or 14d. What falls due by then is done when it returns.
+    Advance {
+        /// How much.
+        by: String,
+    },
+    /// Make a fault, or mend it: gateway, partner, second or line; then down, up, or, for the line between your agent
+    /// and the gateway, slow [MS].
+    Fault {
+        /// What, and how.
+        #[arg(required = true, num_args = 2..=3, value_name = "WHAT")]
+        words: Vec<String>,
+    },
+}
+
+/// A simulated agency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SandboxAgency {
+    /// test.partner.
+    Partner,
+    /// test.second.
+    Second,
 }
 
 /// Arguments of `enrol`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agent::backup::{self, BackupFault, Done};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::{
@@ -30,7 +30,7 @@ pub(crate) fn key(root: &Path, asked: &BackupKey, screen: &Screen) -> Result<Out
 }
 
 pub(crate) fn make(root: &Path, asked: &Backup, screen: &Screen) -> Result<Outcome, Trouble> {
-    let bar = bar();
+    let bar = screen.bar();
     let done = backup::make(root, &asked.out, &mut |done, all| show_on(&bar, done, all));
     bar.finish_and_clear();
     let done = done.map_err(|fault| trouble(&fault))?;
@@ -46,7 +46,7 @@ pub(crate) fn make(root: &Path, asked: &Backup, screen: &Screen) -> Result<Outco
 }
 
 pub(crate) fn restore(root: &Path, asked: &Restore, screen: &Screen) -> Result<Outcome, Trouble> {
-    let bar = bar();
+    let bar = screen.bar();
     let done = backup::restore(&asked.backup, &asked.key, root, &mut |done, all| show_on(&bar, done, all));
     bar.finish_and_clear();
     let done = done.map_err(|fault| trouble(&fault))?;
@@ -81,12 +81,6 @@ fn counts(done: &Done, screen: &Screen) -> String {
 
 fn value(folder: &Path, done: &Done) -> Value {
     json!({"folder": folder, "files": done.files, "bytes": done.bytes, "made_at_ms": done.made_at_ms})
-}
-
-/// On standard error, and only where that is a terminal.
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn show_on(bar: &ProgressBar, done: u64, all: u64) {

@@ -14,6 +14,7 @@ use agent::{
     proof,
     words::{self, Language},
 };
+use indicatif::ProgressBar;
 use proto::{
     count::{Adjective, Noun},
     ids::PartClass,
@@ -47,7 +48,9 @@ pub(crate) async fn show(folder: &Path, asked: &Show, screen: &Screen) -> Result
     let shown = client.show_case(request).await?.into_inner();
     let summary = shown.summary.ok_or_else(|| Trouble::usage("there is no such referral here"))?;
     if let Some(folder) = &asked.save {
-        save(&mut client, &summary.referral, folder, &shown.parts).await?;
+        let bar = screen.bar();
+        save(&mut client, &summary.referral, folder, &shown.parts, &bar).await?;
+        bar.finish_and_clear();
     }
     let language = screen.language;
     let possible: Vec<_> = show::case_json(&summary)["legal_acts"]
@@ -106,16 +109,20 @@ async fn save(
     referral: &str,
     folder: &Path,
     parts: &[api::Part],
+    bar: &ProgressBar,
 ) -> Result<(), Trouble> {
     make_folder(folder)?;
     let attachments =
         parts.iter().filter(|part| PartClass::parse(part.class, "class") == Ok(PartClass::Attachment));
-    for part in attachments.filter(|part| part.not_opened.is_empty()) {
+    let attachments: Vec<_> = attachments.filter(|part| part.not_opened.is_empty()).collect();
+    let apart = attachments.iter().filter(|part| part.kept() == api::Kept::Apart);
+    bar.set_length(apart.map(|part| part.content_bytes).sum());
+    for part in attachments {
         let envelope = part.envelope.get(..8).unwrap_or_default();
         let name = format!("{envelope}-{}-{}", part.part_id, part.file_name);
         match part.kept() {
             api::Kept::Unspecified => write(&folder.join(name), &part.content)?,
-            api::Kept::Apart => save_apart(client, referral, part, &folder.join(name)).await?,
+            api::Kept::Apart => save_apart(client, referral, part, &folder.join(name), bar).await?,
             api::Kept::Not => {}
         }
     }
@@ -129,6 +136,7 @@ async fn save_apart(
     referral: &str,
     part: &api::Part,
     path: &Path,
+    bar: &ProgressBar,
 ) -> Result<(), Trouble> {
     let request = api::ReadPartRequest {
         referral: referral.to_owned(),
@@ -141,7 +149,10 @@ async fn save_apart(
     let mut runs = client.read_part(request).await?.into_inner();
     loop {
         match runs.message().await {
-            Ok(Some(run)) => file.write_all(&run.chunk).map_err(unwritten)?,
+            Ok(Some(run)) => {
+                file.write_all(&run.chunk).map_err(unwritten)?;
+                bar.inc(u64::try_from(run.chunk.len()).unwrap_or_default());
+            }
             Ok(None) => break,
             Err(status) => {
                 // Half of it is worth nothing.

@@ -53,8 +53,14 @@ pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<
         unchecked: send.sending.unchecked,
         again: send.again.clone(),
     };
+    let is_long = request.files.iter().any(|file| !file.path.is_empty());
     let mut client = client(folder).await?;
-    let answer = client.send(request).await?.into_inner();
+    let spinner = is_long.then(|| screen.spinner(screen.language.pick("sealing", "يجري التشفير")));
+    let answer = client.send(request).await;
+    if let Some(spinner) = spinner {
+        spinner.finish_and_clear();
+    }
+    let answer = answer?.into_inner();
     answered(&mut client, answer, &send.sending, screen).await
 }
 
@@ -254,8 +260,11 @@ async fn wait(
     sending: &Sending,
     screen: &Screen,
 ) -> Result<Outcome, Trouble> {
+    let spinner = screen.spinner(screen.language.pick("on its way to the gateway", "في الطريق إلى البوابة"));
     let settled = settled(client, queued);
-    let Ok(settled) = tokio::time::timeout(Duration::from_secs(sending.timeout), settled).await else {
+    let settled = tokio::time::timeout(Duration::from_secs(sending.timeout), settled).await;
+    spinner.finish_and_clear();
+    let Ok(settled) = settled else {
         let lines = [format!(
             "{} is written down, but the gateway has not answered in time. It is sent on; see `agent status`.",
             queued.referral

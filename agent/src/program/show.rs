@@ -10,6 +10,7 @@ use agent::{
     api,
     words::{self, Language},
 };
+use indicatif::{ProgressBar, ProgressStyle};
 use proto::{
     clocks::ClockKind,
     count::{Adjective, Noun},
@@ -24,6 +25,9 @@ use proto::{
 use serde_json::{Value, json};
 
 use super::{arguments::Arguments, contact, outcome::Trouble};
+
+/// How often a spinner moves.
+const SPINNER_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Where things are shown.
 pub(crate) struct Screen {
@@ -56,6 +60,22 @@ impl Screen {
             writeln!(error, "agent: {}", trouble.says)
         };
         drop(said);
+    }
+
+    /// How far long work is: on standard error, only where that is a terminal, and never for programs.
+    pub(crate) fn bar(&self) -> ProgressBar {
+        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
+        let bar = if self.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    }
+
+    /// That something goes on of which nobody knows how far it is; the same.
+    pub(crate) fn spinner(&self, what: &'static str) -> ProgressBar {
+        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+        let spinner = if self.json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        let spinner = spinner.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        spinner.enable_steady_tick(SPINNER_EVERY);
+        spinner.with_message(what)
     }
 
     /// Says something beside what is shown.

@@ -81,8 +81,9 @@ impl Gauges {
             now,
             awaited,
             agencies,
-            certificate_until: TimeMs(gateway.metrics.certificate_until_ms()),
-            crls_until: TimeMs(gateway.metrics.crls_until_ms()),
+            // Of the machine's time, as TLS is.
+            certificate_until: TimeMs(gateway.metrics.certificate_until_ms()).plus_ms(clock::ahead_ms()),
+            crls_until: TimeMs(gateway.metrics.crls_until_ms()).plus_ms(clock::ahead_ms()),
             is_clock_right: status.is_clock_right && !status.is_clock_doubted,
             has_room: status.has_room,
             free_bytes,

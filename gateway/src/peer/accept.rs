@@ -167,7 +167,7 @@ impl Door {
                 return None;
             }
         };
-        match self.connections.admit(&peer, clock::now()) {
+        match self.connections.admit(&peer, clock::machine()) {
             Ok(place) => {
                 let ended = Box::pin(place.ended().clone().cancelled_owned());
                 let throttle = Throttle::new(Arc::clone(&peer.allowance));

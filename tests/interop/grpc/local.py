@@ -8,6 +8,7 @@ and whose agents run. The whole of a client is `connect`: an address and a token
 """
 
 import base64
+import hashlib
 import json
 import sys
 import time
@@ -27,7 +28,12 @@ from referral.v1 import envelope_pb2, evidence_pb2
 PATIENCE_S = 60
 
 
-class Token(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
+class Token(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
     """Puts the token into every call."""
 
     def __init__(self, token):
@@ -42,6 +48,9 @@ class Token(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor,
 
     def intercept_unary_stream(self, proceed, details, request):
         return proceed(self._with(details), request)
+
+    def intercept_stream_unary(self, proceed, details, requests):
+        return proceed(self._with(details), requests)
 
     def intercept_stream_stream(self, proceed, details, requests):
         return proceed(self._with(details), requests)
@@ -110,6 +119,50 @@ def send(agent, recipient):
     flawed = agent.Send(local_pb2.SendRequest(document=b'{"to": "nobody"}'))
     check("flaws by their places, in both languages", all(f.text_en and f.text_ar for f in flawed.flaws.flaws))
     return answers[0].queued.referral
+
+
+def streamed(request, files):
+    """A request and its files, piece by piece: what a program does whose files are large, or nowhere on a disk."""
+    yield local_pb2.StreamedRequest(send=request)
+    for pieces in files:
+        yield from (local_pb2.StreamedRequest(chunk=piece) for piece in pieces)
+        yield local_pb2.StreamedRequest(end_of_file=True)
+
+
+def send_file(agent, recipient, pieces, digest):
+    """Sends a file as it is made; once under its key, and not at all when the stream breaks off."""
+    request = local_pb2.SendRequest(
+        document=json.dumps(document(recipient)).encode(),
+        files=[local_pb2.File(name="scan.pdf", without_identity=True)],
+        idempotency_key=str(uuid.uuid4()),
+    )
+    broken = [local_pb2.StreamedRequest(send=request), local_pb2.StreamedRequest(chunk=b"half of it")]
+    code = refused(lambda: agent.SendStreamed(iter(broken)))
+    check("half a file is not sent", code == grpc.StatusCode.INVALID_ARGUMENT)
+
+    def hashed():
+        for piece in pieces():
+            digest.update(piece)
+            yield piece
+
+    answer = agent.SendStreamed(streamed(request, [hashed()]))
+    check("a streamed file", answer.WhichOneof("answer") == "queued")
+    again = agent.SendStreamed(streamed(request, [pieces()]))
+    check("once under one key, streamed", again.queued.referral == answer.queued.referral)
+    return answer.queued.referral
+
+
+def read_file(agent, referral, digest):
+    """Reads a file that came, piece by piece."""
+    attachment = envelope_pb2.PART_CLASS_ATTACHMENT
+    shown = agent.ShowCase(local_pb2.ShowCaseRequest(referral=referral))
+    part = next(part for part in shown.parts if getattr(part, "class") == attachment)
+    wanted = local_pb2.ReadPartRequest(referral=referral, envelope=part.envelope, part_id=part.part_id)
+    length = 0
+    for run in agent.ReadPart(wanted):
+        digest.update(run.chunk)
+        length += len(run.chunk)
+    check("its length", length == part.content_bytes)
 
 
 def arrived(agent, referral):
@@ -191,6 +244,13 @@ def main(network_path, sender_folder, recipient_folder):
     check("the identity", identity["persons"][0]["name"]["given"] == "مثال")
     again = recipient.Act(local_pb2.ActRequest(referral=referral, act=envelope_pb2.ACT_ACCEPT))
     check("what is not legal is refused", again.WhichOneof("answer") == "refusal" and again.refusal.legal_acts)
+
+    # A file of 24 MiB that is never whole in anybody's memory.
+    sent, came = hashlib.sha256(), hashlib.sha256()
+    large = send_file(sender, to, lambda: (bytes([number]) * 262144 for number in range(96)), sent)
+    arrived(recipient, large)
+    read_file(recipient, large, came)
+    check("the file that was sent", sent.digest() == came.digest())
 
     # Receipts, verified here and by the agent; and nothing that was changed.
     receipts = [r for one in (sender, recipient) for r in one.GetReceipts(local_pb2.ReceiptsRequest(referral=referral)).receipts]

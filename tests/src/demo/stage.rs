@@ -227,6 +227,14 @@ impl Stage {
         wait_for("the agent to listen", || Ok(self.agent(agency, &["status"]).is_ok()))
     }
 
+    /// The process of the gateway.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn gateway_pid(&self) -> Result<u32> {
+        self.gateway.as_ref().map(Child::id).context("the gateway does not run")
+    }
+
     /// The process of an agency's agent.
     ///
     /// # Errors

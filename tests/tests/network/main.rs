@@ -24,6 +24,7 @@ mod proxied;
 mod refusals;
 mod renewal;
 mod retention;
+mod sandbox;
 mod services;
 mod staged;
 mod statistics;

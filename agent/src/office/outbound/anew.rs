@@ -360,7 +360,7 @@ fn document_of(kept: &Kept) -> Option<Document> {
     let of_class = |class| parts.iter().filter(move |part| part.class == class);
     let json = |part: &PlainPart| match &part.content {
         document::Content::Here(bytes) => serde_json::from_slice::<Map<String, Value>>(bytes).ok(),
-        document::Content::Apart { .. } => None,
+        document::Content::Apart { .. } | document::Content::Veiled(_) => None,
     };
     let section = |part: &Map<String, Value>, name: &str| part.get(name).and_then(Value::as_object).cloned();
     let summary = json(of_class(PartClass::Summary).next()?)?;
