@@ -16,11 +16,15 @@ use crate::{
     evidence::{self, Commitment, PartyLink},
     gateway_clock::{Doubt, GatewayClock, Grace},
     heads::CommittedHeads,
-    ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Kind, Locator, ReferralKey, Release, TimeMs, Urgency},
+    ids::{
+        AgencyId, Code, EnvelopeId, Jurisdiction, Kind, Locator, Pseudonym, ReferralKey, Release, TimeMs,
+        Urgency,
+    },
     key::KeyId,
     known::KnownEnvelopes,
     lifecycle::{Act, Responsibility},
     log::merkle::Frontier,
+    operation::{Asked, Intervention, Operation},
     referral::{Chain, Parked, Referral, SealedAhead, SealedFor},
     refusal::Refusal,
     state::{DenialWindow, GrowingLog, Head, State},
@@ -231,6 +235,7 @@ pub(crate) fn referral_to_wire(key: &ReferralKey, referral: &Referral) -> wire::
         responsibility: responsibility_number(referral.responsibility),
         since_ms: referral.since.0,
         missed: referral.missed.iter().map(missed_to_wire).collect(),
+        intervention: referral.intervention.as_deref().map(intervention_to_wire),
     }
 }
 
@@ -369,6 +374,7 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
         // An older release did not write it: not later than this is certain.
         since: if wire.since_ms == 0 { key.id.made_at() } else { TimeMs(wire.since_ms) },
         missed: wire.missed.iter().map(missed).collect::<Result<_, _>>()?,
+        intervention: wire.intervention.as_ref().map(intervention).transpose()?.map(Box::new),
     };
     Ok((key, referral))
 }
@@ -380,6 +386,35 @@ fn missed_to_wire(missed: &Begun) -> wire::ClockBegun {
 fn missed(wire: &wire::ClockBegun) -> Result<Begun, Malformed> {
     let kind = ClockKind::parse(number(wire.clock), "missed.clock")?;
     Ok(Begun { kind, due_at: TimeMs(wire.due_at_ms) })
+}
+
+fn intervention_to_wire(intervention: &Intervention) -> wire::Intervention {
+    let asked = intervention.asked.as_ref();
+    wire::Intervention {
+        held_by: intervention.held_by.iter().map(ToString::to_string).collect(),
+        held_since_ms: intervention.held_since.0,
+        asked: asked.map_or(0, |asked| asked.operation.number()),
+        asked_by: asked.map_or_else(String::new, |asked| asked.by.to_string()),
+        asked_at_ms: asked.map_or(0, |asked| asked.at.0),
+        notified_at_ms: intervention.notified_at.map_or(0, |at| at.0),
+    }
+}
+
+fn intervention(wire: &wire::Intervention) -> Result<Intervention, Malformed> {
+    let held_by = wire.held_by.iter().map(|text| Pseudonym::parse(text, "intervention.held_by"));
+    let asked = (wire.asked != 0).then(|| {
+        Ok(Asked {
+            operation: Operation::parse(wire.asked, "intervention.asked")?,
+            by: Pseudonym::parse(&wire.asked_by, "intervention.asked_by")?,
+            at: TimeMs(wire.asked_at_ms),
+        })
+    });
+    Ok(Intervention {
+        held_by: held_by.collect::<Result<_, _>>()?,
+        held_since: TimeMs(wire.held_since_ms),
+        asked: asked.transpose()?,
+        notified_at: Some(TimeMs(wire.notified_at_ms)).filter(|at| *at != TimeMs(0)),
+    })
 }
 
 fn parked(wire: &wire::ParkedParts) -> Result<Parked, Malformed> {

@@ -189,6 +189,20 @@ fn what_invitations_add_to_disk() {
 }
 
 #[test]
+fn what_operators_add_to_disk() {
+    let batch = samples::batch_of_operations();
+    let file = golden("batch-operations", "Batch: operators' acts", &batch.encode());
+    assert!(Batch::parse(&file).unwrap() == batch);
+    let snapshot = samples::snapshot_with_interventions();
+    let file = golden(
+        "snapshot-interventions",
+        "Snapshot: people told again, a hold, one confirmed and its return asked for",
+        &snapshot.encode(),
+    );
+    assert!(Snapshot::parse(&file).unwrap() == snapshot);
+}
+
+#[test]
 fn snapshot() {
     let snapshot = samples::snapshot();
     let file = golden("snapshot", "Snapshot: a small network in the middle of its work", &snapshot.encode());
