@@ -32,8 +32,11 @@ use crate::{
     wire,
 };
 
-/// The snapshot's version that this release reads and writes.
+/// The snapshot's version that every release reads and writes.
 pub const SNAPSHOT_VERSION: u32 = 1;
+/// The version while operators are not done with a referral: a release that knows no holds must not start
+/// from it, and hand over what is held back.
+pub const SNAPSHOT_VERSION_OPERATED: u32 = 2;
 
 /// How long a piece of the bytes is, about: what grows in one piece is in memory twice while it moves.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -73,7 +76,7 @@ impl Snapshot {
         directory: Option<&LoggedCheckpoint>,
     ) -> Vec<Vec<u8>> {
         let before = wire::Snapshot {
-            version: SNAPSHOT_VERSION,
+            version: version(state),
             now_ms: state.now.0,
             next_batch,
             evidence: Some(frontier_to_wire(state.evidence.frontier())),
@@ -114,7 +117,7 @@ impl Snapshot {
         let Ok(wire) = wire::Snapshot::decode(bytes) else {
             return Err(Malformed::Protobuf { message: "Snapshot" });
         };
-        if wire.version != SNAPSHOT_VERSION {
+        if !matches!(wire.version, SNAPSHOT_VERSION | SNAPSHOT_VERSION_OPERATED) {
             return Err(Malformed::Form { field: "version" });
         }
         let mut state = State {
@@ -163,6 +166,12 @@ impl Snapshot {
             directory: wire.last_directory.as_ref().map(LoggedCheckpoint::parse).transpose()?,
         })
     }
+}
+
+/// The lowest version that loses nothing.
+fn version(state: &State) -> u32 {
+    let is_operated = state.referrals.values().any(|referral| referral.intervention.is_some());
+    if is_operated { SNAPSHOT_VERSION_OPERATED } else { SNAPSHOT_VERSION }
 }
 
 struct Pieces {

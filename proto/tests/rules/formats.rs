@@ -3,6 +3,7 @@
 
 use prost::Message;
 use proto::{
+    Malformed,
     agreement::Agreement,
     batch::Batch,
     command::Command,
@@ -200,6 +201,23 @@ fn what_operators_add_to_disk() {
         &snapshot.encode(),
     );
     assert!(Snapshot::parse(&file).unwrap() == snapshot);
+    // A release that knows no holds does not take it for one of its own, and neither that act.
+    assert_eq!(wire::Snapshot::decode(file.as_slice()).unwrap().version, 2);
+    assert_eq!(wire::Snapshot::decode(samples::snapshot().encode().as_slice()).unwrap().version, 1);
+}
+
+/// What a later release writes is refused, not half understood.
+#[test]
+fn what_a_later_release_writes() {
+    let mut snapshot = wire::Snapshot::decode(samples::snapshot().encode().as_slice()).unwrap();
+    snapshot.version = 3;
+    let later = Snapshot::parse(&snapshot.encode_to_vec()).map(|_| ());
+    assert_eq!(later, Err(Malformed::Form { field: "version" }));
+    // A command that this release does not know.
+    let mut batch = wire::Batch::decode(samples::batch_of_operations().encode().as_slice()).unwrap();
+    batch.entries[0].command = None;
+    let later = Batch::parse(&batch.encode_to_vec()).map(|_| ());
+    assert_eq!(later, Err(Malformed::Missing { field: "command" }));
 }
 
 #[test]
