@@ -9,7 +9,7 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Redirect, Response},
 };
-use http::{HeaderMap, Request, header, request::Parts};
+use http::{HeaderMap, Request, StatusCode, header, request::Parts};
 use maud::{Markup, html};
 use proto::{
     caller::StaffRole,
@@ -173,9 +173,8 @@ pub(super) fn recorded(query: Option<&str>, language: Language) -> Markup {
 /// Takes a form in: on a referral's page, or on *Now* for the gateway itself.
 pub(super) async fn take(State(console): State<Arc<Console>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let visit = match Visit::posting(&parts) {
-        Ok(visit) => visit,
-        Err(refused) => return refused,
+    let Some(visit) = Visit::posting(&parts) else {
+        return StatusCode::FORBIDDEN.into_response();
     };
     let form =
         to_bytes(body, FORM_BYTES_MAX).await.ok().and_then(|bytes| String::from_utf8(bytes.into()).ok());

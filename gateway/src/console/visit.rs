@@ -158,8 +158,8 @@ impl Visit {
     }
 
     /// Who sends a form: that they do is evidence by what becomes of it.
-    pub(super) fn posting(request: &Parts) -> Result<Self, Response> {
-        Self::of(request).ok_or_else(|| StatusCode::FORBIDDEN.into_response())
+    pub(super) fn posting(request: &Parts) -> Option<Self> {
+        Self::of(request)
     }
 
     /// What a call refuses, as a page.
