@@ -81,7 +81,8 @@ fn signed(batch: &mut wire::Batch) -> &mut wire::SignedObject {
         | wire::entry::Command::Tick(_)
         | wire::entry::Command::Query(_)
         | wire::entry::Command::Queries(_)
-        | wire::entry::Command::Erasure(_) => panic!("that is nothing signed"),
+        | wire::entry::Command::Erasure(_)
+        | wire::entry::Command::Operate(_) => panic!("that is nothing signed"),
     }
 }
 

@@ -25,7 +25,10 @@ use proto::{
 use tonic::Status;
 
 use super::{Console, address, frame, now, referral, visit::Visit, words::Word};
-use crate::{hub::Standing, service::answers};
+use crate::{
+    hub::Standing,
+    service::{answers, record},
+};
 
 /// Longest form that is read, in bytes.
 pub(super) const FORM_BYTES_MAX: usize = 1024;
@@ -183,7 +186,7 @@ pub(super) async fn take(State(console): State<Arc<Console>>, request: Request<B
             let back = target(key.as_ref(), visit.language);
             Redirect::to(&format!("{back}?evidence={evidence}")).into_response()
         }
-        Err(status) => visit.refused(&status),
+        Err(status) => visit.refused(&record(&console.gateway, &visit.caller, status).await),
     }
 }
 

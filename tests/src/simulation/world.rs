@@ -17,14 +17,16 @@ use journal::{
     SegmentBytes,
 };
 use proto::{
+    caller::{Caller, StaffRole},
     clocks::ClockKind,
+    command::Command,
     decide::decide,
     digest::Digest,
     directory::change::SEALING_KEY_BYTES,
     evidence::Event,
     fact::Fact,
     gateway_clock::CLOCK_STEP_MS_MAX,
-    ids::{ReferralKey, Release, TimeMs},
+    ids::{Code, Pseudonym, ReferralKey, Release, TimeMs},
     key::KeyId,
     lifecycle::Act,
     log::{
@@ -34,6 +36,7 @@ use proto::{
         policy::Policy,
         tlog_proof::TlogProof,
     },
+    operation::{Operate, Operation},
     receipt::Receipt,
     referral::digests_for,
     wire,
@@ -513,6 +516,10 @@ impl World {
             heads.into_iter().flat_map(|mailbox| mailbox.heads().take(most).cloned()).collect();
         let mut taken = Vec::new();
         for mail in &mails {
+            let referral = self.writer().state().referral(&mail.referral);
+            if referral.is_some_and(|it| it.is_held() && it.recipient() == Some(&agency.id)) {
+                return Err("what is held back is handed over".to_owned());
+            }
             let read = self.writer().history().ciphertexts(mail.at);
             let Some(ciphertexts) = self.survive(read)? else {
                 return Ok(());
@@ -590,7 +597,34 @@ impl World {
     }
 
     fn change_directory(&mut self) -> Result<(), String> {
-        if self.random.once_in(3) { self.new_key() } else { self.stop_or_go_on() }
+        match self.random.below(6) {
+            0..=1 => self.new_key(),
+            2 => self.operate(),
+            _ => self.stop_or_go_on(),
+        }
+    }
+
+    /// One of two operators acts on an open referral: what is held back ends all the same.
+    fn operate(&mut self) -> Result<(), String> {
+        let open: Vec<_> = self.writer().state().referrals().map(|(key, _)| key.clone()).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let key = self.random.pick(&open).clone();
+        let acts = [Operation::NotifyAgain, Operation::Hold, Operation::Release, Operation::Return];
+        let (operation, name) = (*self.random.pick(&acts), *self.random.pick(&["olga-1", "omar-2"]));
+        let caller = Caller::Staff {
+            pseudonym: Pseudonym::parse(name, "pseudonym").unwrap(),
+            role: StaffRole::Operator,
+            certificate: Digest::of(name.as_bytes()),
+        };
+        let reason = Code::parse(operation.reason_codes()[0], "reason").unwrap();
+        let operate = Operate { operation, referral: Some(key), reason };
+        let request = Request { caller, command: Command::Operate(Box::new(operate)), parts: Vec::new() };
+        if let Some([Answer::Taken { .. }]) = self.ask(vec![request])?.as_deref() {
+            self.done.operations += 1;
+        }
+        Ok(())
     }
 
     /// An agency publishes a new sealing key, and may revoke the one before: what is on its way to that

@@ -263,6 +263,7 @@ async fn a_drained_gateway_takes_nothing_new_and_hands_over_what_it_has() {
     let form = format!("stamp={}&operation=undrain&reason=work_done", stamp(&page));
     assert_eq!(scene.sends(omar, "/en/now", &form, "same-origin").await.status, 303);
     receipt_of(pushes.push(new).await);
+    drop((stream, channel, pushes));
     scene.says(olga, &["drain", "--reason", "maintenance"]).unwrap();
     assert!(scene.sandbox.terminate());
     scene.sandbox.start();

@@ -30,7 +30,7 @@ use trials::{
     post::{Post, Speaks},
     random::Random,
     sandbox::{Sandbox, agency_identity, program},
-    speak::{Deliveries, envelope, handover, now, receipt_of, refusal_of, until},
+    speak::{Deliveries, envelope, failure, handover, now, receipt_of, refusal_in, until},
 };
 
 /// The gateway's program with `--json`: what it printed, or what it complained of.
@@ -289,7 +289,7 @@ async fn what_is_wrong_with_an_agent_is_told_once_with_its_cause() {
     let (mut late, parts) = network.opening(&from.id, &to.id, now().plus_ms(3_600_000), &mut Random::new(35));
     late.expires_at = late.created_at.plus_ms(3_600_000);
     let mut push = PushClient::new(scene.sandbox.connect(from.id.as_str()).await.unwrap());
-    let refusal = refusal_of(push.push_one(envelope(from, &late, &parts)).await.unwrap().into_inner());
+    let refusal = refusal_in(&failure(push.push_one(envelope(from, &late, &parts)).await));
     assert_eq!(refusal.code, Refusal::CreatedInFuture.name());
     let spike = |scene: &Scene| scene.told_of("raised", "refused_spike", None);
     until("what is refused", || (spike(&scene) == 1).then_some(())).await;
