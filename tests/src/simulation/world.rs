@@ -1,7 +1,7 @@
 //! A run's world: disk, process, clock, network, and the faults that befall them. After every step
 //! what was promised is held against what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gateway::{
     fault::Fault,
@@ -105,6 +105,8 @@ pub(super) struct World {
     tiles_damaged: bool,
     /// Agencies whose agents are switched off.
     off: [bool; AGENCIES.len()],
+    /// Attempts that operators have held back or returned, or tried to: what waits of them may be taken back.
+    stopped: BTreeSet<(ReferralKey, u32)>,
     done: Done,
 }
 
@@ -138,6 +140,7 @@ impl World {
             disk_is_full: false,
             tiles_damaged: false,
             off: [false; AGENCIES.len()],
+            stopped: BTreeSet::new(),
             done: Done::default(),
         };
         world.writer = world.open().ok();
@@ -613,6 +616,11 @@ impl World {
         let key = self.random.pick(&open).clone();
         let acts = [Operation::NotifyAgain, Operation::Hold, Operation::Release, Operation::Return];
         let (operation, name) = (*self.random.pick(&acts), *self.random.pick(&["olga-1", "omar-2"]));
+        let attempt = self.writer().state().referral(&key).map_or(0, |referral| referral.attempt());
+        if matches!(operation, Operation::Hold | Operation::Return) {
+            // Also when the process ends before it answers.
+            self.stopped.insert((key.clone(), attempt));
+        }
         let caller = Caller::Staff {
             pseudonym: Pseudonym::parse(name, "pseudonym").unwrap(),
             role: StaffRole::Operator,
@@ -900,6 +908,7 @@ impl World {
             let signed_for = self.agents.signed_for.contains(&handed);
             let expired = sent.header.expires_at <= state.now();
             let gone = self.agents.is_taken_back(sent) || self.agents.may_have_gone_on(sent, state.now());
+            let gone = gone || self.stopped.contains(&(sent.header.referral.clone(), sent.header.attempt));
             if waits.is_none() && !signed_for && !expired && !gone {
                 return Err(format!("envelope {} was acknowledged and is gone", sent.header.envelope_id));
             }
