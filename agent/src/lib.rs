@@ -33,6 +33,7 @@ pub mod notices;
 pub mod office;
 pub mod opening;
 pub mod proof;
+pub mod put_off;
 pub mod queue;
 pub mod randomness;
 pub mod renewal;

@@ -15,6 +15,7 @@ use proto::{
     count::{Adjective, Noun, Place},
     ids::{AgencyId, ReferralKey, TimeMs, Urgency},
     lifecycle::{Status, Who},
+    operation::Operation,
     spoken::Spoken,
 };
 use serde_json::json;
@@ -23,7 +24,7 @@ use tokio::time::sleep;
 use bell::Bell;
 use way::{NotTold, Way};
 
-use crate::{clock, office::Office, state::State};
+use crate::{case::Case, clock, office::Office, state::State};
 
 /// Most spoken codes that one notice names.
 pub const CODES_MAX: usize = 3;
@@ -35,6 +36,8 @@ pub struct Waiting {
     unseen: BTreeMap<ReferralKey, Urgency>,
     /// Referrals of which the gateway had the last word: a time limit was missed, nobody is asked any more.
     missed: BTreeMap<ReferralKey, Urgency>,
+    /// Of those that nobody has seen, where the network's operators had people told once more: the record of it.
+    told_again: BTreeMap<ReferralKey, u64>,
 }
 
 /// What is new.
@@ -55,6 +58,7 @@ impl Waiting {
             let came = case.who(state.me()) == Some(Who::Recipient);
             if came && matches!(case.status(), Status::Submitted | Status::Delivered) {
                 waiting.unseen.insert(case.referral.clone(), case.need.urgency);
+                waiting.told_again.extend(told_again(case).map(|record| (case.referral.clone(), record)));
             }
             if !came && case.last_word().is_some() {
                 waiting.missed.insert(case.referral.clone(), case.need.urgency);
@@ -79,16 +83,26 @@ impl Waiting {
     fn keep_of(&mut self, waiting: &Self) {
         self.unseen.retain(|key, _| waiting.unseen.contains_key(key));
         self.missed.retain(|key, _| waiting.missed.contains_key(key));
+        self.told_again.retain(|key, _| waiting.told_again.contains_key(key));
     }
 
     fn news_since(&self, told: &Self) -> Option<News> {
-        if self.emergencies().any(|key| !told.unseen.contains_key(key)) {
+        let is_new = |key: &ReferralKey| {
+            !told.unseen.contains_key(key) || self.told_again.get(key) != told.told_again.get(key)
+        };
+        if self.emergencies().any(is_new) {
             return Some(News::Emergency);
         }
-        let unseen = self.unseen.keys().any(|key| !told.unseen.contains_key(key));
+        let unseen = self.unseen.keys().any(is_new);
         let missed = self.missed.keys().any(|key| !told.missed.contains_key(key));
         (unseen || missed).then_some(News::Other)
     }
+}
+
+/// The last record by which operators had people told once more.
+fn told_again(case: &Case) -> Option<u64> {
+    let told = case.told.iter().filter(|told| told.what.operation == Some(Operation::NotifyAgain));
+    told.map(|told| told.logged.index).max()
 }
 
 /// What people are told: how much waits, how urgent it is, and by which codes it is found.
@@ -303,7 +317,24 @@ mod tests {
         let urgency = |place: usize| if place < emergencies { Urgency::Emergency } else { Urgency::Normal };
         let unseen = unseen.iter().enumerate().map(|(place, number)| (key(*number), urgency(place)));
         let missed = missed.iter().map(|number| (key(*number), Urgency::Urgent));
-        Waiting { unseen: unseen.collect(), missed: missed.collect() }
+        Waiting { unseen: unseen.collect(), missed: missed.collect(), ..Waiting::default() }
+    }
+
+    #[test]
+    fn what_operators_had_told_once_more_is_news_once() {
+        let mut told = waiting(&[1, 2], 1, &[]);
+        let now = waiting(&[1, 2], 1, &[]);
+        assert_eq!(now.news_since(&told), None);
+        let again = Waiting { told_again: [(key(2), 7)].into(), ..now.clone() };
+        assert_eq!(again.news_since(&told), Some(News::Other));
+        let urgent = Waiting { told_again: [(key(1), 8)].into(), ..now };
+        assert_eq!(urgent.news_since(&told), Some(News::Emergency));
+        told = again.clone();
+        assert_eq!(again.news_since(&told), None, "once");
+        assert_eq!(
+            Waiting { told_again: [(key(2), 9)].into(), ..again }.news_since(&told),
+            Some(News::Other)
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::{
     draft::{Drafted, NotDrafted},
     keys::Keys,
     network::Network,
-    notices, randomness,
+    notices, put_off, randomness,
     records::{self, record},
     renewal, restored,
     settings::DutyDesk,
@@ -86,6 +86,8 @@ pub struct Office {
     pub renewal: renewal::Board,
     /// How the ways stand by which people are told.
     pub notices: notices::Board,
+    /// Why what waits does not go.
+    pub put_off: put_off::Board,
     /// What is missing after a backup was restored.
     pub restored: Option<restored::Board>,
     /// How the exchange folder stands.
@@ -197,6 +199,7 @@ impl Office {
             certificate_ends_at_s: AtomicU64::new(0),
             renewal: renewal::Board::default(),
             notices: notices::Board::default(),
+            put_off: put_off::Board::default(),
             restored: None,
             #[cfg(unix)]
             exchange: crate::exchange::Board::default(),

@@ -162,6 +162,7 @@ pub fn tells(what: &Happening, me: &AgencyId) -> bool {
             | E::Recalled
             | E::ReturnedForResealing
             | E::Erased
+            | E::Operated
             | E::NoticeSent
             | E::NoticeFailed => true,
             E::ContentHandover | E::ContentHandoverFailure | E::DisclosureReleased => is_ours,
@@ -181,7 +182,6 @@ pub fn tells(what: &Happening, me: &AgencyId) -> bool {
             | E::Taken
             | E::DirectoryChanged
             | E::DenialsCounted
-            | E::Operated
             | E::Started
             | E::Stopped
             | E::Outage

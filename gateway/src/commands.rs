@@ -3,6 +3,7 @@
 mod admin;
 mod alerts;
 mod backup;
+mod operate;
 mod operations;
 mod statistics;
 mod verify;
@@ -22,6 +23,7 @@ use gateway::{
     sandbox, serve, telemetry,
 };
 use journal::SegmentBytes;
+use proto::operation::Operation;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +71,18 @@ enum Command {
     Stuck(operations::StuckArguments),
     /// The alerts that stand, and whether people can be told of them.
     Alerts(alerts::AlertsArguments),
+    /// Have a recipient's people told once more that a referral waits.
+    NotifyAgain(operate::OperateArguments),
+    /// Hold a referral back that was not handed over yet. At once; a second operator confirms it.
+    Hold(operate::OperateArguments),
+    /// Let a referral go on that is held back. Two operators.
+    Release(operate::OperateArguments),
+    /// Return a referral to its sender that cannot be handed over. Two operators.
+    Return(operate::OperateArguments),
+    /// Take no new work before a planned stop; what is under way is finished.
+    Drain(operate::DrainArguments),
+    /// Take new work again.
+    Undrain(operate::UndrainArguments),
     /// A settled year's figures for the public, as files for a spreadsheet.
     Statistics(statistics::StatisticsArguments),
     /// Copy a gateway's folder while it serves.
@@ -131,6 +145,12 @@ impl Arguments {
             Command::Status(arguments) => arguments.run(),
             Command::Stuck(arguments) => arguments.run(),
             Command::Alerts(arguments) => arguments.run(),
+            Command::NotifyAgain(arguments) => arguments.run(Operation::NotifyAgain),
+            Command::Hold(arguments) => arguments.run(Operation::Hold),
+            Command::Release(arguments) => arguments.run(Operation::Release),
+            Command::Return(arguments) => arguments.run(Operation::Return),
+            Command::Drain(arguments) => arguments.run(),
+            Command::Undrain(arguments) => arguments.run(),
             Command::Statistics(arguments) => arguments.run(),
             Command::Backup(arguments) => arguments.run(self.json),
             Command::Restore(arguments) => arguments.run(self.json),

@@ -2,6 +2,7 @@
 //! evidence before it is shown; what a role may not see is not in the page. Not here: what counts as stuck
 //! (`proto::stuck`), collecting it (`operations`), and TLS (`peer`).
 
+mod acting;
 mod address;
 mod agencies;
 mod agreements;
@@ -47,12 +48,19 @@ pub(crate) struct Console {
     gateway: Arc<Gateway>,
     samples: Samples,
     reading: audit::Reading,
+    /// None without randomness: then no form is taken.
+    stamp: Option<acting::Stamp>,
 }
 
 /// Serves the console until the gateway ends.
 pub async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gateway>) {
     let stop = gateway.stop.clone();
-    let console = Arc::new(Console { gateway, samples: Samples::default(), reading: audit::Reading::new() });
+    let console = Arc::new(Console {
+        gateway,
+        samples: Samples::default(),
+        reading: audit::Reading::new(),
+        stamp: acting::Stamp::new(),
+    });
     let sampling = tokio::spawn(sample(Arc::clone(&console)));
     let pages = pages(console).into_make_service_with_connect_info::<ConsolePeer>();
     let listener = ConsoleListener::new(door.open(listener, stop.clone()));
@@ -86,13 +94,13 @@ fn pages(console: Arc<Console>) -> Router {
         .route("/style.css", get(frame::style))
         .route("/favicon.ico", get(frame::icon))
         .route("/live.js", get(frame::script))
-        .route("/{language}/now", get(now::page))
+        .route("/{language}/now", get(now::page).post(acting::take))
         .route("/{language}/agencies", get(agencies::page))
         .route("/{language}/agreements", get(agreements::page))
         .route("/{language}/mechanism", get(mechanism::page))
         .route("/{language}/search", get(search::page))
         .route("/{language}/audit", get(audit::page))
-        .route("/{language}/referral/{opened_by}/{id}", get(referral::page))
+        .route("/{language}/referral/{opened_by}/{id}", get(referral::page).post(acting::take))
         .route("/{language}/proof/{index}", get(referral::proof))
         .fallback(visit::unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(&console), only_staff))

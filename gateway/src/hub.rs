@@ -29,6 +29,7 @@ use proto::{
     heads::HeadProof,
     ids::{AgencyId, Locator, ReferralKey, TimeMs, Urgency},
     lifecycle,
+    operation::Intervention,
     receipt::Receipt,
     state::State,
     stuck::{Awaited, awaited},
@@ -179,6 +180,8 @@ pub struct Standing {
     pub clocks: Vec<Begun>,
     /// What is awaited.
     pub awaited: Option<Awaited>,
+    /// What operators did with it that is not over.
+    pub intervention: Option<Intervention>,
 }
 
 /// How the writer is.
@@ -186,6 +189,10 @@ pub struct Standing {
 pub struct Status {
     /// Whether the disk has room for ordinary work.
     pub has_room: bool,
+    /// Whether new envelopes are put off, before a planned stop.
+    pub is_draining: bool,
+    /// Envelopes that are handed out, and not signed for yet.
+    pub under_way: usize,
     /// Whether the index is complete.
     pub is_indexed: bool,
     /// Whether the clock is where the journal left it, or ahead.
@@ -560,6 +567,8 @@ struct Asked {
     rooms: Vec<Room>,
     /// Agencies whose mailboxes may change.
     touched: BTreeSet<AgencyId>,
+    /// Whether an operator acts.
+    operates: bool,
     bytes: u64,
 }
 
@@ -657,6 +666,11 @@ impl Thread {
         self.metrics.operations.synced(clock::now(), begun.elapsed());
         self.show();
         self.desk.hand_out(self.writer.state().mailboxes(), asked.touched, &answers);
+        if asked.operates {
+            // A hold, a release or a return changes what may be handed over; a drain, how the gateway is.
+            self.desk.hand_out_to_all(self.writer.state().mailboxes());
+            self.look();
+        }
         self.is_under_load = answers.len() >= LOAD_MIN;
         // The last first: a stream waits for the answer to its first, and finds all behind it there.
         for (answer, reply) in answers.into_iter().zip(asked.replies).rev() {
@@ -677,10 +691,11 @@ impl Thread {
                 drop(reply.send(self.desk.fetch(mailboxes, &agency, count_max)));
             }
             Service::Find { agency, envelope, reply } => {
-                let mailbox = mailboxes.of(&agency);
-                let found =
-                    mailbox.map_or_else(Vec::new, |mailbox| mailbox.all_of(&envelope).cloned().collect());
-                drop(reply.send(found));
+                let mailbox = mailboxes.of(&agency).into_iter();
+                let found = mailbox.flat_map(|mailbox| {
+                    mailbox.all_of(&envelope).filter(|mail| !mailbox.is_held(&mail.referral)).cloned()
+                });
+                drop(reply.send(found.collect()));
             }
             Service::Roll => self.writer.roll(),
             Service::Head { agency, reply } => {
@@ -814,6 +829,8 @@ impl Thread {
             referrals: state.referrals_in_memory(),
             at,
             has_room: self.writer.has_room(),
+            is_draining: self.writer.is_draining(),
+            under_way: self.desk.under_way(),
         };
         if status.is_clock_doubted && !self.shared.status.load().is_clock_doubted {
             tracing::error!("the clock has jumped: no time limit runs until two administrators confirm it");
@@ -846,6 +863,7 @@ impl Asked {
             self.touched.insert(push.header.to.clone());
             self.touched.insert(push.header.from.clone());
         }
+        self.operates |= matches!(request.command, Command::Operate(_));
         if let (Command::Handover(_), Caller::Agency { agency, .. }) = (&request.command, &request.caller) {
             self.touched.insert(agency.clone());
         }
@@ -877,6 +895,7 @@ fn standing(state: &State, key: &ReferralKey) -> Option<Standing> {
         waiting: referral.waiting,
         clocks: referral.clocks.running().collect(),
         awaited: awaited(state, key, referral),
+        intervention: referral.intervention.as_deref().cloned(),
     })
 }
 

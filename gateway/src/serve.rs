@@ -504,6 +504,9 @@ fn is_ready(gateway: &Gateway) -> Result<(), Cow<'static, str>> {
     if gateway.hub.stalled_ms(clock::now()).is_some() {
         return Err(Cow::Borrowed("the writer does not get on"));
     }
+    if status.is_draining {
+        return Err(Cow::Borrowed("no new work is taken before a planned stop"));
+    }
     if !status.has_room {
         return Err(Cow::Borrowed("the disk has no room"));
     }

@@ -24,6 +24,7 @@ use proto::{
         merkle::{self, Frontier, Growth},
         note::{KeyType, SignatureLine, SignedNote, VerifierKey},
     },
+    operation::Operation,
     receipt::Vouched,
     referral::Referral,
     refusal::Refusal,
@@ -138,6 +139,8 @@ pub struct Writer<J, R, F> {
     tally: Tally,
     replay: Replay,
     watch: Watch,
+    /// Whether new envelopes are put off, before a planned stop. Of this process only.
+    is_draining: bool,
     /// The bytes of a batch, whose memory is used again.
     meta: Vec<u8>,
 }
@@ -207,6 +210,7 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             tally: Tally::default(),
             replay: parts.replay,
             watch: Watch::default(),
+            is_draining: false,
             meta: Vec::new(),
         }
     }
@@ -334,9 +338,9 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         draft: &mut Draft,
         salts: &mut dyn FnMut() -> Salt,
     ) -> Result<Outcome, Fault> {
-        if let Some(busy) = no_space(&request, room, draft) {
+        if let Some(busy) = no_space(&request, room, draft).or_else(|| self.put_off(&request)) {
             // What was taken before takes no space again: it has its receipt, also on a full disk.
-            if busy == Busy::Disk
+            if matches!(busy, Busy::Disk | Busy::Draining)
                 && let Ok(Decision::Done(at)) = self.decide(&request)?
             {
                 return Ok(Outcome::Done(at));
@@ -380,7 +384,8 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
                     | Command::Tick(_)
                     | Command::Query(_)
                     | Command::Queries(_)
-                    | Command::Erase(_) => {
+                    | Command::Erase(_)
+                    | Command::Operate(_) => {
                         Command::Denial(Denial { refusal: refused.refusal, field: refused.field, digest })
                     }
                 };
@@ -389,6 +394,11 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
                 Outcome::Refused { refused, place: Some(place) }
             }
         })
+    }
+
+    /// New envelopes, while the gateway is being drained.
+    fn put_off(&self, request: &Request) -> Option<Busy> {
+        (self.is_draining && matches!(request.command, Command::Push(_))).then_some(Busy::Draining)
     }
 
     /// Decides, and loads what memory does not hold.
@@ -445,6 +455,15 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
             batch: self.journal.end().batch_no.get(),
             entry: u32::try_from(place).unwrap_or(u32::MAX),
         };
+        if let Command::Operate(operate) = &request.command {
+            self.is_draining = match operate.operation {
+                Operation::Drain => true,
+                Operation::Undrain => false,
+                Operation::NotifyAgain | Operation::Hold | Operation::Release | Operation::Return => {
+                    self.is_draining
+                }
+            };
+        }
         let reopened = self.state.reopened(&request.command);
         let reopened = reopened.map(|(key, referral)| Box::new((key.clone(), referral.clone())));
         let mut facts = Vec::with_capacity(effects.len());
@@ -634,6 +653,12 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         matches!(self.journal.room(), Room::Ordinary { .. })
     }
 
+    /// Whether new envelopes are put off, before a planned stop.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.is_draining
+    }
+
     /// What the rules know.
     #[must_use]
     pub const fn state(&self) -> &State {
@@ -720,7 +745,8 @@ fn entry_bytes(request: &Request) -> u64 {
         | Command::Tick(_)
         | Command::Query(_)
         | Command::Queries(_)
-        | Command::Erase(_) => 0,
+        | Command::Erase(_)
+        | Command::Operate(_) => 0,
     };
     // A directory change stands in the journal twice: as a command and as a leaf.
     ENTRY_BYTES.saturating_add(signed.saturating_mul(2)).saturating_add(parts).saturating_add(handovers)

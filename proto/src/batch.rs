@@ -18,6 +18,7 @@ use crate::{
     ids::{AgencyId, Locator, ReferralKey, TimeMs},
     key::SIGNATURE_BYTES,
     log::checkpoint::{Checkpoint, Origin},
+    operation::Operate,
     referral::Referral,
     refusal::Refusal,
     snapshot,
@@ -168,6 +169,7 @@ impl Entry {
                 message::encode(9, &counts, out);
             }
             Command::Erase(erasure) => message::encode(20, &erasure.to_wire(), out),
+            Command::Operate(operate) => message::encode(60, &operate.to_wire(), out),
         }
         for fact in &self.facts {
             fact.encode(5, out);
@@ -190,6 +192,7 @@ impl Entry {
                 Command::Queries(queries.counts.iter().map(QueryCount::parse).collect())
             }
             Wire::Erasure(erasure) => Command::Erase(Box::new(Erasure::parse(&erasure)?)),
+            Wire::Operate(operate) => Command::Operate(Box::new(Operate::parse(&operate)?)),
         };
         Ok(Self {
             caller: Caller::from_our_own_journal(wire.caller.as_ref())?,

@@ -11,6 +11,7 @@
 //! | disclosure | an acceptance, while identity is due | accepted and all that follows; it pauses on hold and while a cancellation is asked for | identity goes to the recipient, or her consent is withdrawn |
 //! | transit | a departure | in transit, also while a cancellation is asked for | an arrival, or word that she did not come |
 //! | progress | an acceptance; again with everything that the recipient says | accepted and all that follows, also on hold and while a cancellation is asked for | the end of the attempt |
+//! | held | an operator's hold, until a second one confirms it | submitted | the second one's word, the release, or its lapse: when it is missed, the hold is over |
 //! | transfer | an offered transfer of responsibility | accepted and all that follows | an answer to it; when it is missed, the offer is over |
 //!
 //! Every clock ends with its attempt. In an emergency none pauses and none follows a calendar. A clock
@@ -44,6 +45,8 @@ closed_list!(
         Progress = 7,
         /// An answer to an offered transfer of responsibility.
         Transfer = 8,
+        /// That a second operator confirms that a referral is held back.
+        Held = 9,
     }
 );
 
@@ -54,7 +57,7 @@ const DAY: u64 = 24 * HOUR;
 /// The network's own limit of a clock, in seconds, around the clock. No agreement can make it longer.
 #[must_use]
 pub const fn default_seconds(urgency: Urgency, kind: ClockKind) -> u64 {
-    use ClockKind::{Answered, Delivered, Disclosure, Escalation, Progress, Seen, Transfer, Transit};
+    use ClockKind::{Answered, Delivered, Disclosure, Escalation, Held, Progress, Seen, Transfer, Transit};
     match (kind, urgency) {
         // An agent that runs fetches within seconds. Longer means that a machine or a line is down, and
         // somebody must telephone, in an emergency while the hour for seeing it is not over.
@@ -89,6 +92,8 @@ pub const fn default_seconds(urgency: Urgency, kind: ClockKind) -> u64 {
         (Transfer, Urgency::Emergency) => DAY,
         (Transfer, Urgency::Urgent) => 3 * DAY,
         (Transfer, Urgency::Normal) => 14 * DAY,
+        // As long as every stop by one person lasts.
+        (Held, _) => DAY,
     }
 }
 
@@ -110,7 +115,7 @@ pub fn standing(kind: ClockKind, status: Status, urgency: Urgency) -> Standing {
         CancelRequested, Declined, Delivered, Expired, InTransit, OnHold, Seen, Submitted, Waitlisted,
     };
     let runs = match kind {
-        ClockKind::Delivered => status == Submitted,
+        ClockKind::Delivered | ClockKind::Held => status == Submitted,
         ClockKind::Seen => matches!(status, Submitted | Delivered),
         ClockKind::Answered => matches!(status, Submitted | Delivered | Seen | Waitlisted),
         ClockKind::Escalation => matches!(status, Declined | Expired),
@@ -145,6 +150,8 @@ pub fn begins(kind: ClockKind, act: Act, urgency: Urgency, expects_answer: bool)
         // Whatever the recipient says; what it does to the status shows whether there is anything to wait for.
         ClockKind::Progress => expects_answer && act != Act::Submit,
         ClockKind::Transfer => act == Act::OfferTransfer,
+        // With no act of an agency.
+        ClockKind::Held => false,
     }
 }
 
@@ -160,7 +167,8 @@ pub const fn missed_event(kind: ClockKind) -> Event {
         | ClockKind::Disclosure
         | ClockKind::Transit
         | ClockKind::Progress
-        | ClockKind::Transfer => Event::ClockMissed,
+        | ClockKind::Transfer
+        | ClockKind::Held => Event::ClockMissed,
     }
 }
 
@@ -190,7 +198,9 @@ impl AgreedClocks {
             let urgency = Urgency::parse(limit.urgency, "clauses.clocks.limits.urgency");
             let clock = ClockKind::parse(limit.clock, "clauses.clocks.limits.clock");
             match (urgency, clock) {
-                (Ok(urgency), Ok(clock)) if agreed.limit(urgency, clock).is_none() => {
+                (Ok(urgency), Ok(clock))
+                    if clock != ClockKind::Held && agreed.limit(urgency, clock).is_none() =>
+                {
                     agreed.limits.push((urgency, clock, limit.seconds));
                 }
                 _ => agreed.unclear = true,
@@ -364,12 +374,13 @@ mod tests {
     fn kinds_are_the_wire_kinds() {
         assert_eq!(ClockKind::Delivered.number(), i32::from(wire::ClockKind::Delivered));
         assert_eq!(ClockKind::Transfer.number(), i32::from(wire::ClockKind::Transfer));
-        assert_eq!(KINDS.len(), 8);
+        assert_eq!(ClockKind::Held.number(), i32::from(wire::ClockKind::Held));
+        assert_eq!(KINDS.len(), 9);
     }
 
     #[test]
     fn the_more_urgent_the_sooner_and_within_an_attempt_in_order() {
-        for kind in KINDS {
+        for kind in KINDS.iter().filter(|kind| **kind != ClockKind::Held) {
             let of = |urgency| default_seconds(urgency, *kind);
             let [emergency, urgent, normal] = [Urgency::Emergency, Urgency::Urgent, Urgency::Normal].map(of);
             assert!(emergency < urgent && urgent < normal, "{kind:?}");

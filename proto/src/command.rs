@@ -9,6 +9,7 @@ use crate::{
     header::Header,
     ids::{AgencyId, ReferralKey, TimeMs, closed_list},
     key::{KeyId, PublicKey},
+    operation::Operate,
     refusal::Refusal,
     wire,
 };
@@ -39,6 +40,8 @@ pub enum Command {
     Queries(Vec<QueryCount>),
     /// An envelope's ciphertexts are to be erased.
     Erase(Box<Erasure>),
+    /// An operator acts.
+    Operate(Box<Operate>),
 }
 
 /// Time has passed, and what the gateway's process says of it.
@@ -237,7 +240,12 @@ impl Command {
             Self::Push(push) => Some(&push.signed),
             Self::Handover(handover) => Some(&handover.signed),
             Self::Directory(command) => Some(&command.signed),
-            Self::Denial(_) | Self::Tick(_) | Self::Query(_) | Self::Queries(_) | Self::Erase(_) => None,
+            Self::Denial(_)
+            | Self::Tick(_)
+            | Self::Query(_)
+            | Self::Queries(_)
+            | Self::Erase(_)
+            | Self::Operate(_) => None,
         }
     }
 
@@ -248,6 +256,7 @@ impl Command {
             Self::Push(push) => Some(&push.header.referral),
             Self::Query(query) => query.referral.as_ref(),
             Self::Erase(erasure) => Some(&erasure.referral),
+            Self::Operate(operate) => operate.referral.as_ref(),
             Self::Handover(_) | Self::Directory(_) | Self::Denial(_) | Self::Tick(_) | Self::Queries(_) => {
                 None
             }
@@ -265,7 +274,8 @@ impl Command {
             | Self::Tick(_)
             | Self::Query(_)
             | Self::Queries(_)
-            | Self::Erase(_) => None,
+            | Self::Erase(_)
+            | Self::Operate(_) => None,
         }
     }
 
@@ -277,7 +287,7 @@ impl Command {
             Self::Push(_) | Self::Denial(_) => false,
             Self::Handover(_) | Self::Directory(_) | Self::Tick(_) => true,
             // Whoever must find out what happened must be able to when the disk is full.
-            Self::Query(_) | Self::Queries(_) => true,
+            Self::Query(_) | Self::Queries(_) | Self::Operate(_) => true,
             // It makes room.
             Self::Erase(_) => true,
         }

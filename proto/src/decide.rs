@@ -3,6 +3,7 @@
 
 mod erasure;
 mod escalation;
+mod operation;
 pub mod push;
 mod query;
 mod recall;
@@ -81,6 +82,7 @@ pub fn decide(state: &State, caller: &Caller, command: &Command) -> Decision {
         Command::Query(asked) => query::decide(state, caller, asked),
         Command::Queries(counts) => query::counted(state, caller, counts),
         Command::Erase(due) => erasure::decide(state, caller, due),
+        Command::Operate(operate) => operation::decide(state, caller, operate),
     };
     match decided {
         Ok(decision) => decision,

@@ -100,6 +100,8 @@ pub struct Mailbox {
     by_urgency: BTreeSet<(ReferralKey, Urgency, u64)>,
     /// The referrals that have something to hand over now: by urgency, then by age.
     heads: BTreeSet<(Urgency, u64)>,
+    /// Referrals that operators hold back: nothing of them is handed over.
+    held: BTreeSet<ReferralKey>,
 }
 
 impl Mailboxes {
@@ -162,7 +164,24 @@ impl Mailboxes {
         if let Some(mail) = mailbox.take(order) {
             self.expiries.remove(&(mail.expires_at, agency.clone(), order));
         }
-        if mailbox.items.is_empty() {
+        self.forget_if_empty(agency);
+    }
+
+    /// Hands nothing of a referral over to an agency any more.
+    pub(crate) fn hold_back(&mut self, agency: &AgencyId, referral: &ReferralKey) {
+        self.boxes.entry(agency.clone()).or_default().hold_back(referral);
+    }
+
+    /// Hands it over again.
+    pub(crate) fn let_go(&mut self, agency: &AgencyId, referral: &ReferralKey) {
+        if let Some(mailbox) = self.boxes.get_mut(agency) {
+            mailbox.let_go(referral);
+        }
+        self.forget_if_empty(agency);
+    }
+
+    fn forget_if_empty(&mut self, agency: &AgencyId) {
+        if self.boxes.get(agency).is_some_and(|mailbox| mailbox.items.is_empty() && mailbox.held.is_empty()) {
             self.boxes.remove(agency);
         }
     }
@@ -192,6 +211,12 @@ impl Mailbox {
     #[must_use]
     pub fn get(&self, order: u64) -> Option<&Mail> {
         self.items.get(&order).map(AsRef::as_ref)
+    }
+
+    /// Whether operators hold a referral back here.
+    #[must_use]
+    pub fn is_held(&self, referral: &ReferralKey) -> bool {
+        self.held.contains(referral)
     }
 
     /// All mail under an envelope's digest, oldest first: the envelope, and what of it was released
@@ -241,6 +266,16 @@ impl Mailbox {
         self.list(&referral);
     }
 
+    fn hold_back(&mut self, referral: &ReferralKey) {
+        self.unlist(referral);
+        self.held.insert(referral.clone());
+    }
+
+    fn let_go(&mut self, referral: &ReferralKey) {
+        self.held.remove(referral);
+        self.list(referral);
+    }
+
     /// The place of a referral among the heads: its most urgent envelope lends its urgency to the
     /// ones before it, which must go first.
     fn head(&self, referral: &ReferralKey) -> Option<(Urgency, u64)> {
@@ -248,7 +283,7 @@ impl Mailbox {
         let least = (referral.clone(), Urgency::Emergency, 0);
         let urgent = self.by_urgency.range(least..).next().filter(|(of, ..)| of == referral);
         let urgency = urgent.map_or(Urgency::Normal, |(_, urgency, _)| *urgency);
-        if first.blocked { None } else { Some((urgency, first.order)) }
+        if first.blocked || self.held.contains(referral) { None } else { Some((urgency, first.order)) }
     }
 
     fn unlist(&mut self, referral: &ReferralKey) {
@@ -333,6 +368,26 @@ mod tests {
         assert_eq!(heads(&mailboxes), [3]);
         mailboxes.take(&to, 1);
         assert_eq!(heads(&mailboxes), [2, 3]);
+    }
+
+    #[test]
+    fn what_is_held_back_waits_with_all_that_comes_behind_it() {
+        let mut mailboxes = Mailboxes::default();
+        let to = agency("jo.mosd");
+        mailboxes.put(&to, mail(1, 10, Urgency::Normal));
+        mailboxes.put(&to, mail(2, 20, Urgency::Normal));
+        mailboxes.hold_back(&to, &referral(10));
+        mailboxes.put(&to, mail(3, 10, Urgency::Emergency));
+        assert_eq!(heads(&mailboxes), [2]);
+        mailboxes.take(&to, 2);
+        mailboxes.take(&to, 1);
+        assert_eq!(heads(&mailboxes), [0; 0], "it is still held back");
+        mailboxes.let_go(&to, &referral(10));
+        assert_eq!(heads(&mailboxes), [3]);
+        mailboxes.take(&to, 3);
+        mailboxes.hold_back(&to, &referral(10));
+        mailboxes.let_go(&to, &referral(10));
+        assert_eq!(mailboxes, Mailboxes::default(), "nothing is left behind");
     }
 
     #[test]

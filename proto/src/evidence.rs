@@ -9,6 +9,7 @@ use crate::{
     fields,
     ids::{AgencyId, Code, EnvelopeId, Pseudonym, ReasonClass, ReferralKey, TimeMs, closed_list},
     lifecycle::{Act, Status},
+    operation::Operation,
     refusal::Refusal,
     wire,
 };
@@ -137,6 +138,8 @@ pub struct Happening {
     pub status: Option<Status>,
     /// The clocks of the referral that begin with it.
     pub clocks: Vec<Begun>,
+    pub operation: Option<Operation>,
+    pub operation_reason: Option<Code>,
     /// The agencies whose own count of records this one continues.
     pub parties: Vec<AgencyId>,
 }
@@ -168,6 +171,8 @@ impl Happening {
             authorised_by: 0,
             status: None,
             clocks: Vec::new(),
+            operation: None,
+            operation_reason: None,
             parties: Vec::new(),
         }
     }
@@ -348,6 +353,8 @@ fn encode(what: &Happening, place: &Place) -> Vec<u8> {
     for begun in &what.clocks {
         begun.encode(28, &mut out);
     }
+    fields::listed(60, what.operation.map_or(0, Operation::number), &mut out);
+    code(&what.operation_reason, 61, &mut out);
     out
 }
 
@@ -442,6 +449,12 @@ fn happening(wire: &wire::EvidenceRecord) -> Result<Happening, Malformed> {
         authorised_by: wire.authorised_by,
         status: status(wire.status)?,
         clocks: wire.clocks.iter().filter_map(Begun::parse).collect(),
+        operation: if wire.operation == 0 {
+            None
+        } else {
+            Some(Operation::parse(wire.operation, "operation")?)
+        },
+        operation_reason: Code::parse_optional(&wire.operation_reason, "operation_reason")?,
         parties: wire
             .parties
             .iter()
@@ -527,6 +540,8 @@ mod tests {
                     due_at_ms: begun.due_at.0,
                 })
                 .collect(),
+            operation: what.operation.map_or(0, Operation::number),
+            operation_reason: code(&what.operation_reason),
         }
     }
 
@@ -568,6 +583,8 @@ mod tests {
             } else {
                 Vec::new()
             },
+            operation: has(25).then_some(Operation::Return),
+            operation_reason: has(26).then(|| code("cleared")),
             ..Happening::new(*Event::ALL.iter().cycle().nth(usize::try_from(with & 63).unwrap()).unwrap())
         };
         let link = |party, count, previous: Option<Digest>| PartyLink {
@@ -591,10 +608,10 @@ mod tests {
 
     #[test]
     fn a_record_is_encoded_as_its_message_is() {
-        let single = (0..25).map(|bit| 1 << bit);
-        let without = (0..25).map(|bit| 0x1ff_ffff ^ (1 << bit));
-        let mixed = (0..2000_u32).map(|number| number.wrapping_mul(2_654_435_761) >> 7);
-        for with in single.chain(without).chain(mixed).chain([0, 0x1ff_ffff]) {
+        let single = (0..27).map(|bit| 1 << bit);
+        let without = (0..27).map(|bit| 0x7ff_ffff ^ (1 << bit));
+        let mixed = (0..2000_u32).map(|number| number.wrapping_mul(2_654_435_761) >> 5);
+        for with in single.chain(without).chain(mixed).chain([0, 0x7ff_ffff]) {
             let (what, place) = filled(with);
             assert_eq!(encode(&what, &place), to_wire(&what, &place).encode_to_vec(), "{with:b}");
         }

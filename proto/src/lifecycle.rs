@@ -8,6 +8,7 @@ pub use transfer::Responsibility;
 use crate::{
     evidence::Event,
     ids::{Kind, ReasonClass, closed_list},
+    operation::Operation,
 };
 
 closed_list!(
@@ -390,6 +391,18 @@ pub fn legal_acts(status: Status, who: Who) -> impl Iterator<Item = Act> {
     Act::ALL.iter().copied().filter(move |act| transition(status, *act, who).is_some())
 }
 
+/// What an operator's act leads to, or nothing when it is not legal: only what was not handed over can be
+/// held back or returned, and people are told again of what nobody has seen.
+#[must_use]
+pub fn operable(status: Status, operation: Operation) -> Option<Next> {
+    match operation {
+        Operation::NotifyAgain => matches!(status, Submitted | Delivered).then_some(Next::Stay),
+        Operation::Hold | Operation::Release => (status == Submitted).then_some(Next::Stay),
+        Operation::Return => (status == Submitted).then_some(Next::Go(Failed)),
+        Operation::Drain | Operation::Undrain => None,
+    }
+}
+
 impl Status {
     /// Whether the attempt has ended.
     #[must_use]
@@ -458,6 +471,11 @@ mod tests {
                             transition.next, transition.event
                         );
                     }
+                }
+            }
+            for operation in Operation::ALL {
+                if let Some(next) = operable(*status, *operation) {
+                    listed += &format!("{status:?} Operator {operation:?} -> {next:?} Operated\n");
                 }
             }
         }

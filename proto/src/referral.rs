@@ -10,6 +10,7 @@ use crate::{
     ids::{AgencyId, Code, Jurisdiction, Kind, Locator, PartClass, Release, TimeMs, Urgency},
     key::KeyId,
     lifecycle::{Act, Next, Responsibility, Status, Who},
+    operation::Intervention,
 };
 
 /// Most attempts of a referral.
@@ -44,6 +45,7 @@ pub struct Referral {
     pub responsibility: Responsibility,
     pub since: TimeMs,
     pub missed: Vec<Begun>,
+    pub intervention: Option<Box<Intervention>>,
 }
 
 /// What the sender of the last submission sealed for the agencies that she named as fallbacks.
@@ -242,6 +244,9 @@ impl Referral {
         if record.what.event == Event::Escalated {
             self.escalated(&record.what);
         }
+        if record.what.event == Event::Operated {
+            self.intervention.get_or_insert_default().take(&record.what, record.place.time);
+        }
         if let Some(status) = record.what.status {
             self.go(status, record.place.time);
         }
@@ -287,6 +292,7 @@ impl Referral {
         self.responsibility = Responsibility::Referrer;
         self.clocks.end_all();
         self.missed.clear();
+        self.intervention = None;
     }
 
     /// An act of the present attempt may move who answers for the case.
@@ -321,6 +327,8 @@ impl Referral {
     fn missed(&mut self, clock: Begun) {
         match clock.kind {
             ClockKind::Transfer => self.responsibility = Responsibility::Referrer,
+            // A stop by one person that no second confirmed.
+            ClockKind::Held => self.let_go(),
             ClockKind::Delivered
             | ClockKind::Seen
             | ClockKind::Answered
@@ -329,6 +337,20 @@ impl Referral {
             | ClockKind::Transit
             | ClockKind::Progress => self.missed.push(clock),
         }
+    }
+
+    /// Whether operators hold it back: nothing of it is handed over to the agency asked.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.intervention.as_ref().is_some_and(|intervention| !intervention.held_by.is_empty())
+    }
+
+    /// It is held back no more, and nothing is asked for.
+    fn let_go(&mut self) {
+        if let Some(intervention) = &mut self.intervention {
+            intervention.end();
+        }
+        self.intervention.take_if(|intervention| intervention.is_over());
     }
 
     fn disclose(&mut self) {
@@ -375,6 +397,7 @@ impl Referral {
             responsibility: Responsibility::Referrer,
             since: record.place.time,
             missed: Vec::new(),
+            intervention: None,
         }
     }
 
@@ -394,6 +417,7 @@ impl Referral {
         }
         self.clocks.end_all();
         self.missed.clear();
+        self.intervention = None;
         self.clause.clone_from(&record.what.clause);
         self.sealed_ahead = SealedAhead::of(header, envelope, at).map(Box::new);
         self.escalations = 0;
@@ -426,9 +450,13 @@ impl Referral {
         }
         self.status = status;
         self.clocks.follow(status, self.urgency, now);
+        if status != Status::Submitted {
+            self.let_go();
+        }
         if status.is_final() {
             // What was parked for an acceptance that will not come is never released.
             self.parked = None;
+            self.intervention = None;
         }
     }
 

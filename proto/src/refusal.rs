@@ -311,6 +311,21 @@ refusals! {
     RecipientFull = 74 "RECIPIENT_FULL" Precondition "to"
         en "This recipient says that it has no room for this service now, so nobody is sent there by need. Name it yourself if it has agreed by telephone."
         ar "تقول الجهة المستلِمة إنه لا متسع لديها لهذه الخدمة الآن، فلا يُحال إليها أحد بحسب الاحتياج. حدّدها بنفسك إن وافقت هاتفيًا."
+    OperationNotLegal = 75 "OPERATION_NOT_LEGAL" Precondition "operation"
+        en "This cannot be done with the referral as it stands: it was handed over or has ended, or is not held back. Look at it again."
+        ar "لا يمكن هذا والإحالة في حالتها الراهنة: سُلِّمت أو انتهت أو ليست محجوزة. راجعها من جديد."
+    SecondPersonNeeded = 76 "SECOND_PERSON_NEEDED" Denied "operation"
+        en "You have said so already. Another operator must say the same."
+        ar "سبق أن طلبت ذلك. يلزم تأكيد من مشغّل آخر."
+    NotifiedLately = 77 "NOTIFIED_LATELY" Exhausted "operation"
+        en "The recipient's people were told once more a few minutes ago. Telephone its duty desk, or wait a quarter of an hour."
+        ar "أُشعر العاملون لدى الجهة المستلِمة قبل دقائق. اتصل بمناوبتها أو انتظر ربع ساعة."
+    ReferralHeld = 78 "REFERRAL_HELD" Precondition "referral"
+        en "The network's operators hold this referral back, so no other agency is asked. Call them."
+        ar "حجز مشغّلو الشبكة هذه الإحالة فلا تُسأل جهة أخرى. اتصل بهم."
+    ReturnedToSender = 79 "RETURNED_TO_SENDER" Precondition "referral"
+        en "The network's operators returned this referral: it could not be delivered. Choose another agency, or call them."
+        ar "أعاد مشغّلو الشبكة هذه الإحالة لتعذّر تسليمها. اختر جهة أخرى أو اتصل بهم."
 }
 
 #[cfg(test)]

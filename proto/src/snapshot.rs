@@ -17,11 +17,15 @@ use crate::{
     evidence::{self, Commitment, PartyLink},
     gateway_clock::{Doubt, GatewayClock, Grace},
     heads::CommittedHeads,
-    ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Kind, Locator, ReferralKey, Release, TimeMs, Urgency},
+    ids::{
+        AgencyId, Code, EnvelopeId, Jurisdiction, Kind, Locator, Pseudonym, ReferralKey, Release, TimeMs,
+        Urgency,
+    },
     key::KeyId,
     known::KnownEnvelopes,
     lifecycle::{Act, Responsibility},
     log::merkle::Frontier,
+    operation::{Asked, Intervention, Operation},
     referral::{Chain, Parked, Referral, SealedAhead, SealedFor},
     refusal::Refusal,
     state::{DenialWindow, GrowingLog, Head, State},
@@ -29,8 +33,11 @@ use crate::{
     wire,
 };
 
-/// The snapshot's version that this release reads and writes.
+/// The snapshot's version that every release reads and writes.
 pub const SNAPSHOT_VERSION: u32 = 1;
+/// The version while operators are not done with a referral: a release that knows no holds must not start
+/// from it, and hand over what is held back.
+pub const SNAPSHOT_VERSION_OPERATED: u32 = 2;
 
 /// How long a piece of the bytes is, about.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -71,7 +78,6 @@ impl Snapshot {
         directory: Option<&LoggedCheckpoint>,
     ) -> Encoding {
         let before = wire::Snapshot {
-            version: SNAPSHOT_VERSION,
             now_ms: state.now.0,
             next_batch,
             evidence: Some(frontier_to_wire(state.evidence.frontier())),
@@ -109,7 +115,7 @@ impl Snapshot {
         let Ok(wire) = wire::Snapshot::decode(bytes) else {
             return Err(Malformed::Protobuf { message: "Snapshot" });
         };
-        if wire.version != SNAPSHOT_VERSION {
+        if !matches!(wire.version, SNAPSHOT_VERSION | SNAPSHOT_VERSION_OPERATED) {
             return Err(Malformed::Form { field: "version" });
         }
         let mut state = State {
@@ -169,6 +175,15 @@ pub struct Encoding {
     behind: Option<wire::Snapshot>,
 }
 
+impl Encoding {
+    /// The lowest version that loses nothing.
+    fn version(&self) -> u32 {
+        let mut open = self.referrals.as_slice().iter();
+        let is_operated = open.any(|(_, referral)| referral.intervention.is_some());
+        if is_operated { SNAPSHOT_VERSION_OPERATED } else { SNAPSHOT_VERSION }
+    }
+}
+
 impl std::fmt::Debug for Encoding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Encoding")
@@ -180,8 +195,8 @@ impl Iterator for Encoding {
 
     fn next(&mut self) -> Option<Vec<u8>> {
         if let Some((before, directory)) = self.before.take() {
-            let directory = directory::to_wire(&directory);
-            return Some(wire::Snapshot { directory, ..before }.encode_to_vec());
+            let (version, directory) = (self.version(), directory::to_wire(&directory));
+            return Some(wire::Snapshot { version, directory, ..before }.encode_to_vec());
         }
         // The last field of a piece goes beyond its end.
         let mut piece = Vec::with_capacity(PIECE_BYTES.saturating_add(PIECE_BYTES / 16));
@@ -252,6 +267,7 @@ pub(crate) fn referral_to_wire(key: &ReferralKey, referral: &Referral) -> wire::
         responsibility: responsibility_number(referral.responsibility),
         since_ms: referral.since.0,
         missed: referral.missed.iter().map(missed_to_wire).collect(),
+        intervention: referral.intervention.as_deref().map(intervention_to_wire),
     }
 }
 
@@ -390,6 +406,7 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
         // An older release did not write it: not later than this is certain.
         since: if wire.since_ms == 0 { key.id.made_at() } else { TimeMs(wire.since_ms) },
         missed: wire.missed.iter().map(missed).collect::<Result<_, _>>()?,
+        intervention: wire.intervention.as_ref().map(intervention).transpose()?.map(Box::new),
     };
     Ok((key, referral))
 }
@@ -401,6 +418,35 @@ fn missed_to_wire(missed: &Begun) -> wire::ClockBegun {
 fn missed(wire: &wire::ClockBegun) -> Result<Begun, Malformed> {
     let kind = ClockKind::parse(number(wire.clock), "missed.clock")?;
     Ok(Begun { kind, due_at: TimeMs(wire.due_at_ms) })
+}
+
+fn intervention_to_wire(intervention: &Intervention) -> wire::Intervention {
+    let asked = intervention.asked.as_ref();
+    wire::Intervention {
+        held_by: intervention.held_by.iter().map(ToString::to_string).collect(),
+        held_since_ms: intervention.held_since.0,
+        asked: asked.map_or(0, |asked| asked.operation.number()),
+        asked_by: asked.map_or_else(String::new, |asked| asked.by.to_string()),
+        asked_at_ms: asked.map_or(0, |asked| asked.at.0),
+        notified_at_ms: intervention.notified_at.map_or(0, |at| at.0),
+    }
+}
+
+fn intervention(wire: &wire::Intervention) -> Result<Intervention, Malformed> {
+    let held_by = wire.held_by.iter().map(|text| Pseudonym::parse(text, "intervention.held_by"));
+    let asked = (wire.asked != 0).then(|| {
+        Ok(Asked {
+            operation: Operation::parse(wire.asked, "intervention.asked")?,
+            by: Pseudonym::parse(&wire.asked_by, "intervention.asked_by")?,
+            at: TimeMs(wire.asked_at_ms),
+        })
+    });
+    Ok(Intervention {
+        held_by: held_by.collect::<Result<_, _>>()?,
+        held_since: TimeMs(wire.held_since_ms),
+        asked: asked.transpose()?,
+        notified_at: Some(TimeMs(wire.notified_at_ms)).filter(|at| *at != TimeMs(0)),
+    })
 }
 
 fn parked(wire: &wire::ParkedParts) -> Result<Parked, Malformed> {

@@ -79,6 +79,11 @@ pub struct State {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Due(TimeMs, Option<ReferralKey>);
 
+/// In whose mailbox a referral is held back.
+fn held_at(referral: &Referral) -> Option<AgencyId> {
+    referral.recipient().filter(|_| referral.is_held()).cloned()
+}
+
 fn behind(after: Option<&ReferralKey>) -> Bound<ReferralKey> {
     after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()))
 }
@@ -187,6 +192,9 @@ impl State {
     /// Takes a referral into memory, or again after a change, with the clocks of it that run.
     pub(crate) fn hold(&mut self, key: ReferralKey, referral: Referral) {
         relist(&mut self.due, &key, None, referral.clocks.next());
+        if let (true, Some(recipient)) = (referral.is_held(), referral.recipient()) {
+            self.mailboxes.hold_back(recipient, &key);
+        }
         self.referrals.insert(key, Arc::new(referral));
     }
 
@@ -605,9 +613,13 @@ impl State {
         };
         let (header, at) = (cause.command.header(), cause.at);
         if let Some(referral) = self.referrals.get_mut(key).map(Arc::make_mut) {
-            let before = referral.clocks.next();
+            let (before, was_held) = (referral.clocks.next(), held_at(referral));
             referral.take(record, header, at);
-            let after = referral.clocks.next();
+            let (after, is_held) = (referral.clocks.next(), held_at(referral));
+            if was_held != is_held {
+                was_held.iter().for_each(|agency| self.mailboxes.let_go(agency, key));
+                is_held.iter().for_each(|agency| self.mailboxes.hold_back(agency, key));
+            }
             if referral.is_closed() {
                 self.closing.push(key.clone());
             }

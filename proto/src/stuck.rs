@@ -85,6 +85,10 @@ pub enum Cause {
     SilentSinceYes,
     /// The recipient has not answered an offer to take over.
     TransferUnanswered,
+    /// Operators hold it back.
+    Held,
+    /// Operators returned it to the agency that refers, which has said nothing since.
+    Returned,
 }
 
 /// Which of the two agencies has to act.
@@ -157,7 +161,10 @@ impl Stopped {
             since: self.since,
             due_at: None,
             missed: false,
-            cause: self.why.map_or(Cause::NobodyLeft, Cause::NextBlocked),
+            cause: match self.why {
+                Some(Refusal::ReturnedToSender) => Cause::Returned,
+                why => why.map_or(Cause::NobodyLeft, Cause::NextBlocked),
+            },
         };
         (now < self.since.plus_ms(STOPPED_TOLD_MS)).then_some(awaited)
     }
@@ -251,7 +258,9 @@ fn not_fetched(state: &State, key: &ReferralKey, referral: &Referral) -> Cause {
     let mailbox = state.mailboxes().of(recipient);
     // The opening is the first that waits.
     let first = mailbox.and_then(|mailbox| mailbox.of_referral(key).next());
-    if first.is_some_and(|mail| mail.blocked && mail.act == Act::Submit) {
+    if referral.is_held() {
+        Cause::Held
+    } else if first.is_some_and(|mail| mail.blocked && mail.act == Act::Submit) {
         Cause::CannotOpen
     } else if state.directory().is_suspended(recipient, state.now()) {
         Cause::RecipientSuspended
@@ -299,7 +308,12 @@ impl Awaited {
 
     fn stands_still(&self) -> bool {
         match self.cause {
-            Cause::RecipientSuspended | Cause::CannotOpen | Cause::NextBlocked(_) | Cause::NobodyLeft => true,
+            Cause::RecipientSuspended
+            | Cause::CannotOpen
+            | Cause::NextBlocked(_)
+            | Cause::NobodyLeft
+            | Cause::Held
+            | Cause::Returned => true,
             // A machine that is switched off at night is no news, except for an emergency.
             Cause::AgentAway | Cause::SenderAway => self.urgency == Urgency::Emergency,
             Cause::AgentSlow
@@ -343,7 +357,9 @@ impl Cause {
             | Self::SenderAway
             | Self::NextInTurn
             | Self::NextBlocked(_)
-            | Self::NobodyLeft => Side::Sender,
+            | Self::NobodyLeft
+            | Self::Held
+            | Self::Returned => Side::Sender,
         }
     }
 }

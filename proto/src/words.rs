@@ -29,6 +29,7 @@ pub const fn clock(clock: ClockKind, language: Language) -> &'static str {
         ClockKind::Transit => ("arrival", "الوصول"),
         ClockKind::Progress => ("word of how it goes on", "خبر عن سير الحالة"),
         ClockKind::Transfer => ("an answer to the transfer", "الرد على عرض نقل المسؤولية"),
+        ClockKind::Held => ("a second operator's word on the hold", "تأكيد الحجز من مشغّل ثانٍ"),
     };
     language.pick(english, arabic)
 }

@@ -122,10 +122,34 @@ pub struct Page {
 ///
 /// # Errors
 /// When the connection is not taken, or is cut.
-pub async fn browse(address: SocketAddr, mut config: ClientConfig, path: &str) -> io::Result<Page> {
+pub async fn browse(address: SocketAddr, config: ClientConfig, path: &str) -> io::Result<Page> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    answered(address, config, &request).await
+}
+
+/// A page that a form leads to, as a browser sends it, with further headers.
+///
+/// # Errors
+/// As [`browse`].
+pub async fn post(
+    address: SocketAddr,
+    config: ClientConfig,
+    path: &str,
+    form: &str,
+    headers: &[(&str, &str)],
+) -> io::Result<Page> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = form.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n{headers}Connection: close\r\n\r\n{form}"
+    );
+    answered(address, config, &request).await
+}
+
+async fn answered(address: SocketAddr, mut config: ClientConfig, request: &str) -> io::Result<Page> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let mut stream = connect(address, config).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;

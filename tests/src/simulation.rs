@@ -40,6 +40,8 @@ pub struct Done {
     pub escalations: u64,
     /// Sealing keys that took the place of others.
     pub key_changes: u64,
+    /// Acts of operators.
+    pub operations: u64,
     /// Leaves of the evidence log at the end.
     pub leaves: u64,
     /// Runs of the index at the end.
@@ -59,6 +61,7 @@ impl std::ops::AddAssign for Done {
         self.expiries += other.expiries;
         self.escalations += other.escalations;
         self.key_changes += other.key_changes;
+        self.operations += other.operations;
         self.leaves += other.leaves;
         self.index_runs += other.index_runs;
         self.index_made_again += other.index_made_again;

@@ -60,7 +60,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_told_twice() {
     // A simulation in which nothing happens proves nothing.
     assert!(done.acknowledged > 0 && done.repeated > 0 && done.handed_over > 0 && done.lives > 0, "{done:?}");
     assert!(done.expiries > 0 && done.escalations > 0, "{done:?}");
-    assert!(done.key_changes > 0, "{done:?}");
+    assert!(done.key_changes > 0 && done.operations > 0, "{done:?}");
     assert!(done.index_runs > 0 && done.index_made_again > 0, "{done:?}");
 }
 

@@ -81,7 +81,8 @@ fn signed(batch: &mut wire::Batch) -> &mut wire::SignedObject {
         | wire::entry::Command::Tick(_)
         | wire::entry::Command::Query(_)
         | wire::entry::Command::Queries(_)
-        | wire::entry::Command::Erasure(_) => panic!("that is nothing signed"),
+        | wire::entry::Command::Erasure(_)
+        | wire::entry::Command::Operate(_) => panic!("that is nothing signed"),
     }
 }
 
@@ -217,7 +218,7 @@ fn check_published(doctor: impl Fn(&mut Folder)) -> Result<(), Wrong> {
 #[test]
 fn published_files_are_held_against_the_journal() {
     check_published(|_| {}).unwrap();
-    for path in ["tile/0/000.p/40", "tile/entries/000.p/40"] {
+    for path in ["tile/0/000.p/41", "tile/entries/000.p/41"] {
         let wrong = check_published(|files| {
             let mut bytes = files.read(path).unwrap().unwrap();
             bytes[40] ^= 1;
@@ -227,7 +228,7 @@ fn published_files_are_held_against_the_journal() {
     }
     let wrong = check_published(|files| {
         let note = String::from_utf8(files.read("checkpoint").unwrap().unwrap()).unwrap();
-        files.write("checkpoint", note.replacen("\n40\n", "\n39\n", 1).as_bytes()).unwrap();
+        files.write("checkpoint", note.replacen("\n41\n", "\n40\n", 1).as_bytes()).unwrap();
     });
     assert_eq!(wrong.unwrap_err().what, What::Published(Log::Evidence));
 }

@@ -6,10 +6,12 @@ use proto::{
     evidence::Happening,
     ids::{AgencyId, Code, ReferralKey, TimeMs, Urgency},
     lifecycle::{Act, Status},
+    operation::Operation,
     receipt::Receipt,
     refusal::Refusal,
     spoken::Spoken,
     wire,
+    words::Language,
 };
 
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
     clock, document, notices,
     office::{LinkState, NotSent, Office, outbound::kind_word, show::ShownPart},
     opening,
+    put_off::PutOff,
     records::{ErasedWhy, SettledReason},
     routing::{self, Kept},
     state::State,
@@ -262,6 +265,9 @@ fn entry(logged: Logged, what: &Happening) -> api::TimelineEntry {
         refusal: what.refusal.map_or(0, |(refusal, _)| refusal.number()),
         clock: i32::try_from(what.clock).unwrap_or(0),
         due_at_ms: what.due_at.0,
+        operation: what.operation.map_or(0, Operation::number),
+        operation_reason: what.operation_reason.as_ref().map_or_else(String::new, ToString::to_string),
+        people: what.operation.map_or(0, |_| what.count),
     }
 }
 
@@ -300,8 +306,19 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
             alarms: state.alarms().standing().iter().map(alarm).collect(),
             notices: office.notices.all().into_iter().map(notice_way).collect(),
             exchange: exchange(office.exchange.standing()),
+            // What is not connected says why by itself.
+            put_off: office.put_off.standing().filter(|_| connected).map(|it| put_off(&it)),
         }
     })
+}
+
+fn put_off(put_off: &PutOff) -> api::PutOff {
+    api::PutOff {
+        code: put_off.code.clone(),
+        since_ms: put_off.since.0,
+        text_en: put_off.text(Language::English).to_owned(),
+        text_ar: put_off.text(Language::Arabic).to_owned(),
+    }
 }
 
 fn exchange(standing: crate::exchange::Standing) -> Option<api::Exchange> {

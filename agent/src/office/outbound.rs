@@ -303,10 +303,17 @@ impl Office {
     ) -> Result<Next, StoreFault> {
         use wire::push_answer::Answer;
         match answer {
-            Some(Answer::Receipt(receipt)) => self.taken(digest, receipt).await,
-            Some(Answer::Refusal(refusal)) => self.refused(digest, refusal).await,
+            Some(Answer::Receipt(receipt)) => {
+                self.put_off.goes_on();
+                self.taken(digest, receipt).await
+            }
+            Some(Answer::Refusal(refusal)) => {
+                self.put_off.goes_on();
+                self.refused(digest, refusal).await
+            }
             Some(Answer::Fault(fault)) => {
                 tracing::info!(envelope = %digest, code = fault.code, "the gateway asks to try again");
+                self.put_off.put_off(&fault.code, clock::now());
                 let wait = Duration::from_millis(fault.retry_after_ms);
                 Ok(Next::Again(wait.clamp(FAULT_WAIT_MIN, FAULT_WAIT_MAX)))
             }

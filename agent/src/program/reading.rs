@@ -299,7 +299,17 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
     let alarms = status.alarms.iter().flat_map(|alarm| alarms::whole(alarm, language));
     let renewal = status.renewal.iter().flat_map(|renewal| renewal_lines(renewal, language));
     let exchange = status.exchange.iter().flat_map(|exchange| exchange_lines(exchange, language));
-    let lines = lines.into_iter().chain(renewal).chain(ways).chain(exchange).chain(alarms).chain(sealing);
+    let put_off = status.put_off.iter().flat_map(|put_off| {
+        [format!("  {}: {}", put_off.code, put_off.text_en), format!("  \u{2067}{}\u{2069}", put_off.text_ar)]
+    });
+    let lines = lines
+        .into_iter()
+        .chain(put_off)
+        .chain(renewal)
+        .chain(ways)
+        .chain(exchange)
+        .chain(alarms)
+        .chain(sealing);
     screen.show(lines, || {
         json!({
             "agency": status.agency,
@@ -316,6 +326,12 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             "alarms": status.alarms.iter().map(alarms::alarm_json).collect::<Vec<_>>(),
             "notices": status.notices.iter().map(notices::way_json).collect::<Vec<_>>(),
             "exchange": status.exchange.as_ref().map(exchange_json),
+            "put_off": status.put_off.as_ref().map(|put_off| json!({
+                "code": put_off.code,
+                "since_ms": put_off.since_ms,
+                "text_en": put_off.text_en,
+                "text_ar": put_off.text_ar,
+            })),
         })
     });
     Ok(Outcome::Done)

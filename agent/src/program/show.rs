@@ -17,9 +17,10 @@ use proto::{
     evidence::Event,
     ids::{PartClass, ReasonClass, Urgency},
     lifecycle::{Act, Status},
+    operation::Operation,
     payload::household,
     refusal::Refusal,
-    vocabulary::{HOUSEHOLD_ROLES, OUTCOMES, REASONS},
+    vocabulary::{HOUSEHOLD_ROLES, OPERATION_REASONS, OUTCOMES, REASONS},
     wire,
 };
 use serde_json::{Value, json};
@@ -489,6 +490,11 @@ fn content_json(part: &api::Part) -> Option<Value> {
 
 /// What happened, and which time limit it is about.
 fn event_words(entry: &api::TimelineEntry, language: Language) -> String {
+    if let Ok(operation) = Operation::parse(entry.operation, "operation") {
+        let why = OPERATION_REASONS.find(&entry.operation_reason);
+        let why = why.map_or_else(String::new, |term| format!(" ({})", language.pick(term.en, term.ar)));
+        return format!("{}{why}", operation.told(entry.people, language));
+    }
     let event = Event::parse(entry.event, "event").map_or("?", |event| words::event(event, language));
     match ClockKind::parse(entry.clock, "clock") {
         Ok(clock) if entry.event == Event::ClockMissed.number() => {
@@ -529,6 +535,9 @@ pub(crate) fn entry_json(entry: &api::TimelineEntry) -> Value {
         "refusal": Refusal::from_number(entry.refusal).map(Refusal::name),
         "clock": ClockKind::parse(entry.clock, "clock").map(|clock| code(&format!("{clock:?}"))).ok(),
         "due_at_ms": Some(entry.due_at_ms).filter(|due| *due > 0),
+        "operation": Operation::parse(entry.operation, "operation").map(Operation::name).ok(),
+        "operation_reason": Some(&entry.operation_reason).filter(|reason| !reason.is_empty()),
+        "people": Some(entry.people).filter(|people| *people > 0),
     })
 }
 

@@ -175,6 +175,7 @@ fn gateway_lines(gateway: &wire::GatewayCondition, language: Language) -> Vec<St
             yes(gateway.is_clock_right && !gateway.is_clock_doubted)
         ),
         format!("{} {}", language.pick("index complete:", "الفهرس مكتمل:"), yes(gateway.is_indexed)),
+        format!("{} {}", language.pick("takes new work:", "تستلم الجديد:"), yes(!gateway.is_draining)),
         format!(
             "{} {} / {} / {} ({})",
             language.pick("log: written / published / witnessed:", "السجل: مكتوب / منشور / مشهود عليه:"),
@@ -282,6 +283,8 @@ fn status_json(answer: &wire::StatusAnswer) -> Value {
         "agencies": agencies.collect::<Vec<_>>(),
         "gateway": {
             "has_room": gateway.has_room,
+            "is_draining": gateway.is_draining,
+            "under_way": gateway.under_way,
             "free_bytes": gateway.free_bytes,
             "is_indexed": gateway.is_indexed,
             "is_clock_right": gateway.is_clock_right,

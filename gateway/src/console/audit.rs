@@ -22,7 +22,7 @@ use tokio::{
 use tonic::Status;
 
 use super::{
-    Console, address, frame,
+    Console, acting, address, frame,
     visit::{Page, Visit},
     words::Word,
 };
@@ -211,13 +211,13 @@ fn row(record: &Record, language: Language) -> Markup {
         tr {
             td data-is=(of(Word::Number)) { (record.place.index) }
             td data-is=(of(Word::Time)) { (frame::time(record.place.time)) }
-            td data-is=(of(Word::Event)) { (words::event(what.event, language)) }
+            td data-is=(of(Word::Event)) { (words::event(what.event, language)) (acting::told(what, language)) }
             td data-is=(of(Word::Details)) {
                 @if let Some(actor) = &what.actor { (of(Word::Actor)) " " (frame::id(actor)) " " }
                 @if let Some(sender) = &what.sender { (of(Word::From)) " " (frame::id(sender)) " " }
                 @if let Some((refusal, _)) = what.refusal { (frame::id(refusal.name())) " " }
                 @if let Some(key) = &what.referral { (of(Word::Referral)) " " (frame::id(key.id)) " " }
-                @if what.count > 0 && what.event != Event::Outage {
+                @if what.count > 0 && !matches!(what.event, Event::Outage | Event::Operated) {
                     (of(Word::Count)) ": " (what.count)
                 }
             }

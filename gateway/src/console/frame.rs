@@ -111,6 +111,7 @@ pub(super) fn refusal(visit: &Visit, code: StatusCode, status: &Status) -> Respo
     let (title, text) = match refusal {
         Some(refusal) => (refusal.name(), language.pick(refusal.text_en(), refusal.text_ar())),
         None if code == StatusCode::NOT_FOUND => ("404", Word::NotFound.text(language)),
+        None if code == StatusCode::CONFLICT => ("409", Word::StaleForm.text(language)),
         None if code == StatusCode::BAD_REQUEST => ("400", Word::NotUnderstood.text(language)),
         None => ("503", Word::TryAgain.text(language)),
     };

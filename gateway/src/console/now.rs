@@ -16,7 +16,7 @@ use proto::{
 };
 
 use super::{
-    Console, chart, frame,
+    Console, acting, chart, frame,
     visit::{Page, Visit},
     words::Word,
 };
@@ -45,6 +45,7 @@ pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) ->
     let language = visit.language;
     let rows: Vec<_> = overview.stuck().take(ROWS_MAX.saturating_add(1)).collect();
     let content = html! {
+        (acting::recorded(visit.query(), language))
         (alerts(&console.gateway.alerts.standing(), &overview, language))
         (stages(&overview, language))
         section aria-labelledby="stuck" {
@@ -57,6 +58,7 @@ pub(super) async fn page(State(console): State<Arc<Console>>, request: Parts) ->
             @if rows.len() > ROWS_MAX || !overview.is_whole { p { (Word::More.text(language)) } }
         }
         (gateway(&condition(&console.gateway), overview.at, language))
+        (acting::of_gateway(&console, &visit))
         (traffic(&console, language))
     };
     frame::page(&visit, Page::Now, Word::Now.text(language), &frame::live(&content))
@@ -192,6 +194,9 @@ fn gateway(condition: &wire::GatewayCondition, now: TimeMs, language: Language) 
                 div.bad[!condition.has_room] {
                     dt { (of(Word::Room)) }
                     dd { (yes(condition.has_room)) " (" bdi dir="ltr" { (condition.free_bytes / MIB) " MiB" } ")" }
+                }
+                div.bad[condition.is_draining] {
+                    dt { (of(Word::TakesNew)) } dd { (yes(!condition.is_draining)) }
                 }
                 div.bad[!clock] { dt { (of(Word::ClockRight)) } dd { (yes(clock)) } }
                 div.bad[!condition.is_indexed] { dt { (of(Word::Index)) } dd { (yes(condition.is_indexed)) } }

@@ -20,7 +20,7 @@ use proto::{
 use tonic::Status;
 
 use super::{
-    Console, address, frame,
+    Console, acting, address, frame,
     visit::{Page, Visit},
     words::Word,
 };
@@ -38,7 +38,7 @@ use crate::{
 pub(super) const RECORDS_MAX: usize = 500;
 
 /// The referral that an address names.
-fn named(request: &Parts) -> Option<ReferralKey> {
+pub(super) fn named(request: &Parts) -> Option<ReferralKey> {
     let mut segments = request.uri.path().rsplit('/');
     let id = address::id_bytes(segments.next()?)?;
     let opened_by = AgencyId::parse(segments.next()?, "opened_by").ok()?;
@@ -80,7 +80,9 @@ async fn content(console: &Console, visit: &Visit, key: &ReferralKey) -> Result<
         p { (frame::id(key.id)) " " (Word::OpenedBy.text(language)) ": " (frame::id(&key.opened_by)) }
         @if let Some(standing) = standing {
             @if let Some(standing) = standing {
+                (acting::recorded(visit.query(), language))
                 (stands(console, &standing, language))
+                (acting::of_referral(console, visit, key, &standing))
             } @else {
                 p { (Word::ClosedOrUnknown.text(language)) }
             }
@@ -125,6 +127,7 @@ fn stands(console: &Console, standing: &Standing, language: Language) -> Markup 
                         }
                     }
                 }
+                (acting::stands(standing, language))
                 @if let Some(awaited) = &awaited {
                     div.bad[awaited.is_stuck(now)] {
                         dt { (awaited.stage.text(language)) " - " (awaited.lateness(now).text(language)) }
@@ -169,6 +172,7 @@ fn record(receipt: &Receipt, language: Language) -> Markup {
             td data-is=(of(Word::Time)) { (frame::time(place.time)) }
             td data-is=(of(Word::Event)) {
                 (words::event(what.event, language))
+                (acting::told(what, language))
                 @if let Some(status) = what.status { div.small { (status_text(status, language)) } }
             }
             td data-is=(of(Word::Details)) {

@@ -135,6 +135,11 @@ impl Visit {
         Some(Self { caller, role, language, rest })
     }
 
+    /// What stands behind the question mark.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.rest.split_once('?').map(|(_, query)| query)
+    }
+
     /// Lets a visit to a page in, with its evidence; or gives the answer that it gets instead.
     pub(super) async fn enter(console: &Console, request: &Parts, page: Page) -> Result<Self, Response> {
         let Some(visit) = Self::of(request) else {
@@ -152,6 +157,11 @@ impl Visit {
         Ok(visit)
     }
 
+    /// Who sends a form: that they do is evidence by what becomes of it.
+    pub(super) fn posting(request: &Parts) -> Option<Self> {
+        Self::of(request)
+    }
+
     /// What a call refuses, as a page.
     pub(super) fn refused(&self, status: &Status) -> Response {
         let code = match status.code() {
@@ -160,13 +170,12 @@ impl Visit {
             Code::InvalidArgument => StatusCode::BAD_REQUEST,
             Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::FailedPrecondition | Code::Aborted => StatusCode::CONFLICT,
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
             | Code::DeadlineExceeded
             | Code::AlreadyExists
-            | Code::FailedPrecondition
-            | Code::Aborted
             | Code::OutOfRange
             | Code::Unimplemented
             | Code::Internal

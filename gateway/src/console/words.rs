@@ -164,6 +164,14 @@ words! {
     LookedBack "Looked back to" "شمل البحث ما بعد"
     NothingHere "Nothing in this time." "لا شيء في هذه المدة."
     All "all" "الكل"
+    OperatorActs "What can be done" "الإجراءات المتاحة"
+    OperatorActsHelp "Each is evidence, with who did it and why. What two must say happens when a second operator says the same." "كل إجراء يُقيَّد في السجل مع فاعله وسببه. وما يلزمه شخصان يتم عندما يؤكده مشغّل ثانٍ."
+    HeldBy "Held back by" "محجوزة بواسطة"
+    SecondUntil "A second operator can confirm until" "يمكن لمشغّل ثانٍ التأكيد حتى"
+    NotifiedAgain "People told again" "أُشعر العاملون من جديد"
+    Recorded "Recorded as evidence" "قُيِّد في السجل برقم"
+    StaleForm "This form is not of a page that was loaded just now. Load the page again; nothing was done." "هذا النموذج ليس من صفحة حديثة. أعد تحميل الصفحة؛ لم يُنفَّذ شيء."
+    TakesNew "Takes new work" "تستلم الجديد"
 }
 
 /// A page's name.

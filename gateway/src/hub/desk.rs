@@ -112,6 +112,11 @@ impl Desk {
         found.into_iter().map(|mail| counter.hand(mail, self.fresh_from, &Consigned::new())).collect()
     }
 
+    /// How many are handed out, and not signed for yet.
+    pub(super) fn under_way(&self) -> usize {
+        self.agencies.values().map(|counter| counter.leases.len()).sum()
+    }
+
     fn forget_if_empty(&mut self, agency: &AgencyId) {
         let is_empty = |counter: &Counter| counter.streams.is_empty() && counter.handed.is_empty();
         if self.agencies.get(agency).is_some_and(is_empty) {

@@ -103,7 +103,8 @@ impl Kept {
             | proto::command::Command::Tick(_)
             | proto::command::Command::Query(_)
             | proto::command::Command::Queries(_)
-            | proto::command::Command::Erase(_) => None,
+            | proto::command::Command::Erase(_)
+            | proto::command::Command::Operate(_) => None,
         }
     }
 

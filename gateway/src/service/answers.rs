@@ -27,6 +27,8 @@ pub const RETRY_SOON_MS: u64 = 100;
 pub const RETRY_LATER_MS: u64 = 5_000;
 /// The header in which a status carries the encoded `RefusalAnswer`.
 pub const REFUSAL_HEADER: &str = "referral-refusal-bin";
+/// The code of what is not taken before a planned stop.
+pub const DRAINING: &str = "DRAINING";
 /// Who speaks, in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "referral.v1";
 
@@ -62,6 +64,7 @@ fn fault(busy: Busy) -> wire::Fault {
         Busy::BatchFull => ("BATCH_FULL", RETRY_SOON_MS),
         Busy::Indexing => ("INDEXING", RETRY_LATER_MS),
         Busy::Restoring => (restoring::CODE, RETRY_LATER_MS),
+        Busy::Draining => (DRAINING, RETRY_LATER_MS),
     };
     wire::Fault { code: code.to_owned(), retry_after_ms }
 }
@@ -106,7 +109,7 @@ pub fn unavailable_status(unavailable: Unavailable) -> Status {
 #[must_use]
 pub fn fault_status(fault: &wire::Fault) -> Status {
     let code = match fault.code.as_str() {
-        "ENDING" | "INDEXING" | restoring::CODE => Code::Unavailable,
+        "ENDING" | "INDEXING" | DRAINING | restoring::CODE => Code::Unavailable,
         "NOTHING_TO_DO" => Code::FailedPrecondition,
         "UNDER_WAY" => Code::Aborted,
         _ => Code::ResourceExhausted,
@@ -117,6 +120,10 @@ pub fn fault_status(fault: &wire::Fault) -> Status {
         restoring::CODE => {
             "the gateway was put back from a backup and asks its witnesses first; it is tried again by itself | \
              أُعيدت البوابة من نسخة احتياطية وتسأل شهودها أولاً؛ تُعاد المحاولة تلقائياً"
+        }
+        DRAINING => {
+            "the gateway takes no new work before a planned stop; it is tried again by itself | \
+             لا تستلم البوابة جديدًا قبل توقف مقرر؛ تُعاد المحاولة تلقائيًا"
         }
         _ => "try again later, with the same bytes",
     };

@@ -68,7 +68,8 @@ impl Directory for DirectoryService {
                 | Command::Tick(_)
                 | Command::Query(_)
                 | Command::Queries(_)
-                | Command::Erase(_),
+                | Command::Erase(_)
+                | Command::Operate(_),
             ) => denial(caller, Malformed::Form { field: "payload_type" }, &payload),
             Err(malformed) => denial(caller, malformed, &payload),
         };

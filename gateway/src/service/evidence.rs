@@ -315,7 +315,8 @@ fn bundle(receipt: &Receipt, entry: &Entry, asker: &Asker) -> wire::EvidenceBund
         | Command::Tick(_)
         | Command::Query(_)
         | Command::Queries(_)
-        | Command::Erase(_) => false,
+        | Command::Erase(_)
+        | Command::Operate(_) => false,
     };
     let signed = entry.command.signed().filter(named).filter(|_| is_theirs);
     wire::EvidenceBundle {

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use proto::{
     alert::Alert,
-    command::{Query, Sight},
+    caller::Caller,
+    command::{Command, Query, Sight},
     directory::Directory,
     ids::TimeMs,
+    operation::{Operate, People, SECOND_PERSON_MS},
+    receipt::Receipt,
     stuck::{Awaited, Cause},
     wire,
     words::Language,
@@ -19,7 +22,9 @@ use crate::{
     alerts::{WayStanding, said},
     clock,
     history::Log,
+    hub::Unavailable,
     operations::{AgencyStanding, Overview, duty},
+    writer,
 };
 
 /// Most items of one answer.
@@ -89,6 +94,54 @@ impl Operations for OperationsService {
         self.0.leave_evidence(&caller(&request)?, DELIVERIES).await?;
         self.0.alerts.test().await;
         Ok(Response::new(self.alerts()))
+    }
+
+    async fn operate(
+        &self,
+        request: Request<wire::OperateRequest>,
+    ) -> Result<Response<wire::OperateAnswer>, Status> {
+        let caller = caller(&request)?;
+        let wire::OperateRequest { referral, operation, reason } = request.into_inner();
+        let operate = Operate::parse(&wire::Operate { referral, operation, reason });
+        let operate = operate.map_err(answers::malformed)?;
+        self.0.operate(&caller, operate).await.map(Response::new)
+    }
+}
+
+impl Gateway {
+    /// Has an operator's act decided and recorded, and says what became of it.
+    pub(crate) async fn operate(
+        &self,
+        caller: &Caller,
+        operate: Operate,
+    ) -> Result<wire::OperateAnswer, Status> {
+        let command = Command::Operate(Box::new(operate));
+        let request = writer::Request { caller: caller.clone(), command, parts: Vec::new() };
+        let answer = self.hub.ask(request).map_err(answers::unavailable_status)?;
+        let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
+        match answers::outcome(answer) {
+            answers::Outcome::Taken(receipts, _) => Ok(operated(&receipts)),
+            answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
+            answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
+        }
+    }
+}
+
+/// What the record of an operator's act says.
+fn operated(receipts: &[Receipt]) -> wire::OperateAnswer {
+    let record = receipts.iter().map(Receipt::record).find(|record| record.what.operation.is_some());
+    let Some((record, operation)) = record.and_then(|record| Some((record, record.what.operation?))) else {
+        return wire::OperateAnswer::default();
+    };
+    let people = record.what.count;
+    let second = operation.people() != People::One && people < 2;
+    wire::OperateAnswer {
+        evidence: record.place.index,
+        people,
+        is_done: people > 1 || operation.people() != People::Two,
+        second_until_ms: if second { record.place.time.plus_ms(SECOND_PERSON_MS).0 } else { 0 },
+        text_en: operation.told(people, Language::English).to_owned(),
+        text_ar: operation.told(people, Language::Arabic).to_owned(),
     }
 }
 
@@ -173,6 +226,8 @@ pub(crate) fn condition(gateway: &Gateway) -> wire::GatewayCondition {
         fork_alarms: gateway.metrics.fork_alarms.get(),
         connections: u64::try_from(gateway.metrics.connections.get()).unwrap_or(0),
         waiting: number(status.waiting),
+        is_draining: status.is_draining,
+        under_way: number(status.under_way),
     }
 }
 

@@ -196,7 +196,8 @@ impl Gateway {
                 | Command::Tick(_)
                 | Command::Query(_)
                 | Command::Queries(_)
-                | Command::Erase(_) => {
+                | Command::Erase(_)
+                | Command::Operate(_) => {
                     let malformed = Malformed::Form { field: "receipt.payload_type" };
                     (denial(caller, malformed, &payload), Vec::new())
                 }

@@ -41,4 +41,6 @@ pub enum Busy {
     Indexing,
     /// The gateway was put back from a backup, and its witnesses have not spoken yet.
     Restoring,
+    /// The gateway takes no new work before a planned stop.
+    Draining,
 }

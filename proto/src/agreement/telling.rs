@@ -279,6 +279,8 @@ fn limit_words(kind: ClockKind, seconds: u64, language: Language) -> String {
         ClockKind::Transit => ("her arrival after a departure", "الوصول بعد الانطلاق"),
         ClockKind::Progress => ("word of how it goes on after an acceptance", "خبر عن سير الحالة بعد القبول"),
         ClockKind::Transfer => ("an offered transfer answered", "الرد على عرض نقل المسؤولية"),
+        // No agreement names it.
+        ClockKind::Held => ("a hold confirmed", "تأكيد الحجز"),
     };
     let within = language.pick("within", "خلال");
     format!("{} {within} {}", language.pick(english, arabic), duration(seconds, language))

@@ -128,6 +128,10 @@ pub(super) fn of_attempt(event: Event, key: &ReferralKey, referral: &Referral) -
 }
 
 fn next<'a>(state: &'a State, key: &ReferralKey, referral: &'a Referral) -> Result<Next<'a>, Nobody> {
+    // It may be about any agency: people decide.
+    if referral.is_held() {
+        return Err(Some(Refusal::ReferralHeld));
+    }
     let Some(ahead) = &referral.sealed_ahead else {
         return Err((!referral.fallbacks.is_empty()).then_some(Refusal::FallbackNotAgreed));
     };

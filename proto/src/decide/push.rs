@@ -426,7 +426,7 @@ fn begun_by(
     let identity_due = referral.identity_allowed && !referral.disclosed && !releases;
     let is_recipient = header.from != header.referral.opened_by;
     begun.retain(|clock| match clock.kind {
-        ClockKind::Escalation => false,
+        ClockKind::Escalation | ClockKind::Held => false,
         ClockKind::Progress => {
             is_recipient && standing(clock.kind, after, referral.urgency) == Standing::Runs
         }

@@ -133,6 +133,8 @@ fn missed(state: &State, (due_at, key, kind): (TimeMs, &ReferralKey, ClockKind))
         ..escalation::of_attempt(missed_event(kind), key, referral)
     };
     Some(match kind {
+        // Who was asked was not told of the hold.
+        ClockKind::Held => vec![Happening { parties: vec![key.opened_by.clone()], ..missed }.into()],
         ClockKind::Delivered
         | ClockKind::Seen
         | ClockKind::Disclosure
@@ -150,8 +152,13 @@ fn silence(state: &State, key: &ReferralKey, referral: &Referral, missed: Happen
     let clocks = next.as_ref().map_or_else(|_| Vec::new(), |begun| vec![*begun]);
     let expired = Happening { status: Some(Status::Expired), clocks, ..missed };
     let told = next.err().map(|why| escalation::stopped(key, referral, why));
-    let identities = super::recall::identities_taken_back(state, key, referral);
-    [expired.into()].into_iter().chain(identities).chain(told).collect()
+    let taken_back = if referral.is_held() {
+        // What was held back to its end is not handed over after it.
+        super::recall::all_taken_back(state, key, referral)
+    } else {
+        super::recall::identities_taken_back(state, key, referral)
+    };
+    [expired.into()].into_iter().chain(taken_back).chain(told).collect()
 }
 
 fn counted(state: &State, count: &DenialCount) -> Effect {

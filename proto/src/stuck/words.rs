@@ -92,6 +92,8 @@ impl Cause {
             Self::OnHerWay => "on_her_way",
             Self::SilentSinceYes => "silent_since_yes",
             Self::TransferUnanswered => "transfer_unanswered",
+            Self::Held => "held",
+            Self::Returned => "returned",
         }
     }
 
@@ -143,6 +145,10 @@ impl Cause {
                 "The recipient has not said whether it takes over the responsibility.",
                 "لم تُجب الجهة المستلِمة على عرض نقل المسؤولية إليها.",
             ),
+            Self::Held => ("Operators hold it back.", "حجزها المشغّلون."),
+            Self::Returned => {
+                ("Operators returned it to the agency that refers.", "أعادها المشغّلون إلى الجهة المُحيلة.")
+            }
         };
         language.pick(english, arabic)
     }
@@ -183,7 +189,11 @@ impl Cause {
                 "اتصل بالجهة المُحيلة: الجهاز أو الخط متوقف.",
             ),
             Self::NextInTurn => ("Nothing now.", "لا شيء الآن."),
-            Self::NextBlocked(_) | Self::NobodyLeft => (
+            Self::Held => (
+                "Clear the suspicion; two operators release it, or return it to the agency that refers.",
+                "تحقّق من أسباب الاشتباه، ثم يرفع مشغّلان الحجز أو يعيدانها إلى الجهة المُحيلة.",
+            ),
+            Self::NextBlocked(_) | Self::NobodyLeft | Self::Returned => (
                 "Call the agency that refers: a person must decide how she goes on.",
                 "اتصل بالجهة المُحيلة: على شخص أن يقرر الخطوة التالية.",
             ),
@@ -209,7 +219,7 @@ mod tests {
     use super::*;
     use crate::refusal::Refusal;
 
-    const CAUSES: [Cause; 15] = [
+    const CAUSES: [Cause; 17] = [
         Cause::RecipientSuspended,
         Cause::CannotOpen,
         Cause::AgentAway,
@@ -225,6 +235,8 @@ mod tests {
         Cause::OnHerWay,
         Cause::SilentSinceYes,
         Cause::TransferUnanswered,
+        Cause::Held,
+        Cause::Returned,
     ];
 
     #[test]

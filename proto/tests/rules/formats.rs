@@ -3,6 +3,7 @@
 
 use prost::Message;
 use proto::{
+    Malformed,
     agreement::Agreement,
     batch::Batch,
     command::Command,
@@ -186,6 +187,37 @@ fn what_invitations_add_to_disk() {
     assert!(Snapshot::parse(&file).unwrap() == snapshot);
     let standings = snapshot.state.directory().invitations().map(|one| one.standing);
     assert_eq!(standings.collect::<std::collections::BTreeSet<_>>().len(), 3);
+}
+
+#[test]
+fn what_operators_add_to_disk() {
+    let batch = samples::batch_of_operations();
+    let file = golden("batch-operations", "Batch: operators' acts", &batch.encode());
+    assert!(Batch::parse(&file).unwrap() == batch);
+    let snapshot = samples::snapshot_with_interventions();
+    let file = golden(
+        "snapshot-interventions",
+        "Snapshot: people told again, a hold, one confirmed and its return asked for",
+        &snapshot.encode(),
+    );
+    assert!(Snapshot::parse(&file).unwrap() == snapshot);
+    // A release that knows no holds does not take it for one of its own, and neither that act.
+    assert_eq!(wire::Snapshot::decode(file.as_slice()).unwrap().version, 2);
+    assert_eq!(wire::Snapshot::decode(samples::snapshot().encode().as_slice()).unwrap().version, 1);
+}
+
+/// What a later release writes is refused, not half understood.
+#[test]
+fn what_a_later_release_writes() {
+    let mut snapshot = wire::Snapshot::decode(samples::snapshot().encode().as_slice()).unwrap();
+    snapshot.version = 3;
+    let later = Snapshot::parse(&snapshot.encode_to_vec()).map(|_| ());
+    assert_eq!(later, Err(Malformed::Form { field: "version" }));
+    // A command that this release does not know.
+    let mut batch = wire::Batch::decode(samples::batch_of_operations().encode().as_slice()).unwrap();
+    batch.entries[0].command = None;
+    let later = Batch::parse(&batch.encode_to_vec()).map(|_| ());
+    assert_eq!(later, Err(Malformed::Missing { field: "command" }));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod hostile;
 mod invitations;
 mod keys;
 mod network;
+mod operations;
 mod queries;
 mod random;
 mod refusals;

@@ -18,6 +18,7 @@ use proto::{
         Addressing, AgencyId, EnvelopeId, Kind, PartClass, ReasonClass, ReferralKey, Release, TimeMs, Urgency,
     },
     lifecycle::{Act, Next, Status, Who, transition},
+    operation::Operation,
     referral::Referral,
     refusal::Refusal,
     snapshot::Snapshot,
@@ -25,7 +26,7 @@ use proto::{
     wire::{self, HandoverResult, directory_change::Change},
 };
 
-use crate::{network::*, refusals::profile, writer::Writer};
+use crate::{network::*, operations, refusals::profile, writer::Writer};
 
 /// How many runs of each half, and how many batches each.
 const RUNS: u64 = 300;
@@ -68,6 +69,8 @@ struct Model {
     told: BTreeSet<(ReferralKey, u32)>,
     /// Referrals whose consent was withdrawn since a person last sent them on.
     withdrawn: BTreeSet<ReferralKey>,
+    /// Referrals that operators hold back.
+    held: BTreeSet<ReferralKey>,
     /// Whom the sender has named in each referral, on her word: nobody else may get anything of it.
     named: BTreeMap<ReferralKey, BTreeSet<AgencyId>>,
     escalated: u64,
@@ -157,6 +160,7 @@ impl Model {
             self.told.insert((key.clone(), what.attempt));
         }
         self.follow_clocks(what, attempt);
+        self.follow_holds(what);
         let standing = self.statuses.get_mut(key).unwrap();
         let Some(after) = what.status else { return };
         if what.event == Event::Escalated {
@@ -172,6 +176,10 @@ impl Model {
         if what.event == Event::Recalled && what.envelope.is_none() {
             *standing = (after, attempt, withdrawn);
             return assert!(matches!(before, Status::Declined | Status::Expired), "{before:?}");
+        }
+        if what.event == Event::Operated {
+            *standing = (after, attempt, withdrawn);
+            return assert!(before == Status::Submitted && after == Status::Failed && what.count == 2);
         }
         let mail_event = matches!(what.event, Event::ContentHandover | Event::Expired);
         let legal = if what.event == Event::ContentConsignment {
@@ -192,6 +200,17 @@ impl Model {
         };
         assert!(legal, "{before:?} to {after:?} by {what:?}");
         *standing = (after, attempt, withdrawn);
+    }
+
+    fn follow_holds(&mut self, what: &Happening) {
+        let Some(key) = &what.referral else { return };
+        let lapses = what.event == Event::ClockMissed && what.clock == 9;
+        let released = what.operation == Some(Operation::Release) && what.count == 2;
+        if what.operation == Some(Operation::Hold) {
+            self.held.insert(key.clone());
+        } else if lapses || released || what.status.is_some() {
+            self.held.remove(key);
+        }
     }
 
     /// Never both an answer and the expiry of one clock, and each once.
@@ -265,7 +284,9 @@ impl Model {
                     let of = || mine.iter().filter(|mail| mail.referral == *referral);
                     let first = of().next()?;
                     let urgency = of().map(|mail| writer_urgency(writer, mail)).min()?;
-                    (!first.blocked).then_some((urgency, first.order))
+                    let asked = writer.referral(referral).and_then(|it| it.recipient().cloned());
+                    let is_held = self.held.contains(referral) && asked == Some(agency(owner));
+                    (!first.blocked && !is_held).then_some((urgency, first.order))
                 })
                 .collect();
             heads.sort_unstable();
@@ -305,7 +326,7 @@ struct Run {
 
 impl Run {
     fn command(&mut self) -> (Caller, Command) {
-        let fresh = match self.dice.below(24) {
+        let fresh = match self.dice.below(25) {
             0..=3 => Some(self.opening()),
             4..=10 => self.act(),
             11 => self.new_attempt(),
@@ -314,6 +335,7 @@ impl Run {
             18 => self.conflict(),
             19..=20 => Some(self.directory()),
             21 => Some(self.denial()),
+            22 if self.dice.one_in(2) => self.operation(),
             _ => Some((Caller::Gateway, Command::Tick(self.tick()))),
         };
         fresh.unwrap_or((Caller::Gateway, Command::Tick(Tick::default())))
@@ -396,6 +418,17 @@ impl Run {
         self.break_one(&mut header, 10);
         Header::parse(&header.to_wire().encode_to_vec()).ok()?;
         Some(self.push(&header))
+    }
+
+    fn operation(&mut self) -> Option<(Caller, Command)> {
+        let openings: Vec<_> = self.openings.iter().rev().take(4).cloned().collect();
+        if openings.is_empty() {
+            return None;
+        }
+        let opening = self.dice.of(&openings).clone();
+        let who = *self.dice.of(&["olga", "omar"]);
+        let what = *self.dice.of(Operation::ALL);
+        Some((operations::operator(who), operations::of(what, &opening.referral)))
     }
 
     fn new_attempt(&mut self) -> Option<(Caller, Command)> {

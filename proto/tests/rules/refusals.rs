@@ -13,6 +13,7 @@ use proto::{
     ids::{Addressing, Jurisdiction, Kind, PartClass, ReasonClass, Release, TimeMs, Urgency},
     key::KeyId,
     lifecycle::Act,
+    operation::Operation,
     refusal::Refusal::{self, *},
     wire::{self, KeyPurpose, directory_change::Change},
 };
@@ -20,6 +21,7 @@ use proto::{
 use crate::{
     invitations::{self, INVITATION, NEW, invite, invite_again, invited, revoking},
     network::*,
+    operations,
 };
 
 type Request = (Caller, Command);
@@ -33,9 +35,14 @@ const ELSEWHERE: &[(Refusal, &str)] = &[
     (MalformedBytes, "parsing comes before deciding; the gateway hands it in as a denial"),
     (TooFewAdministrators, "of two administrators never two others can sign: NOT_ENOUGH_SIGNERS comes first"),
     (ReferralsFull, "a million open referrals are too many for a test"),
+    (ReferralHeld, "why escalation stops: see `operations`"),
+    (ReturnedToSender, "why escalation stops: see `operations`"),
 ];
 
 const ROWS: &[Row] = &[
+    (OperationNotLegal, "operation", || operating(&[], Operation::Release)),
+    (SecondPersonNeeded, "operation", || operating(&[Operation::Return], Operation::Return)),
+    (NotifiedLately, "operation", || operating(&[Operation::NotifyAgain], Operation::NotifyAgain)),
     (QueriesFull, "", || {
         let mut net = Network::new();
         let query = || {
@@ -566,6 +573,17 @@ fn precedence_among_agreements_and_acts() {
         two(&mut header);
         assert_eq!(net.push(&header).refused().map(|(refusal, _)| refusal), Some(expected), "{act:?}");
     }
+}
+
+/// An operator's act, after others of the same person.
+fn operating(before: &[Operation], operation: Operation) -> (Network, Request) {
+    let mut net = Network::new();
+    let opening = net.opens(DFWAC, AMAN);
+    let olga = operations::operator("olga");
+    for operation in before {
+        net.run(&olga, operations::of(*operation, &opening.referral)).accepted();
+    }
+    (net, (olga, operations::of(operation, &opening.referral)))
 }
 
 fn unknown(header: &mut Header) {

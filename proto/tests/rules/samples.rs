@@ -21,13 +21,14 @@ use proto::{
         checkpoint::{Checkpoint, Origin},
         merkle::{Frontier, Growth, leaf_hash},
     },
+    operation::Operation,
     receipt::Receipt,
     refusal::Refusal,
     snapshot::Snapshot,
     wire::{self, KeyPurpose, directory_change::Change, directory_record::What},
 };
 
-use crate::{invitations, network::*};
+use crate::{invitations, network::*, operations};
 
 fn digest(text: &str) -> Digest {
     Digest::of(text.as_bytes())
@@ -244,6 +245,9 @@ pub(crate) fn record() -> Record {
         authorised_by: 3,
         status: Some(Status::Declined),
         clocks: vec![Begun { kind: ClockKind::Escalation, due_at: TimeMs(T0 + HOUR) }],
+        // Of operators' acts there is a sample of its own.
+        operation: None,
+        operation_reason: None,
         parties: vec![agency(AMAN), agency(DFWAC)],
     };
     let before = |text| Some(Commitment(digest(text)));
@@ -366,6 +370,37 @@ pub(crate) fn snapshot_with_invitations() -> Snapshot {
         };
         net.change(&by("amal"), Change::Invite(invite), &["amal", "badr", name]).accepted();
     }
+    net.writer.snapshot()
+}
+
+/// An operator's act on a referral, and one on the gateway itself.
+pub(crate) fn batch_of_operations() -> Batch {
+    let what = Happening {
+        event: Event::Operated,
+        operation: Some(Operation::Return),
+        operation_reason: Some(code("recipient_unreachable")),
+        count: 2,
+        ..record().what
+    };
+    let record = Record::new(what, record().place, salt());
+    let (operator, referral) = (operations::operator("olga"), header().referral);
+    let acts = [Operation::Return, Operation::Drain].map(|one| operations::of(one, &referral));
+    let entries = acts.map(|act| entry(operator.clone(), act, vec![Fact::from(record.clone())]));
+    Batch { now: TimeMs(T0), evidence: None, directory: None, entries: entries.into() }
+}
+
+/// Referrals with which operators are not done.
+pub(crate) fn snapshot_with_interventions() -> Snapshot {
+    let mut net = Network::new();
+    let [told, held, asked] = [(); 3].map(|()| net.opens(DFWAC, AMAN).referral);
+    let mut acts = |who: &str, operation, referral| {
+        net.run(&operations::operator(who), operations::of(operation, referral)).accepted();
+    };
+    acts("olga", Operation::NotifyAgain, &told);
+    acts("olga", Operation::Hold, &held);
+    acts("olga", Operation::Hold, &asked);
+    acts("omar", Operation::Hold, &asked);
+    acts("omar", Operation::Return, &asked);
     net.writer.snapshot()
 }
 

@@ -45,7 +45,7 @@ for (const [name, paths] of Object.entries(roles)) {
           direction: getComputedStyle(document.body).direction,
           overflows: document.documentElement.scrollWidth > document.documentElement.clientWidth + 1,
           headings: document.querySelectorAll("h1").length,
-          unlabelled: [...document.querySelectorAll("input, select")].filter((one) => !one.labels.length).length,
+          unlabelled: [...document.querySelectorAll("input:not([type=hidden]), select")].filter((one) => !one.labels.length).length,
           ground: getComputedStyle(document.body).backgroundColor,
         }));
         check(`${what}: direction`, seen.direction === (language === "ar" ? "rtl" : "ltr"));

@@ -1,7 +1,7 @@
 //! A run's world: disk, process, clock, network, and the faults that befall them. After every step
 //! what was promised is held against what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gateway::{
     fault::Fault,
@@ -17,14 +17,16 @@ use journal::{
     SegmentBytes,
 };
 use proto::{
+    caller::{Caller, StaffRole},
     clocks::ClockKind,
+    command::Command,
     decide::decide,
     digest::Digest,
     directory::change::SEALING_KEY_BYTES,
     evidence::Event,
     fact::Fact,
     gateway_clock::CLOCK_STEP_MS_MAX,
-    ids::{ReferralKey, Release, TimeMs},
+    ids::{Code, Pseudonym, ReferralKey, Release, TimeMs},
     key::KeyId,
     lifecycle::Act,
     log::{
@@ -34,6 +36,7 @@ use proto::{
         policy::Policy,
         tlog_proof::TlogProof,
     },
+    operation::{Operate, Operation},
     receipt::Receipt,
     referral::digests_for,
     wire,
@@ -102,6 +105,8 @@ pub(super) struct World {
     tiles_damaged: bool,
     /// Agencies whose agents are switched off.
     off: [bool; AGENCIES.len()],
+    /// Attempts that operators have held back or returned, or tried to: what waits of them may be taken back.
+    stopped: BTreeSet<(ReferralKey, u32)>,
     done: Done,
 }
 
@@ -135,6 +140,7 @@ impl World {
             disk_is_full: false,
             tiles_damaged: false,
             off: [false; AGENCIES.len()],
+            stopped: BTreeSet::new(),
             done: Done::default(),
         };
         world.writer = world.open().ok();
@@ -513,6 +519,10 @@ impl World {
             heads.into_iter().flat_map(|mailbox| mailbox.heads().take(most).cloned()).collect();
         let mut taken = Vec::new();
         for mail in &mails {
+            let referral = self.writer().state().referral(&mail.referral);
+            if referral.is_some_and(|it| it.is_held() && it.recipient() == Some(&agency.id)) {
+                return Err("what is held back is handed over".to_owned());
+            }
             let read = self.writer().history().ciphertexts(mail.at);
             let Some(ciphertexts) = self.survive(read)? else {
                 return Ok(());
@@ -590,7 +600,39 @@ impl World {
     }
 
     fn change_directory(&mut self) -> Result<(), String> {
-        if self.random.once_in(3) { self.new_key() } else { self.stop_or_go_on() }
+        match self.random.below(6) {
+            0..=1 => self.new_key(),
+            2 => self.operate(),
+            _ => self.stop_or_go_on(),
+        }
+    }
+
+    /// One of two operators acts on an open referral: what is held back ends all the same.
+    fn operate(&mut self) -> Result<(), String> {
+        let open: Vec<_> = self.writer().state().referrals().map(|(key, _)| key.clone()).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let key = self.random.pick(&open).clone();
+        let acts = [Operation::NotifyAgain, Operation::Hold, Operation::Release, Operation::Return];
+        let (operation, name) = (*self.random.pick(&acts), *self.random.pick(&["olga-1", "omar-2"]));
+        let attempt = self.writer().state().referral(&key).map_or(0, |referral| referral.attempt());
+        if matches!(operation, Operation::Hold | Operation::Return) {
+            // Also when the process ends before it answers.
+            self.stopped.insert((key.clone(), attempt));
+        }
+        let caller = Caller::Staff {
+            pseudonym: Pseudonym::parse(name, "pseudonym").unwrap(),
+            role: StaffRole::Operator,
+            certificate: Digest::of(name.as_bytes()),
+        };
+        let reason = Code::parse(operation.reason_codes()[0], "reason").unwrap();
+        let operate = Operate { operation, referral: Some(key), reason };
+        let request = Request { caller, command: Command::Operate(Box::new(operate)), parts: Vec::new() };
+        if let Some([Answer::Taken { .. }]) = self.ask(vec![request])?.as_deref() {
+            self.done.operations += 1;
+        }
+        Ok(())
     }
 
     /// An agency publishes a new sealing key, and may revoke the one before: what is on its way to that
@@ -866,6 +908,7 @@ impl World {
             let signed_for = self.agents.signed_for.contains(&handed);
             let expired = sent.header.expires_at <= state.now();
             let gone = self.agents.is_taken_back(sent) || self.agents.may_have_gone_on(sent, state.now());
+            let gone = gone || self.stopped.contains(&(sent.header.referral.clone(), sent.header.attempt));
             if waits.is_none() && !signed_for && !expired && !gone {
                 return Err(format!("envelope {} was acknowledged and is gone", sent.header.envelope_id));
             }

@@ -19,6 +19,7 @@ mod lifecycle;
 mod limits;
 mod local_api;
 mod notices;
+mod operating;
 mod operations;
 mod proxied;
 mod refusals;

@@ -20,6 +20,7 @@ use proto::{
     header::Header,
     ids::{AgencyId, Urgency},
     lifecycle::Act,
+    refusal::Refusal,
     wire,
 };
 use serde_json::Value;
@@ -29,7 +30,7 @@ use trials::{
     post::{Post, Speaks},
     random::Random,
     sandbox::{Sandbox, agency_identity, program},
-    speak::{Deliveries, envelope, handover, now, receipt_of, until},
+    speak::{Deliveries, envelope, failure, handover, now, receipt_of, refusal_in, until},
 };
 
 /// The gateway's program with `--json`: what it printed, or what it complained of.
@@ -53,6 +54,11 @@ struct Scene {
 
 impl Scene {
     fn set() -> Self {
+        Self::set_with("")
+    }
+
+    /// With other limits of alerts.
+    fn set_with(limits: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut sandbox = Sandbox::make(folder.path(), Network::new());
         let console = sandbox.open_console();
@@ -65,7 +71,7 @@ impl Scene {
         mails.works(false);
         let [hook_port, watch_port, mail_port] = [&hook, &watch, &mails].map(|post| post.address.port());
         let alerts = format!(
-            "\n[alerts]\nemergency_minutes = 0\n[alerts.hook]\nurl = \"http://127.0.0.1:{hook_port}/x?secret=1\"\n\
+            "\n[alerts]\nemergency_minutes = 0\n{limits}[alerts.hook]\nurl = \"http://127.0.0.1:{hook_port}/x?secret=1\"\n\
              [alerts.heartbeat]\nurl = \"https://localhost:{watch_port}/ping\"\nca = \"tls/root.pem\"\n\
              [alerts.mail]\nserver = \"localhost:{mail_port}\"\nsecurity = \"tls\"\nca = \"tls/root.pem\"\n\
              from = \"Gateway <gateway@referral.example>\"\nto = [\"العمليات <night@referral.example>\"]\n"
@@ -90,6 +96,16 @@ impl Scene {
         let answer = self.alerts(&[]).unwrap();
         let alerts = answer["alerts"].as_array().unwrap().iter();
         alerts.map(|alert| alert["code"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How often the hook was told that an alert of an agency is raised, or over.
+    fn told_of(&self, list: &str, code: &str, agency: Option<&AgencyId>) -> usize {
+        let agency = agency.map_or("", AgencyId::as_str);
+        let told = self.hook.told();
+        let messages = told.iter().map(|told| serde_json::from_str::<Value>(told).unwrap());
+        let alerts = messages.flat_map(|message| message[list].as_array().unwrap().clone());
+        let of = |alert: &Value| alert["code"] == code && alert["agency"].as_str().unwrap_or("") == agency;
+        alerts.filter(of).count()
     }
 
     /// Messages to the hook in which an alert is raised, or over.
@@ -241,6 +257,51 @@ async fn a_certificate_that_ends_is_told_once_before_and_its_agency_is_called_af
     drop(held);
     is_seen(&scene.sandbox, &header).await;
     until("that nothing is stuck", || stuck()["items"].as_array().unwrap().is_empty().then_some(())).await;
+    assert!(scene.sandbox.terminate());
+}
+
+/// One agent never signs for what it is given, one was never started, and the clock of one is wrong.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_an_agent_is_told_once_with_its_cause() {
+    let mut scene = Scene::set_with("silent_hours = 0\nrefused = 1\n");
+    let network = scene.sandbox.network.clone();
+    let (from, to, stopped) = (network.at(1), network.at(0), network.at(2).id.clone());
+    let silent = |scene: &Scene| scene.told_of("raised", "agency_silent", Some(&stopped));
+    until("the agent that was never started", || (silent(&scene) == 1).then_some(())).await;
+
+    // It is given the emergency, and signs for nothing.
+    let channel = scene.sandbox.connect(to.id.as_str()).await.unwrap();
+    let mut stream = Deliveries::open(&channel, 4).await;
+    let header = emergency(&scene.sandbox).await;
+    stream.delivered().await;
+    let unseen = |scene: &Scene, list| scene.told_of(list, "emergency_unseen", Some(&to.id));
+    until("the agent that signs for nothing", || (unseen(&scene, "raised") == 1).then_some(())).await;
+    let staff = scene.staff("operator-1");
+    let stuck = || run(&["stuck", "--all", "--as", staff.to_str().unwrap()]).unwrap();
+    let slow = until("its cause", || {
+        let items = stuck()["items"].as_array().unwrap().clone();
+        items.into_iter().find(|item| item["cause"] == "agent_slow")
+    })
+    .await;
+    assert_eq!(slow["call"].as_str(), Some(to.id.as_str()));
+
+    // What is dated in the future is refused, and who looks finds by whom.
+    let (mut late, parts) = network.opening(&from.id, &to.id, now().plus_ms(3_600_000), &mut Random::new(35));
+    late.expires_at = late.created_at.plus_ms(3_600_000);
+    let mut push = PushClient::new(scene.sandbox.connect(from.id.as_str()).await.unwrap());
+    let refusal = refusal_in(&failure(push.push_one(envelope(from, &late, &parts)).await));
+    assert_eq!(refusal.code, Refusal::CreatedInFuture.name());
+    let spike = |scene: &Scene| scene.told_of("raised", "refused_spike", None);
+    until("what is refused", || (spike(&scene) == 1).then_some(())).await;
+    let config = Bearer::read(&scene.staff("auditor-1").join("tls")).config(&scene.sandbox);
+    let page = browse(scene.console, config, "/en/audit?sort=denials").await.unwrap();
+    assert!(page.body.contains("CREATED_IN_FUTURE") && page.body.contains(from.id.as_str()));
+
+    // It signs, and a person looks: over by itself. Nobody was told anything twice.
+    drop(stream);
+    is_seen(&scene.sandbox, &header).await;
+    until("that it is over", || (unseen(&scene, "cleared") == 1).then_some(())).await;
+    assert_eq!((unseen(&scene, "raised"), silent(&scene), spike(&scene)), (1, 1, 1));
     assert!(scene.sandbox.terminate());
 }
 
