@@ -14,7 +14,7 @@ const WAITING_MAX: usize = 4;
 
 enum Page {
     Anchor(Mark, Vec<u8>),
-    Snapshot(Mark, Encoding),
+    Snapshot(Mark, Box<Encoding>),
 }
 
 pub(super) struct Scribe {
@@ -33,7 +33,7 @@ impl Scribe {
     }
 
     pub(super) fn snapshot(&self, mark: Mark, state: Encoding) {
-        self.put(Page::Snapshot(mark, state));
+        self.put(Page::Snapshot(mark, Box::new(state)));
     }
 
     fn put(&self, page: Page) {
@@ -59,7 +59,7 @@ fn write(pages: &Receiver<Page>, anchor: &AnchorFile, snapshots: &Snapshots) {
     for page in pages {
         let written = match page {
             Page::Anchor(mark, note) => anchor.write(mark, &note),
-            Page::Snapshot(mark, state) => snapshots.write(mark, state),
+            Page::Snapshot(mark, state) => snapshots.write(mark, *state),
         };
         if let Err(fault) = written {
             tracing::warn!(%fault, "anchor or snapshot could not be written");
