@@ -166,7 +166,7 @@ mod tests {
             metas.push(vec![number; 3000]);
             written.append(metas.last().unwrap(), &[b"sealed"]).unwrap();
         }
-        written.snapshots().write(written.end(), &[b"state"]).unwrap();
+        written.snapshots().write(written.end(), [b"state"]).unwrap();
         let copying = Copying::open(&disk.volume()).unwrap();
         assert_eq!(copying.end(), written.end());
         // What comes while it is copied is no part of it.

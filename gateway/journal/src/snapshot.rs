@@ -224,7 +224,7 @@ mod tests {
         let disk = MemoryDisk::new();
         assert_eq!(newest(&disk), (None, vec![]));
         for batch_no in 1..=3 {
-            snapshots(&disk).write(mark(batch_no), &[b"state"]).unwrap();
+            snapshots(&disk).write(mark(batch_no), [b"state"]).unwrap();
         }
         assert_eq!(disk.names().len(), KEPT);
         assert_eq!(newest(&disk), (Some(3), vec![]));
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(before.snapshot.unwrap().bytes(), b"state");
         disk.flip_bit(&file_name(mark(3).position), 300);
         assert_eq!(newest(&disk), (Some(2), vec![mark(3).position]));
-        snapshots(&disk).write(mark(4), &[b"state"]).unwrap();
+        snapshots(&disk).write(mark(4), [b"state"]).unwrap();
         disk.set_file(&file_name(mark(4).position), b"");
         disk.set_file(&file_name(mark(2).position), b"RFJSNP\0\x01");
         assert_eq!(newest(&disk), (None, vec![mark(4).position, mark(2).position]));
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_damage() {
         let disk = MemoryDisk::new();
-        snapshots(&disk).write(mark(1), &[b"state"]).unwrap();
+        snapshots(&disk).write(mark(1), [b"state"]).unwrap();
         let whole = disk.file(&file_name(mark(1).position)).unwrap();
         for bit in 0..to_u64(whole.len()) * 8 {
             disk.set_file(&file_name(mark(1).position), &whole);
@@ -255,10 +255,10 @@ mod tests {
         for steps in 0..10 {
             for crash in [Crash::Kill, Crash::LoseUnsynced] {
                 let disk = MemoryDisk::new();
-                snapshots(&disk).write(mark(1), &[b"one"]).unwrap();
-                snapshots(&disk).write(mark(2), &[b"two"]).unwrap();
+                snapshots(&disk).write(mark(1), [b"one"]).unwrap();
+                snapshots(&disk).write(mark(2), [b"two"]).unwrap();
                 disk.crash_after(steps, crash);
-                let written = snapshots(&disk).write(mark(3), &[&b"th"[..], b"ree"]);
+                let written = snapshots(&disk).write(mark(3), [&b"th"[..], b"ree"]);
                 disk.crash(crash);
                 let found = newest(&disk);
                 assert!(found == (Some(3), vec![]) || found == (Some(2), vec![]), "{steps}");

@@ -192,7 +192,7 @@ impl History {
             }
             Act::Snapshot => {
                 let end = self.journal().end();
-                self.journal().snapshots().write(end, &[b"state"]).unwrap();
+                self.journal().snapshots().write(end, [b"state"]).unwrap();
             }
             Act::Anchor => {
                 let end = self.journal().end();

@@ -277,7 +277,7 @@ fn a_snapshot_spares_the_segments_before_it() {
         batch.append(&mut journal).unwrap();
     }
     let mark = journal.end();
-    journal.snapshots().write(mark, &[b"state"]).unwrap();
+    journal.snapshots().write(mark, [b"state"]).unwrap();
     journal.append(b"after", &[]).unwrap();
     let end = journal.end();
     drop(journal);

@@ -44,6 +44,6 @@ pub fn write(directory: &Path) -> Result<(), Box<dyn Error>> {
         (batch_no == erased && blob == 0).then_some(ERASED_BY)
     })?;
     journal.anchor().write(journal.end(), CHECKPOINT)?;
-    journal.snapshots().write(journal.end(), &[STATE])?;
+    journal.snapshots().write(journal.end(), [STATE])?;
     Ok(())
 }
