@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::sandbox::free_addresses;
 
 /// How long a program may take to be ready, or something to happen.
-const TIME_MAX: Duration = Duration::from_secs(60);
+const TIME_MAX: Duration = Duration::from_secs(120);
 /// The gateway's folder.
 const HUB: &str = "hub";
 /// The agent's exit code for what is refused.
