@@ -6,7 +6,6 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
     time::SystemTime,
 };
 
@@ -28,22 +27,13 @@ use trials::{
     peer::{Bearer, Page, browse, post},
     post::{Post, Speaks},
     random::Random,
-    sandbox::{Sandbox, program},
+    sandbox::Sandbox,
     speak::{Pushes, get, handover, is_ready, now, receipt_of, until, waiting},
 };
 
-use crate::staged;
+use crate::{operations::run, staged};
 
 const OPERATORS: [&str; 2] = ["olga-1", "omar-2"];
-
-/// The gateway's program: what it says, or complains of.
-fn run(arguments: &[&str]) -> Result<Value, String> {
-    let output = Command::new(program("gateway")).arg("--json").args(arguments).output().unwrap();
-    if output.status.success() {
-        return Ok(serde_json::from_slice(&output.stdout).unwrap());
-    }
-    Err(String::from_utf8(output.stderr).unwrap())
-}
 
 /// A running network with a console, two operators and others.
 struct Scene {

@@ -34,7 +34,7 @@ use trials::{
 };
 
 /// The gateway's program with `--json`: what it printed, or what it complained of.
-fn run(arguments: &[&str]) -> Result<Value, String> {
+pub(crate) fn run(arguments: &[&str]) -> Result<Value, String> {
     let output = Command::new(program("gateway")).arg("--json").args(arguments).output().unwrap();
     if output.status.success() {
         return Ok(serde_json::from_slice(&output.stdout).unwrap());
