@@ -888,7 +888,7 @@ fn is_override(command: &Command) -> bool {
 fn standing(state: &State, key: &ReferralKey) -> Option<Standing> {
     let referral = state.referral(key)?;
     Some(Standing {
-        recipients: referral.recipients.clone(),
+        recipients: referral.recipients.to_vec(),
         status: referral.status,
         since: referral.since,
         urgency: referral.urgency,

@@ -215,19 +215,24 @@ impl Clause {
     }
 
     fn permits_need(&self, need: Need<'_>) -> Result<(), Refusal> {
-        let checks = [
-            (self.from == *need.from && self.to == *need.to, Refusal::DirectionNotAgreed),
-            (self.kinds.contains(&need.kind), Refusal::KindNotAgreed),
-            (self.categories.contains(need.category), Refusal::CategoryNotAgreed),
-            (self.services.contains(need.service), Refusal::ServiceNotAgreed),
-            (self.urgencies.contains(&need.urgency), Refusal::UrgencyNotAgreed),
-            (self.covers(need.jurisdiction), Refusal::JurisdictionNotAgreed),
-            (!self.by_name_only || need.addressing == Addressing::ByName, Refusal::OnlyByName),
-        ];
-        match checks.iter().find(|(holds, _)| !holds) {
-            Some((_, refusal)) => Err(*refusal),
-            None => Ok(()),
-        }
+        let missing = if self.from != *need.from || self.to != *need.to {
+            Refusal::DirectionNotAgreed
+        } else if !self.kinds.contains(&need.kind) {
+            Refusal::KindNotAgreed
+        } else if !self.categories.contains(need.category) {
+            Refusal::CategoryNotAgreed
+        } else if !self.services.contains(need.service) {
+            Refusal::ServiceNotAgreed
+        } else if !self.urgencies.contains(&need.urgency) {
+            Refusal::UrgencyNotAgreed
+        } else if !self.covers(need.jurisdiction) {
+            Refusal::JurisdictionNotAgreed
+        } else if self.by_name_only && need.addressing != Addressing::ByName {
+            Refusal::OnlyByName
+        } else {
+            return Ok(());
+        };
+        Err(missing)
     }
 
     fn covers(&self, jurisdiction: &Jurisdiction) -> bool {

@@ -17,6 +17,8 @@
 //! Every clock ends with its attempt. In an emergency none pauses and none follows a calendar. A clock
 //! that is missed is missed once, and ends.
 
+use thin_vec::ThinVec;
+
 use crate::{
     directory::Directory,
     evidence::Event,
@@ -279,7 +281,7 @@ pub struct OpenClock {
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct OpenClocks {
     /// One of a kind at the most, in the order of the kinds.
-    open: Vec<OpenClock>,
+    open: ThinVec<OpenClock>,
 }
 
 impl OpenClocks {

@@ -79,11 +79,20 @@ pub fn digest_of_parts(part_digests: &[Digest]) -> Digest {
     Digest::of_all(&runs)
 }
 
+/// How a digest begins: enough to find what waits under it among a few, at a quarter of the room.
+type Start = [u8; 8];
+
+fn start(digest: &Digest) -> Start {
+    let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = *digest.as_bytes();
+    [b0, b1, b2, b3, b4, b5, b6, b7]
+}
+
 /// All mailboxes.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Mailboxes {
     boxes: BTreeMap<AgencyId, Mailbox>,
-    expiries: BTreeSet<(TimeMs, AgencyId, u64)>,
+    /// When the first mail of each mailbox expires.
+    expiries: BTreeSet<(TimeMs, AgencyId)>,
 }
 
 /// What waits for one agency. Each index is one flat set, not a set of sets: most referrals have one
@@ -92,7 +101,8 @@ pub struct Mailboxes {
 pub struct Mailbox {
     /// Shared with a snapshot while that is written.
     items: BTreeMap<u64, Arc<Mail>>,
-    by_envelope: BTreeSet<(Digest, u64)>,
+    by_envelope: BTreeSet<(Start, u64)>,
+    expiries: BTreeSet<(TimeMs, u64)>,
     /// What waits of a referral, by age.
     by_age: BTreeSet<(ReferralKey, u64)>,
     /// The same by urgency, of what is urgent. Looking for the most urgent must not walk all of a referral: a
@@ -125,7 +135,7 @@ impl Mailboxes {
     /// How many envelopes wait in all mailboxes.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.expiries.len()
+        self.boxes.values().map(|mailbox| mailbox.items.len()).sum()
     }
 
     /// Everything that waits, by mailbox and age.
@@ -137,23 +147,28 @@ impl Mailboxes {
     /// The first mail that has expired by a moment, and whose it is.
     #[must_use]
     pub fn expired(&self, now: TimeMs) -> Option<(&AgencyId, &Mail)> {
-        let (expires_at, agency, order) = self.expiries.first()?;
+        let (expires_at, agency) = self.expiries.first()?;
         if *expires_at > now {
             return None;
         }
-        Some((agency, self.of(agency)?.get(*order)?))
+        let mailbox = self.of(agency)?;
+        let (_, order) = mailbox.expiries.first()?;
+        Some((agency, mailbox.get(*order)?))
     }
 
     /// When the next mail expires.
     #[must_use]
     pub fn next_expiry(&self) -> Option<TimeMs> {
-        self.expiries.first().map(|(expires_at, _, _)| *expires_at)
+        self.expiries.first().map(|(expires_at, _)| *expires_at)
     }
 
     /// Puts mail into a mailbox.
     pub(crate) fn put(&mut self, agency: &AgencyId, mail: Mail) {
-        self.expiries.insert((mail.expires_at, agency.clone(), mail.order));
-        self.boxes.entry(agency.clone()).or_default().put(mail);
+        let mailbox = self.boxes.entry(agency.clone()).or_default();
+        let before = mailbox.next_expiry();
+        mailbox.put(mail);
+        let after = mailbox.next_expiry();
+        self.relist(agency, before, after);
     }
 
     /// Takes mail out of a mailbox.
@@ -161,10 +176,23 @@ impl Mailboxes {
         let Some(mailbox) = self.boxes.get_mut(agency) else {
             return;
         };
-        if let Some(mail) = mailbox.take(order) {
-            self.expiries.remove(&(mail.expires_at, agency.clone(), order));
-        }
+        let before = mailbox.next_expiry();
+        mailbox.take(order);
+        let after = mailbox.next_expiry();
+        self.relist(agency, before, after);
         self.forget_if_empty(agency);
+    }
+
+    fn relist(&mut self, agency: &AgencyId, before: Option<TimeMs>, after: Option<TimeMs>) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.expiries.remove(&(before, agency.clone()));
+        }
+        if let Some(after) = after {
+            self.expiries.insert((after, agency.clone()));
+        }
     }
 
     /// Hands nothing of a referral over to an agency any more.
@@ -204,7 +232,7 @@ impl Mailbox {
     /// The oldest mail under an envelope's digest.
     #[must_use]
     pub fn find(&self, envelope: &Digest) -> Option<&Mail> {
-        self.all_of(envelope).next()
+        self.under(envelope).find(|mail| mail.envelope == *envelope)
     }
 
     /// The mail of this number, while it waits.
@@ -221,8 +249,13 @@ impl Mailbox {
 
     /// All mail under an envelope's digest, oldest first: the envelope, and what of it was released
     /// later.
-    pub fn all_of(&self, envelope: &Digest) -> impl Iterator<Item = &Mail> {
-        let orders = self.by_envelope.range((*envelope, 0)..=(*envelope, u64::MAX));
+    pub fn all_of<'a>(&'a self, envelope: &'a Digest) -> impl Iterator<Item = &'a Mail> {
+        self.under(envelope).filter(|mail| mail.envelope == *envelope)
+    }
+
+    /// The same, and what happens to begin alike.
+    fn under(&self, envelope: &Digest) -> impl Iterator<Item = &Mail> + use<'_> {
+        let orders = self.by_envelope.range((start(envelope), 0)..=(start(envelope), u64::MAX));
         orders.filter_map(|(_, order)| self.get(*order))
     }
 
@@ -235,7 +268,8 @@ impl Mailbox {
     fn put(&mut self, mail: Mail) {
         let (referral, order) = (mail.referral.clone(), mail.order);
         self.unlist(&referral);
-        self.by_envelope.insert((mail.envelope, order));
+        self.by_envelope.insert((start(&mail.envelope), order));
+        self.expiries.insert((mail.expires_at, order));
         self.by_age.insert((referral.clone(), order));
         if mail.urgency != Urgency::Normal {
             self.by_urgency.insert((referral.clone(), mail.urgency, order));
@@ -244,15 +278,21 @@ impl Mailbox {
         self.list(&referral);
     }
 
-    fn take(&mut self, order: u64) -> Option<Arc<Mail>> {
-        let referral = self.get(order)?.referral.clone();
-        self.unlist(&referral);
-        let mail = self.items.remove(&order)?;
-        self.by_envelope.remove(&(mail.envelope, order));
-        self.by_age.remove(&(referral.clone(), order));
-        self.by_urgency.remove(&(referral.clone(), mail.urgency, order));
-        self.list(&referral);
-        Some(mail)
+    fn take(&mut self, order: u64) {
+        let Some(mail) = self.items.get(&order).cloned() else {
+            return;
+        };
+        self.unlist(&mail.referral);
+        self.items.remove(&order);
+        self.by_envelope.remove(&(start(&mail.envelope), order));
+        self.expiries.remove(&(mail.expires_at, order));
+        self.by_age.remove(&(mail.referral.clone(), order));
+        self.by_urgency.remove(&(mail.referral.clone(), mail.urgency, order));
+        self.list(&mail.referral);
+    }
+
+    fn next_expiry(&self) -> Option<TimeMs> {
+        self.expiries.first().map(|(expires_at, _)| *expires_at)
     }
 
     fn block(&mut self, order: u64) {

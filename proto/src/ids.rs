@@ -1,7 +1,7 @@
 //! Names, codes and times of the field, each with its own type. Not here: digests (`digest`) and
 //! keys (`key`).
 
-use std::sync::Arc;
+use arcstr::ArcStr;
 
 use crate::{Malformed, wire};
 
@@ -36,7 +36,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $max:expr, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(ArcStr);
 
         impl $name {
             /// Reads the wire form.

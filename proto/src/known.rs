@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Most envelopes in memory.
-pub const RECENT_MAX: usize = 65_536;
+pub const RECENT_MAX: usize = 32_768;
 
 /// An accepted envelope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

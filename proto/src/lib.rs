@@ -33,6 +33,7 @@ pub mod lifecycle;
 pub mod log;
 mod malformed;
 pub mod mechanism;
+mod names;
 pub mod operation;
 pub mod outline;
 pub mod payload;

@@ -1,7 +1,7 @@
 //! The agreed referral mechanism: versioned, ordered rules by which a need finds its recipient, as
 //! far as the coarse header can test them. Not here: the detail that only the sender's agent knows.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::{
     Malformed,
@@ -24,6 +24,8 @@ pub struct Mechanism {
     pub revision: u64,
     /// In order.
     pub rules: Vec<Rule>,
+    /// Where each rule stands among them.
+    places: BTreeMap<Code, usize>,
 }
 
 /// A rule. An empty list of what a need must be matches every need.
@@ -58,18 +60,19 @@ impl Mechanism {
         canonical::limit(wire.rules.len(), RULES_MAX, "rules")?;
         let rules = wire.rules.iter().map(Rule::parse).collect::<Result<Vec<_>, _>>()?;
         // Evidence names the rule that matched: one name, one rule.
-        let names: BTreeSet<_> = rules.iter().map(|rule| &rule.rule_id).collect();
-        if names.len() != rules.len() {
+        let places = rules.iter().enumerate().map(|(place, rule)| (rule.rule_id.clone(), place));
+        let places: BTreeMap<_, _> = places.collect();
+        if places.len() != rules.len() {
             return Err(Malformed::Form { field: "rules.rule_id" });
         }
-        Ok(Self { revision: wire.revision, rules })
+        Ok(Self { revision: wire.revision, rules, places })
     }
 
     /// Whether the rule that a header names leads to its recipient, as far as the header tells.
     #[must_use]
     pub fn leads(&self, header: &Header, now: TimeMs) -> bool {
-        let named = self.rules.iter().find(|rule| Some(&rule.rule_id) == header.rule.as_ref());
-        named.is_some_and(|rule| rule.matches(header.into(), now) && rule.recipients.contains(&header.to))
+        let place = header.rule.as_ref().and_then(|rule_id| self.places.get(rule_id));
+        place.and_then(|place| self.rules.get(*place)).is_some_and(|rule| rule.matches(header.into(), now) && rule.recipients.contains(&header.to))
     }
 }
 

@@ -1,6 +1,8 @@
 //! One referral as its own evidence tells it: a fold over its records, so that a closed one can be
 //! loaded again from them. Not here: what is allowed (`decide`), and mailboxes (`delivery`).
 
+use thin_vec::ThinVec;
+
 use crate::{
     clocks::{Begun, ClockKind, OpenClocks},
     delivery::Movement,
@@ -10,6 +12,7 @@ use crate::{
     ids::{AgencyId, Code, Jurisdiction, Kind, Locator, PartClass, Release, TimeMs, Urgency},
     key::KeyId,
     lifecycle::{Act, Next, Responsibility, Status, Who},
+    names::Names,
     operation::Intervention,
 };
 
@@ -23,7 +26,7 @@ pub const ESCALATIONS_MAX: u32 = 3;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each field is described in journal.proto (OpenReferral), once")]
 pub struct Referral {
-    pub recipients: Vec<AgencyId>,
+    pub recipients: ThinVec<AgencyId>,
     pub status: Status,
     pub resumes_to: Option<Status>,
     pub chains: Chains,
@@ -34,7 +37,7 @@ pub struct Referral {
     pub service: Code,
     pub urgency: Urgency,
     pub agreement: Digest,
-    pub fallbacks: Vec<AgencyId>,
+    pub fallbacks: ThinVec<AgencyId>,
     pub identity_allowed: bool,
     pub parked: Option<Box<Parked>>,
     pub clause: Option<Code>,
@@ -44,7 +47,7 @@ pub struct Referral {
     pub disclosed: bool,
     pub responsibility: Responsibility,
     pub since: TimeMs,
-    pub missed: Vec<Begun>,
+    pub missed: ThinVec<Begun>,
     pub intervention: Option<Box<Intervention>>,
 }
 
@@ -110,7 +113,7 @@ impl SealedFor {
 /// The chain of each sender, sorted by sender: there are two in most referrals, so that a list is
 /// smaller than any tree.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Chains(Vec<(AgencyId, Chain)>);
+pub struct Chains(ThinVec<(AgencyId, Chain)>);
 
 impl Chains {
     /// A sender's chain.
@@ -375,7 +378,7 @@ impl Referral {
 
     fn opened(header: &Header, record: &Record) -> Self {
         Self {
-            recipients: Vec::new(),
+            recipients: ThinVec::new(),
             status: Status::Submitted,
             resumes_to: None,
             chains: Chains::default(),
@@ -386,7 +389,7 @@ impl Referral {
             service: header.service.clone(),
             urgency: header.urgency,
             agreement: header.agreement,
-            fallbacks: Vec::new(),
+            fallbacks: ThinVec::new(),
             identity_allowed: header.identity_allowed,
             parked: None,
             clause: None,
@@ -396,7 +399,7 @@ impl Referral {
             disclosed: false,
             responsibility: Responsibility::Referrer,
             since: record.place.time,
-            missed: Vec::new(),
+            missed: ThinVec::new(),
             intervention: None,
         }
     }
@@ -432,7 +435,7 @@ impl Referral {
         self.urgency = header.urgency;
         self.agreement = header.agreement;
         self.identity_allowed = header.identity_allowed;
-        self.fallbacks.clone_from(&header.fallbacks);
+        self.fallbacks = header.fallbacks.iter().cloned().collect();
         let part_digests = digests_released(&header.parts, Release::OnAcceptance);
         let parked = Parked { envelope, at, part_digests, expires_at: header.expires_at };
         self.parked = Some(parked).filter(|parked| !parked.part_digests.is_empty()).map(Box::new);
@@ -458,6 +461,15 @@ impl Referral {
             self.parked = None;
             self.intervention = None;
         }
+    }
+
+    /// Keeps the names in it that others have, too, only once.
+    pub(crate) fn share(&mut self, names: &mut Names) {
+        let sealed = self.sealed_ahead.iter_mut().flat_map(|ahead| &mut ahead.recipients);
+        let agencies = self.recipients.iter_mut().chain(&mut self.fallbacks);
+        let senders = self.chains.0.iter_mut().map(|(sender, _)| sender);
+        agencies.chain(senders).chain(sealed.map(|sealed| &mut sealed.agency)).for_each(|id| names.agency(id));
+        [&mut self.category, &mut self.service].into_iter().chain(&mut self.clause).for_each(|code| names.code(code));
     }
 
     /// What an agency is in an attempt of this referral.

@@ -13,7 +13,7 @@ use crate::{
     clocks::{Begun, ClockKind, OpenClock, OpenClocks, begins_afresh},
     delivery::Mail,
     digest::Digest,
-    directory::Directory,
+    directory::{Directory, Memorandum},
     evidence::{self, Commitment, PartyLink},
     gateway_clock::{Doubt, GatewayClock, Grace},
     heads::CommittedHeads,
@@ -42,6 +42,8 @@ pub const SNAPSHOT_VERSION_OPERATED: u32 = 2;
 /// How long a piece of the bytes is, about.
 const PIECE_BYTES: usize = 1024 * 1024;
 
+/// `Snapshot.directory`.
+const DIRECTORY_TAG: u32 = 6;
 /// `Snapshot.referrals`.
 const REFERRALS_TAG: u32 = 8;
 /// `Snapshot.mail`.
@@ -82,9 +84,9 @@ impl Snapshot {
             next_batch,
             evidence: Some(frontier_to_wire(state.evidence.frontier())),
             directory_log: Some(frontier_to_wire(state.directory_log.frontier())),
-            heads: state.heads.iter().map(|(agency, head)| head_to_wire(agency, head)).collect(),
             ..wire::Snapshot::default()
         };
+        let heads = state.heads.iter().map(|(agency, head)| head_to_wire(agency, head)).collect();
         let behind = wire::Snapshot {
             envelope_id_max: state.known.highest().map_or_else(Vec::new, |id| id.as_bytes().to_vec()),
             denials: state.denials.iter().map(denial_to_wire).collect(),
@@ -100,7 +102,10 @@ impl Snapshot {
         let referrals = state.referrals.iter().map(|(key, referral)| (key.clone(), Arc::clone(referral)));
         let mail = state.mailboxes.all().map(|(mailbox, mail)| (mailbox.clone(), Arc::clone(mail)));
         Encoding {
-            before: Some((before, state.directory.clone())),
+            before: Some(before),
+            agreements: state.directory.agreements.values().cloned().collect::<Vec<_>>().into_iter(),
+            heads: Some(wire::Snapshot { heads, ..wire::Snapshot::default() }),
+            directory: state.directory.clone(),
             referrals: referrals.collect::<Vec<_>>().into_iter(),
             mail: mail.collect::<Vec<_>>().into_iter(),
             behind: Some(behind),
@@ -143,7 +148,7 @@ impl Snapshot {
             state.hold(key, referral);
         }
         for mail in &wire.mail {
-            state.mailboxes.put(&AgencyId::parse(&mail.mailbox, "mail.mailbox")?, mail_from_wire(mail)?);
+            state.deliver(&AgencyId::parse(&mail.mailbox, "mail.mailbox")?, mail_from_wire(mail)?);
         }
         for window in &wire.denials {
             let (key, window) = denial_from_wire(window)?;
@@ -166,10 +171,13 @@ impl Snapshot {
     }
 }
 
-/// The bytes of a snapshot, in pieces that follow each other: open work can be large, and its bytes are never
-/// in memory all at once.
+/// The bytes of a snapshot, in pieces that follow each other: open work and agreements can be large, and their
+/// bytes are never in memory all at once.
 pub struct Encoding {
-    before: Option<(wire::Snapshot, Directory)>,
+    before: Option<wire::Snapshot>,
+    directory: Directory,
+    agreements: vec::IntoIter<Arc<Memorandum>>,
+    heads: Option<wire::Snapshot>,
     referrals: vec::IntoIter<(ReferralKey, Arc<Referral>)>,
     mail: vec::IntoIter<(AgencyId, Arc<Mail>)>,
     behind: Option<wire::Snapshot>,
@@ -194,12 +202,24 @@ impl Iterator for Encoding {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
-        if let Some((before, directory)) = self.before.take() {
-            let (version, directory) = (self.version(), directory::to_wire(&directory));
+        if let Some(before) = self.before.take() {
+            let (version, directory) = (self.version(), directory::before_agreements(&self.directory));
             return Some(wire::Snapshot { version, directory, ..before }.encode_to_vec());
         }
         // The last field of a piece goes beyond its end.
         let mut piece = Vec::with_capacity(PIECE_BYTES.saturating_add(PIECE_BYTES / 16));
+        while piece.len() < PIECE_BYTES
+            && let Some(held) = self.agreements.next()
+        {
+            message::encode(DIRECTORY_TAG, &directory::agreement(&held), &mut piece);
+        }
+        if !piece.is_empty() {
+            return Some(piece);
+        }
+        if let Some(heads) = self.heads.take() {
+            let directory = directory::behind_agreements(&self.directory);
+            return Some(wire::Snapshot { directory, ..heads }.encode_to_vec());
+        }
         while piece.len() < PIECE_BYTES
             && let Some((key, referral)) = self.referrals.next()
         {
@@ -383,7 +403,7 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
     };
     let status = evidence::status(wire.status)?.ok_or(Malformed::Missing { field: "status" })?;
     let referral = Referral {
-        recipients: agencies(&wire.recipients, "recipients")?,
+        recipients: agencies(&wire.recipients, "recipients")?.into(),
         status,
         resumes_to: evidence::status(wire.resumes_to)?,
         chains: chains.collect::<Result<_, Malformed>>()?,
@@ -394,7 +414,7 @@ pub(crate) fn referral_from_wire(wire: &wire::OpenReferral) -> Result<(ReferralK
         service: Code::parse(&wire.service, "service")?,
         urgency: Urgency::parse(number(wire.urgency), "urgency")?,
         agreement: Digest::parse(&wire.agreement, "agreement")?,
-        fallbacks: agencies(&wire.fallbacks, "fallbacks")?,
+        fallbacks: agencies(&wire.fallbacks, "fallbacks")?.into(),
         identity_allowed: wire.identity_allowed,
         parked: wire.parked.as_ref().map(parked).transpose()?.map(Box::new),
         clause: Code::parse_optional(&wire.clause, "clause")?,

@@ -21,6 +21,7 @@ use crate::{
     heads::{CommittedHeads, day},
     ids::{AgencyId, EnvelopeKey, Locator, Pseudonym, ReferralKey, Release, TimeMs, Urgency},
     known::{Known, KnownEnvelopes, Lookup},
+    names::Names,
     log::merkle::{Frontier, Growth, leaf_hash},
     referral::{Referral, digests_released},
     refusal::Refusal,
@@ -62,6 +63,7 @@ pub struct State {
     /// The day of that, and before the first time that of the first record; and whether anything came since.
     pub(crate) heads_day: u64,
     pub(crate) known: KnownEnvelopes,
+    pub(crate) names: Names,
     pub(crate) denials: BTreeMap<(String, Refusal), DenialWindow>,
     /// Queries of evidence, by caller.
     pub(crate) queries: BTreeMap<String, DenialWindow>,
@@ -190,7 +192,9 @@ impl State {
     }
 
     /// Takes a referral into memory, or again after a change, with the clocks of it that run.
-    pub(crate) fn hold(&mut self, key: ReferralKey, referral: Referral) {
+    pub(crate) fn hold(&mut self, mut key: ReferralKey, mut referral: Referral) {
+        self.names.agency(&mut key.opened_by);
+        referral.share(&mut self.names);
         relist(&mut self.due, &key, None, referral.clocks.next());
         if let (true, Some(recipient)) = (referral.is_held(), referral.recipient()) {
             self.mailboxes.hold_back(recipient, &key);
@@ -546,7 +550,7 @@ impl State {
             parts: digest_of_parts(&digests_released(&header.parts, Release::AtOnce)),
             blocked: false,
         };
-        self.mailboxes.put(&header.to, mail);
+        self.deliver(&header.to, mail);
     }
 
     /// What was sealed in advance for the agency whose turn it is now.
@@ -575,7 +579,7 @@ impl State {
             parts: digest_of_parts(&what.part_digests),
             blocked: false,
         };
-        self.mailboxes.put(recipient, mail);
+        self.deliver(recipient, mail);
     }
 
     fn disclose(&mut self, record: &Record) {
@@ -604,7 +608,14 @@ impl State {
             parts: digest_of_parts(&parked.part_digests),
             blocked: false,
         };
-        self.mailboxes.put(&recipient.clone(), mail);
+        self.deliver(recipient, mail);
+    }
+
+    /// Puts mail into a mailbox.
+    pub(crate) fn deliver(&mut self, to: &AgencyId, mut mail: Mail) {
+        self.names.agency(&mut mail.from);
+        self.names.agency(&mut mail.referral.opened_by);
+        self.mailboxes.put(to, mail);
     }
 
     fn apply_referral(&mut self, record: &Record, cause: Cause<'_>) {
@@ -615,6 +626,9 @@ impl State {
         if let Some(referral) = self.referrals.get_mut(key).map(Arc::make_mut) {
             let (before, was_held) = (referral.clocks.next(), held_at(referral));
             referral.take(record, header, at);
+            if record.what.event == Event::SubmissionAcceptance {
+                referral.share(&mut self.names);
+            }
             let (after, is_held) = (referral.clocks.next(), held_at(referral));
             if was_held != is_held {
                 was_held.iter().for_each(|agency| self.mailboxes.let_go(agency, key));

@@ -105,8 +105,8 @@ fn whatever_peers_do_memory_is_bounded_and_others_are_served() {
     let mut sandbox = Sandbox::make(folder.path(), Network::new());
     sandbox.start();
     let sandbox = Arc::new(sandbox);
-    let attackers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let attackers = attackers.unwrap();
+    let mut attackers = tokio::runtime::Builder::new_multi_thread();
+    let attackers = attackers.worker_threads(2).on_thread_start(stand_back).enable_all().build().unwrap();
     let largest = attackers.block_on(fill_mailbox(&sandbox));
     let mut quiet = None;
     let mut sent = 0;
@@ -137,6 +137,13 @@ fn whatever_peers_do_memory_is_bounded_and_others_are_served() {
             .await;
     });
     attackers.shutdown_background();
+}
+
+/// Attackers have machines of their own. On this one they take what the gateway and the honest agency leave:
+/// what is seen is what an attack costs the gateway, not what it costs whoever attacks.
+fn stand_back() {
+    const LEAST: i32 = 19;
+    rustix::process::nice(LEAST).unwrap();
 }
 
 fn raise_open_files() {

@@ -14,7 +14,7 @@ pub type Sorted = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// How many rows are kept before they all become a run: in memory, and at the most as many in the
 /// store.
-pub const ROWS_MAX: usize = 65_536;
+pub const ROWS_MAX: usize = 16_384;
 
 /// Which batches of which journal some rows are of, with none left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,8 @@ use crate::{
     wire::{self, directory_item::Item},
 };
 
-pub(super) fn to_wire(directory: &Directory) -> Vec<wire::DirectoryItem> {
+/// What stands before the agreements: the network, its administrators, its agencies.
+pub(super) fn before_agreements(directory: &Directory) -> Vec<wire::DirectoryItem> {
     let network = directory.network.iter().map(|network| {
         Item::Network(wire::NetworkItem {
             network: network.network.to_string(),
@@ -36,7 +37,16 @@ pub(super) fn to_wire(directory: &Directory) -> Vec<wire::DirectoryItem> {
         })
     });
     let agencies = directory.agencies.iter().map(|(id, agency)| Item::Agency(agency_to_wire(id, agency)));
-    let agreements = directory.agreements.values().map(|held| Item::Agreement(agreement_to_wire(held)));
+    network.chain(administrators).chain(agencies).map(item).collect()
+}
+
+/// An agreement.
+pub(super) fn agreement(held: &Memorandum) -> wire::DirectoryItem {
+    item(Item::Agreement(agreement_to_wire(held)))
+}
+
+/// What stands behind them.
+pub(super) fn behind_agreements(directory: &Directory) -> Vec<wire::DirectoryItem> {
     let mechanism = directory.mechanism.iter().map(|held| {
         Item::Mechanism(wire::MechanismItem {
             signed: Some(held.signed.object().clone()),
@@ -48,9 +58,11 @@ pub(super) fn to_wire(directory: &Directory) -> Vec<wire::DirectoryItem> {
     let calendars = directory.calendars.values().map(|calendar| Item::Calendar(calendar.days.clone()));
     let invitations =
         directory.invitations.values().map(|invitation| Item::Invitation(invitation_to_wire(invitation)));
-    let items = network.chain(administrators).chain(agencies).chain(agreements).chain(mechanism);
-    let items = items.chain(changes).chain(calendars).chain(invitations);
-    items.map(|item| wire::DirectoryItem { item: Some(item) }).collect()
+    mechanism.chain(changes).chain(calendars).chain(invitations).map(item).collect()
+}
+
+const fn item(item: Item) -> wire::DirectoryItem {
+    wire::DirectoryItem { item: Some(item) }
 }
 
 pub(super) fn from_wire(items: &[wire::DirectoryItem]) -> Result<Directory, Malformed> {
