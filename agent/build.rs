@@ -18,8 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     compile(&out, "gateway", "referral/v1/service.proto", |builder| builder)?;
     const LOCAL: &str = "referral/local/v1/local.proto";
     compile(&out, "local", LOCAL, |builder| builder.skip_debug(["."]))?;
-    // What reflection shows.
-    fs::write(out.join("local/descriptors.bin"), protox::compile([LOCAL], FOLDERS)?.encode_to_vec())?;
+    // What reflection shows: without comments and places, of which an agent that runs would hold megabytes.
+    let mut shown = protox::compile([LOCAL], FOLDERS)?;
+    shown.file.iter_mut().for_each(|file| file.source_code_info = None);
+    fs::write(out.join("local/descriptors.bin"), shown.encode_to_vec())?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Backups: every file that an agent is, each sealed by itself as an age file for a key that lies elsewhere, so that
-//! a backup may lie anywhere. Made and restored while no agent runs on the folder. Not here: what happened at the
-//! gateway meanwhile (`restored`).
+//! a backup may lie anywhere. The store is copied up to one place between two batches, so an agent may run meanwhile, as
+//! long as it takes nothing away (`still`). Not here: what happened at the gateway meanwhile (`restored`).
 
 mod list;
 
@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use journal::{Closed, OpenError, Volume};
+use journal::{Closed, Copying, OpenError, Volume};
 use proto::{digest::Digest, ids::AgencyId};
 use seal::{ENVELOPE_ID_BYTES, Expected, HEAD_VERSION, Recipient, SealHead, SealingKey};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::{
     keys::{Keys, KeysFault},
     randomness, restored,
 };
-use list::Listed;
+use list::STORE;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -50,11 +50,11 @@ pub enum BackupFault {
     /// The keys that were restored.
     #[error(transparent)]
     Keys(#[from] KeysFault),
-    /// An agent runs on the folder.
+    /// The agent that held still has ended meanwhile.
     #[error(
-        "the agent runs: stop it first, since what it writes meanwhile would be missing / أوقف البرنامج أولًا"
+        "the agent has ended, or was started, meanwhile: make the backup again / توقف البرنامج أو بدأ أثناء ذلك: أعد إنشاء النسخة"
     )]
-    Runs,
+    NotStill,
     /// The store cannot be locked.
     #[error("the store cannot be read: {0}")]
     Store(OpenError),
@@ -143,29 +143,71 @@ pub fn new_key(root: &Path, out: &Path) -> Result<(), BackupFault> {
     Ok(())
 }
 
-/// Writes a backup into a new folder. It gets its name only when all of it is there.
+/// Keeps agents from starting on a folder.
+#[derive(Debug)]
+pub struct Locked {
+    _closed: Closed,
+}
+
+/// Locks a folder on which no agent runs; nothing when one does.
+///
+/// # Errors
+/// [`BackupFault`].
+pub fn lock(root: &Path) -> Result<Option<Locked>, BackupFault> {
+    let volume = store(&Folder::open(root)?)?;
+    match Closed::lock(&volume, &volume) {
+        Ok(closed) => Ok(Some(Locked { _closed: closed })),
+        Err(OpenError::Locked) => Ok(None),
+        Err(error) => Err(BackupFault::Store(error)),
+    }
+}
+
+/// Writes a backup into a new folder. It gets its name only when all of it is there, and `is_still` says that nothing
+/// was taken away meanwhile: the folder was locked, or its agent held still.
 ///
 /// # Errors
 /// [`BackupFault`]; then there is none.
-pub fn make(root: &Path, out: &Path, progress: Progress<'_>) -> Result<Done, BackupFault> {
+pub fn make(
+    root: &Path,
+    out: &Path,
+    progress: Progress<'_>,
+    is_still: impl FnOnce() -> bool,
+) -> Result<Done, BackupFault> {
     let files = Files::open(root)?;
     let recipient = recipient(&files.folder)?;
-    let _locked = lock(&files.folder)?;
     if out.exists() {
         return Err(BackupFault::Exists(out.to_owned()));
     }
     let id = randomness::bytes().map_err(|_| BackupFault::Randomness)?;
     let made_at_ms = clock::now().0;
+    // The store first: what its records refer to was there before they were.
+    let copying = Copying::open(&store(&files.folder)?).map_err(BackupFault::Store)?;
     let half = out.with_added_extension("incomplete");
+    // What an attempt before has left.
+    if half.exists() {
+        fs::remove_dir_all(&half).map_err(io_fault(&half))?;
+    }
     folder::make_private_folder(&half)?;
     let sealing = Sealing { folder: &half, id, agency: &files.settings.agency, recipient: &recipient };
     let listed = list::all(files.folder.root()).map_err(io_fault(root))?;
-    let bytes = listed.iter().map(|one| one.bytes).sum();
-    let (mut entries, mut done) = (Vec::with_capacity(listed.len()), 0_u64);
-    for (part, one) in (MANIFEST_PART + 1..).zip(&listed) {
-        entries.push(sealing.file(part, one)?);
-        done = done.saturating_add(one.bytes);
+    let count = listed.len() + copying.files().count();
+    let bytes = listed.iter().fold(copying.bytes(), |sum, one| sum.saturating_add(one.bytes));
+    let (mut entries, mut done, mut parts) = (Vec::with_capacity(count), 0_u64, MANIFEST_PART + 1..);
+    let mut sealed = |name: String, length: u64, content: &mut dyn io::Read| {
+        let part = parts.next().unwrap_or(u32::MAX);
+        entries.push(sealing.file(part, name, length, content)?);
+        done = done.saturating_add(length);
         progress(done, bytes);
+        Ok::<_, BackupFault>(())
+    };
+    for one in listed {
+        let mut file = File::open(&one.path).map_err(io_fault(&one.path))?;
+        // Some are put in place anew as a whole; what is open stays what it is.
+        let length = file.metadata().map_err(io_fault(&one.path))?.len();
+        sealed(one.name, length, &mut file)?;
+    }
+    for (name, mut file) in copying.files() {
+        sealed(format!("{STORE}/{name}"), file.length_bytes(), &mut file)?;
     }
     let manifest = Zeroizing::new(serde_json::to_vec(&Manifest { files: entries }).unwrap_or_default());
     sealing.seal(
@@ -180,8 +222,11 @@ pub fn make(root: &Path, out: &Path, progress: Progress<'_>) -> Result<Done, Bac
     let mut file = create(&path)?;
     let text = serde_json::to_vec(&head).unwrap_or_default();
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(io_fault(&path))?;
+    if !is_still() {
+        return Err(BackupFault::NotStill);
+    }
     fs::rename(&half, out).and_then(|()| folder::sync_parent(out)).map_err(io_fault(out))?;
-    Ok(Done { files: listed.len(), bytes, made_at_ms })
+    Ok(Done { files: count, bytes, made_at_ms })
 }
 
 /// Restores a backup as a new folder. It gets its name only when all of it is there and right.
@@ -234,11 +279,16 @@ struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
-    fn file(&self, part: u32, listed: &Listed) -> Result<Entry, BackupFault> {
-        let mut file = File::open(&listed.path).map_err(io_fault(&listed.path))?;
-        let mut hashed = Hashing::new(&mut file);
-        self.seal(&file_name(part), part, listed.bytes, &mut hashed)?;
-        Ok(Entry { path: listed.name.clone(), bytes: listed.bytes, sha256: hashed.finish().to_string() })
+    fn file(
+        &self,
+        part: u32,
+        path: String,
+        bytes: u64,
+        content: &mut dyn io::Read,
+    ) -> Result<Entry, BackupFault> {
+        let mut hashed = Hashing::new(content);
+        self.seal(&file_name(part), part, bytes, &mut hashed)?;
+        Ok(Entry { path, bytes, sha256: hashed.finish().to_string() })
     }
 
     fn seal(&self, name: &str, part_id: u32, bytes: u64, content: impl io::Read) -> Result<(), BackupFault> {
@@ -298,12 +348,12 @@ impl Opening<'_> {
 
 /// Hashes what is read.
 struct Hashing<'a> {
-    file: &'a mut File,
+    file: &'a mut dyn io::Read,
     hasher: proto::digest::Hasher,
 }
 
 impl<'a> Hashing<'a> {
-    fn new(file: &'a mut File) -> Self {
+    fn new(file: &'a mut dyn io::Read) -> Self {
         Self { file, hasher: proto::digest::Hasher::default() }
     }
 
@@ -320,13 +370,8 @@ impl io::Read for Hashing<'_> {
     }
 }
 
-/// Nobody writes as long as it is held.
-fn lock(folder: &Folder) -> Result<Closed, BackupFault> {
-    let volume =
-        Volume::directory(&folder.store()).map_err(|fault| BackupFault::Store(OpenError::Fault(fault)))?;
-    Closed::lock(&volume, &volume).map_err(|error| {
-        if error == OpenError::Locked { BackupFault::Runs } else { BackupFault::Store(error) }
-    })
+fn store(folder: &Folder) -> Result<Volume, BackupFault> {
+    Volume::directory(&folder.store()).map_err(|fault| BackupFault::Store(OpenError::Fault(fault)))
 }
 
 fn recipient(folder: &Folder) -> Result<Recipient, BackupFault> {

@@ -29,6 +29,7 @@ use crate::{
     notices::{self, way::Way},
     office::{Office, outbound::anew},
     renewal, restored,
+    rotation::{self, Plan},
     settings::{Settings, SettingsFault},
     spool::Spool,
     state::State,
@@ -119,6 +120,7 @@ fn text(folder: &Folder, name: Name) -> Result<String, RunFault> {
 /// [`RunFault`].
 pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunFault> {
     let files = Arc::new(Files::open(root)?);
+    Plan::settle(&files.folder)?;
     let keys = Keys::load(&files.folder)?;
     let me = files.settings.agency.clone();
     let store = open_store(&files.folder, &keys, &me).await?;
@@ -132,6 +134,7 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     let mut ended = office.store.changes();
     let (stop_local, local_stops) = tokio::sync::oneshot::channel::<()>();
     let local = serve(&files, &office, &line, local_stops)?;
+    let rotating = tokio::spawn(rotation::run(Arc::clone(&office), Arc::clone(&files), line.clone()));
     let ways = Way::all(&files.settings, &files.folder).into_iter();
     let bells: Vec<_> = ways.map(|way| tokio::spawn(notices::run(Arc::clone(&office), way))).collect();
     let withdrawals = tokio::spawn(withdrawal::run(Arc::clone(&office)));
@@ -159,10 +162,11 @@ pub async fn run(root: &Path, stop: impl Future<Output = ()>) -> Result<(), RunF
     bells.iter().for_each(JoinHandle::abort);
     sealing.abort();
     renewing.abort();
+    rotating.abort();
     erasing.abort();
     exchanging.abort();
     drop(stop_local);
-    drop((link.await, local.await, sealing.await, renewing.await, erasing.await, office));
+    drop((link.await, local.await, sealing.await, renewing.await, rotating.await, erasing.await, office));
     // A share that does not answer keeps nobody from ending.
     drop(timeout(LET_GO_TIME_MAX, exchanging).await);
     // The store's last work, once nobody can write any more.
@@ -234,7 +238,7 @@ fn serve(
     use crate::local::{Local, listen};
     let socket = files.folder.socket();
     let listener = listen(&socket).map_err(RunFault::Socket)?;
-    let local = Local::new(Arc::clone(office), line.clone());
+    let local = Local::new(Arc::clone(office), files.folder.clone(), line.clone());
     let tcp = tcp(files)?;
     Ok(tokio::spawn(async move {
         let (stop_tcp, tcp_stops) = tokio::sync::oneshot::channel::<()>();

@@ -123,6 +123,15 @@ fn left<'a>(state: &'a State, case: &'a Case, attempt: u32) -> impl Iterator<Ite
     case.steps.iter().filter(of_attempt).filter(is_left)
 }
 
+/// Whether something is kept of a case that came before a moment.
+pub(crate) fn holds_from_before(state: &State, case: &Case, moment: TimeMs) -> bool {
+    let came = |step: &&Step| match &step.standing {
+        Standing::Arrived(deliveries) => deliveries.iter().any(|delivery| delivery.logged.at <= moment),
+        Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn => false,
+    };
+    left(state, case, 0).any(|step| came(&step))
+}
+
 /// Whether an envelope's content may still be needed: it waits to be pushed, to be signed for, or to be
 /// sealed anew.
 fn is_needed(state: &State, step: &Step) -> bool {
@@ -296,6 +305,10 @@ async fn carry_out(
     referral: &ReferralKey,
     erasure: Erasure,
 ) -> Result<bool, StoreFault> {
+    // Whoever makes a backup reads what would be erased.
+    let Ok(_alone) = office.still.try_write() else {
+        return Ok(false);
+    };
     let bodies: Vec<Place> = office.store.read(|state| {
         let case = state.case(referral);
         let steps = case.into_iter().flat_map(|case| &case.steps);

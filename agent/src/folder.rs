@@ -41,6 +41,14 @@ pub enum Name {
     LocalToken,
     /// What backups are sealed to.
     BackupRecipient,
+    /// How far a rotation of keys has come.
+    Rotation,
+    /// Signs once the rotation has come so far.
+    NextSigningKey,
+    /// Opens what is sealed once the rotation has come so far.
+    NextSealingKey,
+    /// Cosigns once the rotation has come so far.
+    NextWitnessKey,
     /// That the folder was restored, and what it misses.
     Restored,
 }
@@ -63,6 +71,10 @@ impl Name {
             Self::Exchange => "exchange.json",
             Self::LocalToken => "keys/local.token",
             Self::BackupRecipient => "keys/backup.recipient",
+            Self::Rotation => "keys/rotation.json",
+            Self::NextSigningKey => "keys/signing.next",
+            Self::NextSealingKey => "keys/sealing.next",
+            Self::NextWitnessKey => "keys/witness.next",
             Self::Restored => "restored.json",
         }
     }

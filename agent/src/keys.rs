@@ -8,7 +8,10 @@ use seal::SealingKey;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::folder::{Folder, FolderFault, Name};
+use crate::{
+    folder::{Folder, FolderFault, Name},
+    rotation::Plan,
+};
 
 /// Length of the seed of a signing key, and of the store's key, in bytes.
 pub const SEED_BYTES: usize = 32;
@@ -29,8 +32,8 @@ pub enum KeysFault {
     NotMade,
     /// There are as many sealing keys as an agent holds.
     #[error(
-        "there are {SEALING_KEYS_MAX} sealing keys already; take the oldest out of {}, when nothing is left \
-         that only it opens", Name::SealingKey.path()
+        "there are {SEALING_KEYS_MAX} sealing keys already, and what came under each of them is kept; take the \
+         oldest out of {}, when nothing is left that only it opens", Name::SealingKey.path()
     )]
     TooMany,
 }
@@ -47,6 +50,8 @@ pub struct Keys {
     pub store: StoreKey,
     /// Of the certificate.
     pub tls: TlsKey,
+    /// This agency's own too, and in the directory: those that come and those that go, while keys are rotated.
+    pub passing: Vec<PublicKeyOf>,
 }
 
 /// The key under which the store's records are encrypted.
@@ -61,13 +66,10 @@ impl Keys {
     /// # Errors
     /// [`KeysFault`].
     pub fn create(folder: &Folder) -> Result<Self, KeysFault> {
-        let sealing = SealingKey::generate().map_err(|_| KeysFault::NotMade)?;
-        folder.write(Name::SealingKey, sealing.to_text().as_bytes())?;
+        make_sealing(folder, Name::SealingKey)?;
         folder.write(Name::TlsKey, TlsKey::generate()?.pem().as_bytes())?;
         for name in [Name::SigningKey, Name::WitnessKey, Name::StoreKey] {
-            let mut seed = Zeroizing::new([0; SEED_BYTES]);
-            getrandom::fill(seed.as_mut_slice()).map_err(|_| KeysFault::NotMade)?;
-            folder.write(name, to_text(name, &seed).as_bytes())?;
+            make_signing(folder, name)?;
         }
         Self::load(folder)
     }
@@ -78,35 +80,16 @@ impl Keys {
     /// [`KeysFault`].
     pub fn load(folder: &Folder) -> Result<Self, KeysFault> {
         Ok(Self {
-            signing: SigningKey::from_seed(&*seed(folder, Name::SigningKey)?),
-            sealing: sealing(folder)?,
-            witness: SigningKey::from_seed(&*seed(folder, Name::WitnessKey)?),
+            signing: signing(folder, Name::SigningKey)?,
+            sealing: sealing(folder, Name::SealingKey)?,
+            witness: signing(folder, Name::WitnessKey)?,
             store: StoreKey(seed(folder, Name::StoreKey)?),
             tls: TlsKey::load(folder)?,
+            passing: Plan::read(folder)?.map(|plan| plan.public_keys()).unwrap_or_default(),
         })
     }
 
-    /// Makes a new sealing key in a folder, under which others seal from the moment it is published; those
-    /// before it still open what was sealed to them.
-    ///
-    /// # Errors
-    /// [`KeysFault`]; nothing has changed then.
-    pub fn add_sealing(folder: &Folder) -> Result<Vec<SealingKey>, KeysFault> {
-        let before = sealing(folder)?;
-        if before.len() >= SEALING_KEYS_MAX {
-            return Err(KeysFault::TooMany);
-        }
-        let new = SealingKey::generate().map_err(|_| KeysFault::NotMade)?;
-        let mut text = Zeroizing::new(String::new());
-        for key in std::iter::once(&new).chain(&before) {
-            text.push_str(key.to_text().trim_end());
-            text.push('\n');
-        }
-        folder.write(Name::SealingKey, text.as_bytes())?;
-        sealing(folder)
-    }
-
-    /// The public keys that the directory should hold for this agency, and no others.
+    /// The public keys that the directory may hold for this agency, and no others.
     #[must_use]
     pub fn published(&self) -> Vec<PublicKeyOf> {
         let sealing =
@@ -114,6 +97,7 @@ impl Keys {
         [PublicKeyOf::Signing(self.signing.public()), PublicKeyOf::Witness(self.witness.public())]
             .into_iter()
             .chain(sealing)
+            .chain(self.passing.iter().cloned())
             .collect()
     }
 }
@@ -192,11 +176,53 @@ impl std::fmt::Debug for TlsKey {
     }
 }
 
+/// Makes a key that signs, in a file of its own.
+pub(crate) fn make_signing(folder: &Folder, name: Name) -> Result<SigningKey, KeysFault> {
+    let mut seed = Zeroizing::new([0; SEED_BYTES]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|_| KeysFault::NotMade)?;
+    folder.write(name, to_text(name, &seed).as_bytes())?;
+    signing(folder, name)
+}
+
+/// Makes a key that opens, in a file of its own.
+pub(crate) fn make_sealing(folder: &Folder, name: Name) -> Result<SealingKey, KeysFault> {
+    let key = SealingKey::generate().map_err(|_| KeysFault::NotMade)?;
+    folder.write(name, key.to_text().as_bytes())?;
+    Ok(key)
+}
+
+/// Reads a key that signs.
+pub(crate) fn signing(folder: &Folder, name: Name) -> Result<SigningKey, KeysFault> {
+    Ok(SigningKey::from_seed(&*seed(folder, name)?))
+}
+
+/// Reads keys that open, the newest first.
+pub(crate) fn sealing(folder: &Folder, name: Name) -> Result<Vec<SealingKey>, KeysFault> {
+    let bytes = Zeroizing::new(folder.read(name)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| KeysFault::NotAKey(name))?;
+    let keys = text.lines().map(SealingKey::parse).collect::<Result<Vec<_>, _>>();
+    let keys = keys.map_err(|_| KeysFault::NotAKey(name))?;
+    if keys.is_empty() || keys.len() > SEALING_KEYS_MAX { Err(KeysFault::NotAKey(name)) } else { Ok(keys) }
+}
+
+/// Writes the keys that open, the newest first.
+pub(crate) fn write_sealing<'a>(
+    folder: &Folder,
+    keys: impl IntoIterator<Item = &'a SealingKey>,
+) -> Result<(), KeysFault> {
+    let mut text = Zeroizing::new(String::new());
+    for key in keys {
+        text.push_str(key.to_text().trim_end());
+        text.push('\n');
+    }
+    Ok(folder.write(Name::SealingKey, text.as_bytes())?)
+}
+
 /// What a key's file begins with, so that one is never taken for another.
 const fn prefix(name: Name) -> &'static str {
     match name {
-        Name::SigningKey => "REFERRAL-SIGNING-KEY-1 ",
-        Name::WitnessKey => "REFERRAL-WITNESS-KEY-1 ",
+        Name::SigningKey | Name::NextSigningKey => "REFERRAL-SIGNING-KEY-1 ",
+        Name::WitnessKey | Name::NextWitnessKey => "REFERRAL-WITNESS-KEY-1 ",
         Name::StoreKey => "REFERRAL-STORE-KEY-1 ",
         Name::Settings
         | Name::Network
@@ -208,6 +234,8 @@ const fn prefix(name: Name) -> &'static str {
         | Name::Exchange
         | Name::LocalToken
         | Name::BackupRecipient
+        | Name::Rotation
+        | Name::NextSealingKey
         | Name::Restored => "",
     }
 }
@@ -227,15 +255,6 @@ fn seed(folder: &Folder, name: Name) -> Result<Zeroizing<[u8; SEED_BYTES]>, Keys
     Ok(Zeroizing::new(seed))
 }
 
-fn sealing(folder: &Folder) -> Result<Vec<SealingKey>, KeysFault> {
-    const NAME: Name = Name::SealingKey;
-    let bytes = Zeroizing::new(folder.read(NAME)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| KeysFault::NotAKey(NAME))?;
-    let keys = text.lines().map(SealingKey::parse).collect::<Result<Vec<_>, _>>();
-    let keys = keys.map_err(|_| KeysFault::NotAKey(NAME))?;
-    if keys.is_empty() || keys.len() > SEALING_KEYS_MAX { Err(KeysFault::NotAKey(NAME)) } else { Ok(keys) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,21 +263,6 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::create(&place.path().join("agent")).unwrap();
         (place, folder)
-    }
-
-    #[test]
-    fn a_new_sealing_key_comes_first_and_the_others_stay() {
-        let (_place, folder) = folder();
-        let made = Keys::create(&folder).unwrap();
-        let first = made.sealing[0].recipient();
-        for count in 2..=SEALING_KEYS_MAX {
-            let keys = Keys::add_sealing(&folder).unwrap();
-            assert_eq!(keys.len(), count);
-            assert_ne!(keys[0].recipient().as_bytes(), first.as_bytes());
-            assert_eq!(keys[count - 1].recipient().as_bytes(), first.as_bytes());
-        }
-        assert!(matches!(Keys::add_sealing(&folder), Err(KeysFault::TooMany)));
-        assert_eq!(Keys::load(&folder).unwrap().sealing.len(), SEALING_KEYS_MAX);
     }
 
     #[test]

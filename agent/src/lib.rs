@@ -38,6 +38,7 @@ pub mod queue;
 pub mod randomness;
 pub mod renewal;
 pub mod restored;
+pub mod rotation;
 pub mod routing;
 #[cfg(unix)]
 pub mod sandbox;

@@ -43,8 +43,10 @@ use crate::{
     alarm::NotSettled,
     api::{self, agent_server},
     document::{Content, File},
+    folder::Folder,
     link::Line,
     office::{NotSent, Office, Sent, onward::NotFound, outbound, show::NotRead},
+    rotation,
     spool::RUN_BYTES,
     store::StoreFault,
 };
@@ -62,16 +64,17 @@ const WATCH_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Local {
     office: Arc<Office>,
+    folder: Folder,
     line: Line,
     /// One offer is published at a time: each takes the others along.
     offering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Local {
-    /// Over an office; `line` is asked for timelines, and takes offers.
+    /// Over an office; its keys lie in `folder`; `line` is asked for timelines, and takes offers.
     #[must_use]
-    pub fn new(office: Arc<Office>, line: Line) -> Self {
-        Self { office, line, offering: Arc::default() }
+    pub fn new(office: Arc<Office>, folder: Folder, line: Line) -> Self {
+        Self { office, folder, line, offering: Arc::default() }
     }
 
     /// Serves on a socket that only the agent's owner can open, until `stop`.
@@ -441,6 +444,18 @@ impl agent_server::Agent for Local {
         Ok(Response::new(api::SettleAlarmAnswer { alarm: Some(answers::alarm(&settled)), may_seal }))
     }
 
+    async fn rotate_keys(
+        &self,
+        request: Request<api::RotateKeysRequest>,
+    ) -> Result<Response<api::RotateKeysAnswer>, Status> {
+        let request = request.into_inner();
+        let wanted = answers::wanted(&request)?;
+        let begun = rotation::begin(&self.office, &self.folder, wanted, request.soon).await;
+        let begun = begun.map_err(|fault| Status::failed_precondition(fault.to_string()))?;
+        let rotation = self.office.rotation.standing().map(|standing| answers::rotation(&standing));
+        Ok(Response::new(api::RotateKeysAnswer { begun, rotation }))
+    }
+
     async fn list_vocabularies(
         &self,
         request: Request<api::ListVocabulariesRequest>,
@@ -488,6 +503,28 @@ impl agent_server::Agent for Local {
                 // Whoever asked may have gone.
                 drop(out.get_ref().0.blocking_send(Err(status)));
             }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(told))))
+    }
+
+    type HoldStillStream = Pin<Box<dyn Stream<Item = Result<api::HoldStillAnswer, Status>> + Send>>;
+
+    async fn hold_still(
+        &self,
+        _: Request<api::HoldStillRequest>,
+    ) -> Result<Response<Self::HoldStillStream>, Status> {
+        let still = Arc::clone(&self.office.still).read_owned().await;
+        let keeping = self.office.spool.keep();
+        let (tell, told) = mpsc::channel(1);
+        let mut ending = self.office.ending.subscribe();
+        tokio::spawn(async move {
+            if tell.send(Ok(api::HoldStillAnswer {})).await.is_ok() {
+                tokio::select! {
+                    () = tell.closed() => {}
+                    _ = ending.wait_for(|ending| *ending) => {}
+                }
+            }
+            drop((still, keeping));
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(told))))
     }

@@ -9,12 +9,11 @@ pub mod onward;
 pub mod outbound;
 pub mod show;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock, atomic::AtomicU64};
 
 use prost::Message as _;
 use proto::{
     digest::Digest,
-    directory::PublicKeyOf,
     ids::{AgencyId, EnvelopeId, ReferralKey, TimeMs},
     log::policy::Policy,
     refusal::Refusal,
@@ -29,11 +28,11 @@ use crate::{
     clock,
     document::Flaw,
     draft::{Drafted, NotDrafted},
-    keys::Keys,
+    keys::{Keys, KeysFault},
     network::Network,
     notices, put_off, randomness,
     records::{self, record},
-    renewal, restored,
+    renewal, restored, rotation,
     settings::DutyDesk,
     spool::Spool,
     state::{State, Tie},
@@ -64,8 +63,10 @@ pub enum LinkState {
 pub struct Office {
     /// The agency.
     pub me: AgencyId,
-    /// Its keys.
-    pub keys: Keys,
+    /// Its keys; they change when they are rotated.
+    keys: RwLock<Arc<Keys>>,
+    /// How their rotation stands.
+    pub rotation: rotation::Board,
     /// The network.
     pub network: Network,
     /// What receipts must rest on.
@@ -97,11 +98,12 @@ pub struct Office {
     pub keep_days: Option<u32>,
     /// Whether the agent ends: what would go on for ever does not.
     pub ending: watch::Sender<bool>,
+    /// Who reads the folder from outside shares it; who takes something away from there has it alone.
+    pub still: Arc<tokio::sync::RwLock<()>>,
     /// Ends the connection, so that everything is proven anew over the next one.
     pub prove: Notify,
     /// Whom others are to telephone, by the settings.
     pub duty_desk: Option<DutyDesk>,
-    published: Vec<PublicKeyOf>,
     /// One at a time makes envelopes: each must follow the one before it.
     pen: Mutex<()>,
 }
@@ -184,11 +186,11 @@ impl Office {
         policy: Policy,
         (store, spool): (Store<State>, Spool),
     ) -> Self {
-        let published = keys.published();
         let down = LinkState::Down { why: None, since: clock::now() };
         Self {
             me,
-            keys,
+            keys: RwLock::new(Arc::new(keys)),
+            rotation: rotation::Board::default(),
             network,
             policy,
             store,
@@ -205,9 +207,9 @@ impl Office {
             exchange: crate::exchange::Board::default(),
             keep_days: None,
             ending: watch::Sender::new(false),
+            still: Arc::default(),
             prove: Notify::new(),
             duty_desk: None,
-            published,
             pen: Mutex::new(()),
         }
     }
@@ -230,10 +232,26 @@ impl Office {
         Self { keep_days, ..self }
     }
 
-    /// The keys that the directory should hold for this agency.
+    /// The keys as they are now.
     #[must_use]
-    pub fn published(&self) -> &[PublicKeyOf] {
-        &self.published
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes other keys into use while nobody makes an envelope. Gives what waits to be pushed and was signed
+    /// with those before.
+    pub(crate) async fn turn_keys(
+        &self,
+        turn: impl FnOnce() -> Result<Keys, KeysFault>,
+    ) -> Result<Vec<(ReferralKey, Digest)>, KeysFault> {
+        let _pen = self.pen.lock().await;
+        self.take_keys(turn()?);
+        Ok(self.store.read(|state| state.queue().all().collect()))
+    }
+
+    /// Takes keys into use that sign and open as those before.
+    pub(crate) fn take_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// A case.

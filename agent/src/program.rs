@@ -15,6 +15,7 @@ mod mapping;
 mod notices;
 mod outcome;
 mod reading;
+mod rotation;
 mod sandbox;
 mod sending;
 mod show;
@@ -59,7 +60,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Init(init) => joining::init(folder, init, screen),
         Command::Install(install) => joining::install(folder, install, screen),
         Command::Run(run) => joining::run(folder, run).await,
-        Command::NewKey => joining::new_key(folder, screen),
+        Command::RotateKeys(asked) => rotation::rotate(folder, asked, screen).await,
         Command::Sign(sign) => agreements::sign(folder, sign, screen).await,
         Command::Agreements(wanted) => agreements::show(folder, wanted, screen).await,
         Command::SuspendAgreement(suspend) => agreements::suspend(folder, suspend, screen).await,
@@ -68,7 +69,7 @@ async fn run(arguments: &Arguments, screen: &Screen) -> Result<Outcome, Trouble>
         Command::Schema(schema) => forms::schema(schema, screen),
         Command::Map(map) => mapping::map(map, screen),
         Command::BackupKey(key) => backups::key(folder, key, screen),
-        Command::Backup(backup) => backups::make(folder, backup, screen),
+        Command::Backup(backup) => backups::make(folder, backup, screen).await,
         Command::Restore(restore) => backups::restore(folder, restore, screen),
         Command::Completion(completion) => Ok(forms::completion(completion)),
         Command::Sandbox(asked) => sandbox::sandbox(asked, screen).await,

@@ -52,6 +52,15 @@ impl Queue {
         self.lines.get(referral).into_iter().flatten().map(|item| item.digest)
     }
 
+    /// Everything that waits.
+    pub fn all(&self) -> impl Iterator<Item = (ReferralKey, Digest)> + use<'_> {
+        let each = |(referral, line): (&ReferralKey, &VecDeque<Item>)| {
+            let referral = referral.clone();
+            line.iter().map(|item| (referral.clone(), item.digest)).collect::<Vec<_>>()
+        };
+        self.lines.iter().flat_map(each)
+    }
+
     /// Puts an envelope behind the others of its referral.
     pub fn put(&mut self, referral: &ReferralKey, digest: Digest, urgency: Urgency) {
         self.unlist(referral);

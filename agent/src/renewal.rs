@@ -9,6 +9,7 @@ use std::{
 };
 
 use proto::{
+    digest::Digest,
     ids::TimeMs,
     refusal::Refusal,
     wire::{self, RenewalRefusal, renew_answer::Answer},
@@ -187,7 +188,7 @@ async fn turn(office: &Office, files: &Files, line: &Line, draw: u64) -> Duratio
     let Some(channel) = line.channel() else {
         return again_after(now_s, lasts.end).min(LINK_AGAIN);
     };
-    match renew(files, channel).await {
+    match renew(files, channel, |_| None).await {
         Ok(renewed) => {
             let ends_at = renewed.lasts_unix_s().map_or(0, |lasts| lasts.end);
             office.certificate_ends_at_s.store(ends_at, Ordering::Relaxed);
@@ -220,10 +221,16 @@ fn again_after(now_s: u64, ends_at_s: u64) -> Duration {
 }
 
 /// Makes a key, has it certified, and puts both in place. The key is not written before: when the answer is
-/// lost, so is the key, and another is made.
-async fn renew(files: &Files, channel: Channel) -> Result<Chain, NotRenewed> {
+/// lost, so is the key, and another is made. With an order for the request's digest it need not be due.
+pub(crate) async fn renew(
+    files: &Files,
+    channel: Channel,
+    order: impl FnOnce(Digest) -> Option<wire::SignedObject>,
+) -> Result<Chain, NotRenewed> {
     let key = TlsKey::generate().map_err(|_| NotRenewed::NotMade)?;
-    let mut request = Request::new(wire::RenewRequest { certificate_request: certificate_request(&key)? });
+    let certificate_request = certificate_request(&key)?;
+    let order = order(Digest::of(&certificate_request));
+    let mut request = Request::new(wire::RenewRequest { certificate_request, order });
     request.set_timeout(CALL_TIME_MAX);
     let answer = match CertificatesClient::new(channel).renew(request).await {
         Ok(answer) => answer.into_inner().answer,
@@ -245,7 +252,7 @@ async fn renew(files: &Files, channel: Channel) -> Result<Chain, NotRenewed> {
     Ok(renewed.chain)
 }
 
-fn refused_by(refused: wire::RenewalRefused) -> NotRenewed {
+pub(crate) fn refused_by(refused: wire::RenewalRefused) -> NotRenewed {
     let code = refused.code().as_str_name().trim_start_matches("RENEWAL_REFUSAL_");
     let wire::RenewalRefused { text_en, text_ar, again_at_ms, .. } = refused;
     NotRenewed::Refused { code, text_en, text_ar, again_at_s: again_at_ms / 1000 }

@@ -3,6 +3,7 @@
 //! nobody reads them without a sealing key, and those on their way out not even this agency. Not here:
 //! sealing them (`draft`), and the wire (`link`).
 
+pub mod moving;
 pub mod veiled;
 
 use std::{
@@ -10,9 +11,11 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
+use moving::{Moving, Work};
 use proto::digest::{Digest, Hasher};
 use thiserror::Error;
 
@@ -66,6 +69,31 @@ pub struct Listed {
 pub struct Spool {
     folder: PathBuf,
     reserve_bytes: u64,
+    kept: Arc<Mutex<Kept>>,
+    /// How far long work with its files is.
+    pub moving: Moving,
+}
+
+/// What is kept although it does not go out any more.
+#[derive(Debug, Default)]
+struct Kept {
+    /// How many ask for that.
+    by: usize,
+    files: BTreeSet<Digest>,
+}
+
+/// As long as it lives nothing of a spool is forgotten.
+#[derive(Debug)]
+pub struct Keeping(Spool);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        let mut kept = self.0.kept();
+        kept.by = kept.by.saturating_sub(1);
+        if kept.by == 0 {
+            std::mem::take(&mut kept.files).iter().for_each(|sha256| self.0.remove(sha256));
+        }
+    }
 }
 
 impl Spool {
@@ -75,7 +103,12 @@ impl Spool {
     /// [`FolderFault`].
     pub fn open(folder: &Path) -> Result<Self, FolderFault> {
         make_private_folder(folder)?;
-        Ok(Self { folder: folder.to_owned(), reserve_bytes: RESERVE_BYTES })
+        Ok(Self {
+            folder: folder.to_owned(),
+            reserve_bytes: RESERVE_BYTES,
+            kept: Arc::default(),
+            moving: Moving::default(),
+        })
     }
 
     /// A new file to seal into, of a length that is known before.
@@ -89,7 +122,8 @@ impl Spool {
         let path = self.folder.join(name).with_extension(SEALING);
         let file = private(OpenOptions::new().write(true).create_new(true)).open(&path)?;
         let file = BufWriter::with_capacity(2 * RUN_BYTES, file);
-        Ok(Sealing { spool: self.clone(), path, file, is_put: false })
+        let moving = self.moving.begin(Work::Sealing, bytes);
+        Ok(Sealing { spool: self.clone(), path, file, written: 0, moving, is_put: false })
     }
 
     /// Opens what goes out, if it is here.
@@ -115,6 +149,26 @@ impl Spool {
 
     /// Forgets what does not go out any more. What cannot be deleted now is at the next start.
     pub fn forget(&self, sha256: &Digest) {
+        let mut kept = self.kept();
+        if kept.by > 0 {
+            kept.files.insert(*sha256);
+        } else {
+            self.remove(sha256);
+        }
+    }
+
+    /// Keeps what would be forgotten, until that is dropped.
+    #[must_use]
+    pub fn keep(&self) -> Keeping {
+        self.kept().by += 1;
+        Keeping(self.clone())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, sha256: &Digest) {
         match fs::remove_file(self.path(sha256, GOING)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(kind = ?error.kind(), "an attachment that was sent is still in the spool");
@@ -212,6 +266,8 @@ pub struct Sealing {
     spool: Spool,
     path: PathBuf,
     file: BufWriter<File>,
+    written: u64,
+    moving: moving::One,
     is_put: bool,
 }
 
@@ -233,7 +289,10 @@ impl Sealing {
 
 impl Write for Sealing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let count = self.file.write(bytes)?;
+        self.written = self.written.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        self.moving.is_at(self.written);
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

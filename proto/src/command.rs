@@ -313,6 +313,8 @@ impl Body {
             | PayloadType::Agreement
             | PayloadType::Mechanism
             | PayloadType::DirectoryEntry => Header::parse(payload).map(Self::Envelope),
+            // It is for the authority that issues certificates, and never logged.
+            PayloadType::CertificateOrder => Err(Malformed::Form { field: "payload_type" }),
         }
     }
 

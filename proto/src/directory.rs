@@ -438,7 +438,7 @@ impl Directory {
         }
     }
 
-    fn agency_key(&self, agency: &AgencyId, id: &KeyId) -> Option<&AgencyKey> {
+    pub(crate) fn agency_key(&self, agency: &AgencyId, id: &KeyId) -> Option<&AgencyKey> {
         self.agencies.get(agency)?.keys.iter().find(|key| key.id == *id)
     }
 
@@ -817,7 +817,7 @@ impl DirectoryObject {
             PayloadType::DirectoryEntry => Self::Change(Change::parse(payload)?),
             PayloadType::Agreement => Self::Agreement(Agreement::parse(payload)?),
             PayloadType::Mechanism => Self::Mechanism(Mechanism::parse(payload)?),
-            PayloadType::Envelope | PayloadType::Receipt => return Ok(None),
+            PayloadType::Envelope | PayloadType::Receipt | PayloadType::CertificateOrder => return Ok(None),
         }))
     }
 

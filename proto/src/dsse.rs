@@ -46,6 +46,8 @@ payload_types!(
     Mechanism = "mechanism",
     /// A `DirectoryChange`.
     DirectoryEntry = "directory-entry",
+    /// A `CertificateOrder`.
+    CertificateOrder = "certificate-order",
 );
 
 impl PayloadType {

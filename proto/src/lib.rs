@@ -9,6 +9,7 @@ pub mod batch;
 pub mod calendar;
 pub mod caller;
 mod canonical;
+pub mod certificate_order;
 pub mod clocks;
 pub mod command;
 pub mod count;

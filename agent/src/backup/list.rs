@@ -6,7 +6,11 @@ use std::{
 };
 
 /// Whole folders of it.
-const FOLDERS: [&str; 4] = ["keys", "tls", "store", "spool"];
+const FOLDERS: [&str; 3] = ["keys", "tls", "spool"];
+/// The store, which is copied up to a place.
+pub(super) const STORE: &str = "store";
+/// What is half made: it is made, or fetched, again.
+const HALF: [&str; 4] = ["tmp", "part", "sealing", "veiled"];
 /// Single files.
 const FILES: [&str; 5] = ["agent.toml", "network.toml", "admission.json", "exchange.json", "restored.json"];
 
@@ -18,7 +22,7 @@ pub(super) struct Listed {
     pub(super) bytes: u64,
 }
 
-/// Everything, in order. The exchange folder is people's, and what is there is in the store too.
+/// Everything but the store, in order. The exchange folder is people's, and what is there is in the store too.
 pub(super) fn all(root: &Path) -> io::Result<Vec<Listed>> {
     let mut listed = Vec::new();
     for name in FILES {
@@ -38,7 +42,8 @@ fn add(root: &Path, name: &str, listed: &mut Vec<Listed>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,
     };
-    if metadata.is_file() {
+    let is_half = path.extension().is_some_and(|extension| HALF.iter().any(|half| extension == *half));
+    if metadata.is_file() && !is_half {
         listed.push(Listed { name: name.to_owned(), path, bytes: metadata.len() });
     } else if metadata.is_dir() {
         for entry in fs::read_dir(&path)? {
@@ -55,7 +60,7 @@ pub(super) fn place(root: &Path, name: &str) -> Option<PathBuf> {
     let path = Path::new(name);
     let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     let first = path.components().next()?.as_os_str().to_str()?;
-    let is_ours = FILES.contains(&name) || (FOLDERS.contains(&first) && first != name);
+    let is_ours = FILES.contains(&name) || ((first == STORE || FOLDERS.contains(&first)) && first != name);
     (is_plain && is_ours).then(|| root.join(path))
 }
 

@@ -8,6 +8,7 @@ use proto::{
     directory::{KeyPurpose, PublicKeyOf, replica::Replica},
     dsse::{self, PayloadType},
     ids::{AgencyId, EnvelopeId},
+    key::SigningKey,
     log::{Unproven, checkpoint::Checkpoint},
     wire::{self, directory_change::Change},
 };
@@ -128,9 +129,10 @@ pub(crate) async fn whole(network: &Network, me: &AgencyId, channel: &Channel) -
 pub(super) async fn publish_missing(office: &Office, channel: &Channel) -> Result<(), Broken> {
     let missing: Vec<_> = office.store.read(|state| {
         let directory = state.replica().directory();
-        let signing = office.keys.signing.public().id();
+        let keys = office.keys();
+        let signing = keys.signing.public().id();
         let may = directory.key_in_force(&office.me, &signing, KeyPurpose::Signing, clock::now());
-        enrolment::missing(directory, &office.me, &office.keys).filter(|_| may).collect()
+        enrolment::missing(directory, &office.me, &keys).filter(|_| may).collect()
     });
     for key in missing {
         let Some(object) = publication(office, &key) else {
@@ -150,17 +152,27 @@ pub(super) async fn publish_missing(office: &Office, channel: &Channel) -> Resul
 }
 
 fn publication(office: &Office, key: &PublicKeyOf) -> Option<wire::SignedObject> {
+    change(office, publish(office, key))
+}
+
+/// The change that publishes a key of this agency.
+pub(crate) fn publish(office: &Office, key: &PublicKeyOf) -> Change {
     let publish = wire::PublishKey {
         agency: office.me.to_string(),
         purpose: key.purpose().number(),
         public_key: key.to_vec(),
         ..wire::PublishKey::default()
     };
-    change(office, Change::PublishKey(publish))
+    Change::PublishKey(publish)
 }
 
 /// A change that this agency may make alone. Nothing without randomness: it is tried again.
 pub(crate) fn change(office: &Office, change: Change) -> Option<wire::SignedObject> {
+    change_by(&[&office.keys().signing], change)
+}
+
+/// The same, signed with these keys.
+pub(crate) fn change_by(keys: &[&SigningKey], change: Change) -> Option<wire::SignedObject> {
     let now = clock::now();
     let change = wire::DirectoryChange {
         version: 1,
@@ -169,7 +181,7 @@ pub(crate) fn change(office: &Office, change: Change) -> Option<wire::SignedObje
         change: Some(change),
     };
     let payload = prost::Message::encode_to_vec(&change);
-    Some(dsse::sign(PayloadType::DirectoryEntry, payload, &[&office.keys.signing]))
+    Some(dsse::sign(PayloadType::DirectoryEntry, payload, keys))
 }
 
 /// What is offered is not larger than what is here: it must be the beginning of it. An older
@@ -268,8 +280,9 @@ const GROUP_MAX: usize = 1_000;
 /// A key of this agency in the directory that this agent did not make: somebody may be reading along. Gives
 /// whether there is none.
 async fn check_keys(office: &Office) -> Result<bool, Broken> {
-    let foreign =
-        office.store.read(|state| follower::foreign_key(state.replica(), &office.me, office.published()));
+    let foreign = office
+        .store
+        .read(|state| follower::foreign_key(state.replica(), &office.me, &office.keys().published()));
     match foreign {
         Some(key) => {
             office.alarm(records::AlarmKind::ForeignKey, None, key).await?;

@@ -18,7 +18,7 @@ pub(super) async fn publish(office: &Office, channel: &Channel) -> Result<(), Br
     };
     let profile = office.store.read(|state| {
         let directory = state.replica().directory();
-        let signing = office.keys.signing.public().id();
+        let signing = office.keys().signing.public().id();
         let may = directory.key_in_force(&office.me, &signing, KeyPurpose::Signing, clock::now());
         profile(directory, &office.me, desk).filter(|_| may)
     });

@@ -19,7 +19,7 @@ use super::{Broken, MESSAGE_BYTES_MAX};
 use crate::{
     gateway::parts_client::PartsClient,
     opening::Apart,
-    spool::{Coming, Listed, NotCome, RUN_BYTES, Spool, SpoolFault},
+    spool::{Coming, Listed, NotCome, RUN_BYTES, Spool, SpoolFault, moving::Work},
     store::StoreFault,
 };
 
@@ -83,11 +83,13 @@ pub(super) async fn upload(spool: &Spool, channel: &Channel, listed: Listed) -> 
     if first.synced_bytes > 0 {
         tracing::info!(sha256 = %listed.sha256, from = first.synced_bytes, "an upload goes on");
     }
+    let moving = spool.moving.begin(Work::Uploading, listed.bytes);
+    moving.is_at(first.synced_bytes);
     let reading = spawn_blocking(move || send_from(file, first.synced_bytes, &say));
     loop {
         match answers.message().await {
             Ok(Some(answer)) if answer.complete => return Ok(Went::Whole),
-            Ok(Some(_)) => {}
+            Ok(Some(answer)) => moving.is_at(answer.synced_bytes),
             Ok(None) => break,
             Err(status) => return refused(spool, listed, status).await,
         }

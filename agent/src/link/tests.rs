@@ -107,7 +107,7 @@ async fn keys_that_the_directory_lacks_are_published_once() {
         directory::publish_missing(&office, &channel).await.unwrap();
         assert_eq!(played.directory_size(), size);
     }
-    let witness = office.keys.witness.public().id();
+    let witness = office.keys().witness.public().id();
     let at = clock::now();
     let holds = |state: &State| {
         let directory = state.replica().directory();

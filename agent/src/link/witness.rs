@@ -174,14 +174,15 @@ fn newest_index(case: &Case) -> Option<u64> {
 /// Our line over a checkpoint, while our witness key is in force.
 fn cosignature(office: &Office, checkpoint: &Checkpoint) -> String {
     let now = clock::now();
-    let id = office.keys.witness.public().id();
+    let keys = office.keys();
+    let id = keys.witness.public().id();
     let in_force = office
         .store
         .read(|state| state.replica().directory().key_in_force(&office.me, &id, KeyPurpose::Witness, now));
     let name = KeyName::parse(office.me.as_str(), "name").ok().filter(|_| in_force);
     let at = CosignedAt::from_unix_s(now.0 / 1000).ok();
     match name.zip(at) {
-        Some((name, at)) => format!("{}\n", cosign(&name, &office.keys.witness, at, checkpoint)),
+        Some((name, at)) => format!("{}\n", cosign(&name, &keys.witness, at, checkpoint)),
         None => String::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use proto::{
+    directory::PublicKeyOf,
     evidence::Happening,
     ids::{AgencyId, Code, ReferralKey, TimeMs, Urgency},
     lifecycle::{Act, Status},
@@ -14,6 +15,8 @@ use proto::{
     words::Language,
 };
 
+use tonic::Status as RpcStatus;
+
 use crate::{
     alarm::Alarm,
     api,
@@ -23,7 +26,9 @@ use crate::{
     opening,
     put_off::PutOff,
     records::{ErasedWhy, SettledReason},
+    rotation::{self, Certificate, Step as RotationStep, Wanted},
     routing::{self, Kept},
+    spool::moving::Work,
     state::State,
     store::StoreFault,
     withdrawal::{self, Passed},
@@ -308,8 +313,63 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
             exchange: exchange(office.exchange.standing()),
             // What is not connected says why by itself.
             put_off: office.put_off.standing().filter(|_| connected).map(|it| put_off(&it)),
+            sealing: moved(office, Work::Sealing),
+            uploading: moved(office, Work::Uploading),
+            rotation: office.rotation.standing().map(|standing| rotation(&standing)),
         }
     })
+}
+
+fn moved(office: &Office, work: Work) -> Option<api::Moved> {
+    let moved = office.spool.moving.of(work)?;
+    Some(api::Moved { done_bytes: moved.done, all_bytes: moved.all })
+}
+
+/// Which keys are asked for.
+pub(super) fn wanted(request: &api::RotateKeysRequest) -> Result<Wanted, RpcStatus> {
+    let none = Wanted { signing: false, sealing: false, witness: false, certificate: false };
+    if request.keys.is_empty() {
+        return Ok(Wanted::ALL);
+    }
+    request.keys().try_fold(none, |wanted, key| match key {
+        api::RotatedKey::Unspecified => Err(RpcStatus::invalid_argument("no such key")),
+        api::RotatedKey::Signing => Ok(Wanted { signing: true, ..wanted }),
+        api::RotatedKey::Sealing => Ok(Wanted { sealing: true, ..wanted }),
+        api::RotatedKey::Witness => Ok(Wanted { witness: true, ..wanted }),
+        api::RotatedKey::Tls => Ok(Wanted { certificate: true, ..wanted }),
+    })
+}
+
+/// How a rotation of keys stands.
+pub(super) fn rotation(standing: &rotation::Standing) -> api::Rotation {
+    let plan = &standing.plan;
+    let failing = standing.failing.as_ref();
+    let turn = |turn: &rotation::Turn| {
+        let (new, former) = (turn.new_key()?, turn.former_key()?);
+        let key = match new {
+            PublicKeyOf::Signing(_) => api::RotatedKey::Signing,
+            PublicKeyOf::Sealing(_) => api::RotatedKey::Sealing,
+            PublicKeyOf::Witness(_) => api::RotatedKey::Witness,
+        };
+        let (new_id, former_id) = (new.id().to_string(), former.id().to_string());
+        Some(api::KeyTurn { key: key.into(), new_id, former_id })
+    };
+    let certificate_left = match &plan.certificate {
+        Certificate::Left(code) => code.clone(),
+        Certificate::Kept | Certificate::Due | Certificate::Renewed | Certificate::Done => String::new(),
+    };
+    api::Rotation {
+        begun_at_ms: plan.begun_at_ms,
+        in_use: plan.step == RotationStep::InUse,
+        waits_for: standing.waits.code().to_owned(),
+        turns: plan.turns.iter().filter_map(turn).collect(),
+        sealing_goes_at_ms: plan.sealing_goes_at_ms,
+        certificate_left,
+        failing_since_ms: failing.map_or(0, |failing| failing.since.0),
+        code: failing.map_or("", |failing| failing.code).to_owned(),
+        why_en: failing.map(|failing| failing.why_en.clone()).unwrap_or_default(),
+        why_ar: failing.map(|failing| failing.why_ar.clone()).unwrap_or_default(),
+    }
 }
 
 fn put_off(put_off: &PutOff) -> api::PutOff {

@@ -28,7 +28,8 @@ async fn served() -> Served {
     let socket = played.store_of(&office).with_extension("sock");
     let listener = listen(&socket).unwrap();
     let (stop, stops) = oneshot::channel::<()>();
-    tokio::spawn(Local::new(office, Line::default()).serve(listener, async { drop(stops.await) }));
+    let folder = played.folder(DFWAC);
+    tokio::spawn(Local::new(office, folder, Line::default()).serve(listener, async { drop(stops.await) }));
     let client = client(&socket).await.unwrap();
     Served { played, client, socket, _stop: stop }
 }

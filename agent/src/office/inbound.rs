@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::{Office, entry, refusal_of};
 use crate::{
-    case::Standing,
+    case::{Delivery, Standing},
     opening::{Came, NotDelivered, Turn},
     proof::{self, About, BadReceipt},
     records::{self, record},
@@ -92,7 +92,7 @@ impl Office {
         }
         let (part_digests, names) = (came.digests(), came.names());
         let part_digests: Vec<_> = part_digests.iter().map(|digest| digest.to_vec()).collect();
-        let tried = came.try_open(&header, &self.me, &self.keys.sealing);
+        let tried = came.try_open(&header, &self.me, &self.keys().sealing);
         let result = tried.map_err(|_| NotTaken::NotTried)?;
         let handover = wire::Handover {
             envelope: signed.digest().to_vec(),
@@ -102,6 +102,9 @@ impl Office {
         let here = self.store.read(|state| state.delivered(&delivered.handover_id).copied());
         if here.is_some_and(|digest| digest != signed.digest()) {
             return Err(NotTaken::NotForUs);
+        }
+        if here.is_some() {
+            self.came_again(&digest, delivered);
         }
         let arrived = || {
             let name = |(part_id, class): (u32, proto::ids::PartClass)| records::PartName {
@@ -123,6 +126,25 @@ impl Office {
         let entry =
             here.is_none().then(|| entry(record::Record::Arrived(arrived()), Some(envelope.encode_to_vec())));
         Ok(Taken { entry, handover })
+    }
+
+    /// A delivery that is here may come until the gateway has answered for it, marked as a repeat.
+    fn came_again(&self, digest: &Digest, delivered: &wire::Delivered) {
+        let is_acknowledged = self.store.read(|state| {
+            let step = state.case_of(digest).and_then(|case| case.step(digest));
+            let Some(Standing::Arrived(deliveries)) = step.map(|step| &step.standing) else {
+                return false;
+            };
+            let of = |one: &&Delivery| one.handover_id == delivered.handover_id;
+            deliveries.iter().find(of).is_some_and(|one| one.handed_over.is_some())
+        });
+        match (is_acknowledged, delivered.repeat) {
+            (true, _) => tracing::error!(%digest, "a delivery came after it was acknowledged"),
+            (false, false) => {
+                tracing::error!(%digest, "a delivery came again and was not marked as a repeat")
+            }
+            (false, true) => tracing::info!(%digest, "a delivery came again, as was marked"),
+        }
     }
 
     /// The signature is the sender's own, by the directory; and it is for this agency in this attempt.
@@ -184,7 +206,7 @@ impl Office {
 
     fn sign_receipt(&self, handovers: Vec<wire::Handover>) -> wire::SignedObject {
         let receipt = wire::HandoverReceipt { version: 1, recipient: self.me.to_string(), handovers };
-        dsse::sign(PayloadType::Receipt, receipt.encode_to_vec(), &[&self.keys.signing])
+        dsse::sign(PayloadType::Receipt, receipt.encode_to_vec(), &[&self.keys().signing])
     }
 
     /// Receipts for what is here and of which the gateway's answer never came: it may have taken them,

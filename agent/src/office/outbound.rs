@@ -187,7 +187,7 @@ impl Office {
                 Err(none) if !unchecked => return Err(none.refusal.into()),
                 Err(_) => {}
             }
-            let drafted = sealed.sign(header, &self.keys.signing)?;
+            let drafted = sealed.sign(header, &self.keys().signing)?;
             Ok(Drafted { routing: routing::kept(&document), ..drafted })
         })
     }
@@ -202,7 +202,7 @@ impl Office {
             let case = state.case(referral).ok_or(NotSent::UnknownReferral)?;
             let header = acting(state, case, Act::WithdrawConsent, asked, (id, now));
             let sealed = Plan::new(header.clone(), Vec::new(), draft::Keys::new())?.seal(&self.spool)?;
-            Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
+            Ok::<_, NotSent>(sealed.sign(header, &self.keys().signing)?)
         })?;
         self.queue(vec![(drafted, Tie::default())], "").await
     }
@@ -251,7 +251,7 @@ impl Office {
             let keys = draft::keys_of(directory, &header, now);
             let header = sealed.follow(header, &keys)?;
             check_act(state, &header, request.unchecked)?;
-            Ok::<_, NotSent>(sealed.sign(header, &self.keys.signing)?)
+            Ok::<_, NotSent>(sealed.sign(header, &self.keys().signing)?)
         })?;
         self.queue(vec![(drafted, Tie::default())], &request.idempotency_key).await
     }

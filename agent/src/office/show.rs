@@ -136,7 +136,7 @@ impl Office {
         };
         let lost = lost(step, &header, &gone);
         let names = came.names();
-        let opened = came.open(&header, &self.me, &self.keys.sealing);
+        let opened = came.open(&header, &self.me, &self.keys().sealing);
         let shown = opened.into_iter().zip(names).map(|((part_id, content), (_, class))| ShownPart {
             envelope: step.digest,
             part_id,
@@ -189,7 +189,7 @@ impl Office {
             let Ok((came, _)) = Came::present(&header, &self.me, &parts.parts, turn, &self.spool) else {
                 continue;
             };
-            if came.open_one(part_id, &header, (&self.me, &self.keys.sealing), out)?.is_some() {
+            if came.open_one(part_id, &header, (&self.me, &self.keys().sealing), out)?.is_some() {
                 return Ok(());
             }
         }

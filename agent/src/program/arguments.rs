@@ -63,9 +63,9 @@ pub(crate) enum Command {
     Install(Install),
     /// Run the agent.
     Run(Run),
-    /// Make a new sealing key, under which others seal from then on; what came before still opens.
-    #[command(after_help = "Example:\n  agent -C office new-key")]
-    NewKey,
+    /// Make new keys, publish them, take them into use without a pause, and take back those before. What came before
+    /// still opens.
+    RotateKeys(RotateKeys),
     /// Read what an agreement allows and what is wrong with it, and sign it for this agency.
     Sign(Sign),
     /// List the agreements that bind this agency and how each stands, or show what one of them allows.
@@ -113,7 +113,7 @@ pub(crate) enum Command {
     Notices(Notices),
     /// Make the key that opens backups, in a file that is to be kept elsewhere.
     BackupKey(BackupKey),
-    /// Write a backup of everything that this agent is, sealed to the backup key. The agent must not run.
+    /// Write a backup of everything that this agent is, sealed to the backup key, whether it runs or not.
     Backup(Backup),
     /// Restore a backup as a new folder. The agent of which it is must never run again.
     Restore(Restore),
@@ -545,6 +545,39 @@ pub(crate) struct Receipt {
     /// Write them into this folder; without it the first is shown.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `rotate-keys`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  agent -C office rotate-keys --wait\n  agent -C office rotate-keys --only sealing --soon"
+)]
+pub(crate) struct RotateKeys {
+    /// Only this key; may be given several times. All of them when it is left out.
+    #[arg(long, value_enum)]
+    pub(crate) only: Vec<RotatedKey>,
+    /// Take the former sealing key back at once and not after a week: somebody else may have it.
+    #[arg(long)]
+    pub(crate) soon: bool,
+    /// Wait until the new keys are in use and those before are taken back, as far as that is done at once.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait, in seconds.
+    #[arg(long, default_value_t = 60, requires = "wait")]
+    pub(crate) timeout: u64,
+}
+
+/// A key that can be rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RotatedKey {
+    /// Signs envelopes, receipts and changes.
+    Signing,
+    /// Opens what is sealed for this agency.
+    Sealing,
+    /// Cosigns the logs' checkpoints.
+    Witness,
+    /// Of the connection's certificate.
+    Tls,
 }
 
 /// Arguments of `settle-alarm`.

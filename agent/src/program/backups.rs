@@ -1,14 +1,19 @@
 //! Backups on the command line. Not here: what is in them (`agent::backup`).
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use agent::backup::{self, BackupFault, Done};
+use agent::{
+    api,
+    backup::{self, BackupFault, Done},
+};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     arguments::{Backup, BackupKey, Restore},
     outcome::{Outcome, Trouble},
+    sending::client,
     show::{Screen, moment},
 };
 
@@ -29,11 +34,35 @@ pub(crate) fn key(root: &Path, asked: &BackupKey, screen: &Screen) -> Result<Out
     Ok(Outcome::Done)
 }
 
-pub(crate) fn make(root: &Path, asked: &Backup, screen: &Screen) -> Result<Outcome, Trouble> {
-    let bar = screen.bar();
-    let done = backup::make(root, &asked.out, &mut |done, all| show_on(&bar, done, all));
+/// How soon an agent that has ended is noticed.
+const ENDS_TIME_MAX: Duration = Duration::from_millis(50);
+
+/// Of an agent that runs, while it holds still; or of a folder that is locked meanwhile.
+pub(crate) async fn make(root: &Path, asked: &Backup, screen: &Screen) -> Result<Outcome, Trouble> {
+    let locked = backup::lock(root).map_err(|fault| trouble(&fault))?;
+    let mut held = None;
+    if locked.is_none() {
+        let mut stream = client(root).await?.hold_still(api::HoldStillRequest {}).await?.into_inner();
+        stream.message().await?.ok_or_else(|| trouble(&BackupFault::NotStill))?;
+        held = Some(stream);
+    }
+    let (runtime, from, out, bar) = (Handle::current(), root.to_owned(), asked.out.clone(), screen.bar());
+    let showing = bar.clone();
+    let making = tokio::task::spawn_blocking(move || {
+        let is_still = || match &mut held {
+            None => true,
+            // Nothing more comes of it as long as the agent holds still.
+            Some(stream) => {
+                runtime.block_on(async { timeout(ENDS_TIME_MAX, stream.message()).await.is_err() })
+            }
+        };
+        backup::make(&from, &out, &mut |done, all| show_on(&showing, done, all), is_still)
+    });
+    let done = making.await;
+    drop(locked);
     bar.finish_and_clear();
-    let done = done.map_err(|fault| trouble(&fault))?;
+    let done =
+        done.map_err(|_| Trouble::fault("the backup was cut short"))?.map_err(|fault| trouble(&fault))?;
     let language = screen.language;
     let made = format!(
         "{} {}: {}",
@@ -90,12 +119,13 @@ fn show_on(bar: &ProgressBar, done: u64, all: u64) {
 
 fn trouble(fault: &BackupFault) -> Trouble {
     match fault {
-        BackupFault::Runs | BackupFault::NoKey | BackupFault::Exists(_) | BackupFault::NotAKey => {
+        BackupFault::NoKey | BackupFault::Exists(_) | BackupFault::NotAKey => {
             Trouble::usage(fault.to_string())
         }
         BackupFault::Run(_)
         | BackupFault::Folder(_)
         | BackupFault::Keys(_)
+        | BackupFault::NotStill
         | BackupFault::Store(_)
         | BackupFault::NoBackup(_)
         | BackupFault::NotOpened(_)

@@ -21,7 +21,6 @@ use agent::{
 use proto::{
     ids::AgencyId,
     invitation::{PREFIX, TEXT_BYTES_MAX},
-    key::KeyId,
     vocabulary::AGENCY_TYPES,
     wire,
 };
@@ -216,23 +215,6 @@ pub(crate) async fn run(root: &Path, run: &Run) -> Result<Outcome, Trouble> {
     log(run)?;
     let stop = stop().map_err(|error| Trouble::fault(format!("signals cannot be heard: {error}")))?;
     daemon::run(root, stop).await.map_err(|fault| Trouble::of(&fault))?;
-    Ok(Outcome::Done)
-}
-
-pub(crate) fn new_key(root: &Path, screen: &Screen) -> Result<Outcome, Trouble> {
-    let files = Files::open(root).map_err(|fault| Trouble::of(&fault))?;
-    let keys = Keys::add_sealing(&files.folder).map_err(|fault| Trouble::of(&fault))?;
-    let ids: Vec<String> = keys.iter().map(|key| KeyId::of(key.recipient().as_bytes()).to_string()).collect();
-    let (new, before) = ids.split_first().ok_or_else(|| Trouble::fault("no key was made"))?;
-    let agency = &files.settings.agency;
-    let lines = [
-        format!("Made the sealing key {new}. Back up {}.", files.folder.path(Name::SealingKey).display()),
-        "Start the agent again: it publishes the key, and others seal to it from then on.".to_owned(),
-    ];
-    let stolen = before.iter().map(|key| {
-        format!("If {key} was stolen: gateway admin revoke-key {agency} {key} --reason stolen --as …")
-    });
-    screen.show(lines.into_iter().chain(stolen), || json!({"key": new, "before": before}));
     Ok(Outcome::Done)
 }
 

@@ -27,6 +27,7 @@ use super::{
     joining::read_text,
     notices,
     outcome::{Outcome, Trouble},
+    rotation,
     sending::{Client, client},
     show::{self, Screen, moment},
 };
@@ -298,6 +299,7 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
     let ways = status.notices.iter().flat_map(|way| notices::way_lines(way, screen));
     let alarms = status.alarms.iter().flat_map(|alarm| alarms::whole(alarm, language));
     let renewal = status.renewal.iter().flat_map(|renewal| renewal_lines(renewal, language));
+    let rotating = status.rotation.iter().flat_map(|it| rotation::lines(it, language));
     let exchange = status.exchange.iter().flat_map(|exchange| exchange_lines(exchange, language));
     let put_off = status.put_off.iter().flat_map(|put_off| {
         [format!("  {}: {}", put_off.code, put_off.text_en), format!("  \u{2067}{}\u{2069}", put_off.text_ar)]
@@ -306,6 +308,7 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
         .into_iter()
         .chain(put_off)
         .chain(renewal)
+        .chain(rotating)
         .chain(ways)
         .chain(exchange)
         .chain(alarms)
@@ -322,6 +325,9 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             "directory_size": status.directory_size,
             "certificate_ends_at_s": status.certificate_ends_at_s,
             "renewal": status.renewal.as_ref().map(renewal_json),
+            "sealing": status.sealing.as_ref().map(moved_json),
+            "uploading": status.uploading.as_ref().map(moved_json),
+            "rotation": status.rotation.as_ref().map(rotation::json),
             "may_seal": status.may_seal,
             "alarms": status.alarms.iter().map(alarms::alarm_json).collect::<Vec<_>>(),
             "notices": status.notices.iter().map(notices::way_json).collect::<Vec<_>>(),
@@ -412,6 +418,10 @@ fn renewal_lines(renewal: &api::Renewal, language: Language) -> Vec<String> {
         format!("  {}", renewal.why_en),
         format!("  \u{2067}{}\u{2069}", renewal.why_ar),
     ]
+}
+
+fn moved_json(moved: &api::Moved) -> Value {
+    json!({"done_bytes": moved.done_bytes, "all_bytes": moved.all_bytes})
 }
 
 fn renewal_json(renewal: &api::Renewal) -> Value {

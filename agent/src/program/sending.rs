@@ -14,6 +14,7 @@ use agent::{
     traces::{self, Told},
     words,
 };
+use indicatif::ProgressBar;
 use serde_json::json;
 use tonic::transport::Channel;
 
@@ -23,6 +24,8 @@ use super::{
     show::{self, Screen},
 };
 
+/// How often it is looked how far long work is.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Largest file that is given to the agent with the call; a larger one it reads itself.
 const FILE_BYTES_MAX: u64 = 128 * 1024;
 
@@ -55,11 +58,18 @@ pub(crate) async fn send(folder: &Path, send: &Send, screen: &Screen) -> Result<
     };
     let is_long = request.files.iter().any(|file| !file.path.is_empty());
     let mut client = client(folder).await?;
-    let spinner = is_long.then(|| screen.spinner(screen.language.pick("sealing", "يجري التشفير")));
-    let answer = client.send(request).await;
-    if let Some(spinner) = spinner {
-        spinner.finish_and_clear();
-    }
+    let answer = if is_long {
+        let bar = screen.spinner(screen.language.pick("sealing", "يجري التشفير"));
+        let showing = show_far(client.clone(), &bar, |status| status.sealing);
+        let answer = tokio::select! {
+            answer = client.send(request) => answer,
+            never = showing => match never {},
+        };
+        bar.finish_and_clear();
+        answer
+    } else {
+        client.send(request).await
+    };
     let answer = answer?.into_inner();
     answered(&mut client, answer, &send.sending, screen).await
 }
@@ -260,10 +270,14 @@ async fn wait(
     sending: &Sending,
     screen: &Screen,
 ) -> Result<Outcome, Trouble> {
-    let spinner = screen.spinner(screen.language.pick("on its way to the gateway", "في الطريق إلى البوابة"));
+    let bar = screen.spinner(screen.language.pick("on its way to the gateway", "في الطريق إلى البوابة"));
+    let showing = show_far(client.clone(), &bar, |status| status.uploading);
     let settled = settled(client, queued);
-    let settled = tokio::time::timeout(Duration::from_secs(sending.timeout), settled).await;
-    spinner.finish_and_clear();
+    let settled = tokio::select! {
+        settled = tokio::time::timeout(Duration::from_secs(sending.timeout), settled) => settled,
+        never = showing => match never {},
+    };
+    bar.finish_and_clear();
     let Ok(settled) = settled else {
         let lines = [format!(
             "{} is written down, but the gateway has not answered in time. It is sent on; see `agent status`.",
@@ -302,6 +316,26 @@ async fn wait(
             );
             Ok(Outcome::Refused)
         }
+    }
+}
+
+/// Shows how far large files are, as long as somebody waits for it.
+async fn show_far(
+    mut client: Client,
+    bar: &ProgressBar,
+    part: impl Fn(api::StatusAnswer) -> Option<api::Moved>,
+) -> std::convert::Infallible {
+    loop {
+        // Who waits for the work hears of it when the agent does not answer.
+        let status = client.get_status(api::StatusRequest {}).await;
+        if let Some(moved) = status.ok().and_then(|status| part(status.into_inner())) {
+            if bar.length().is_none() {
+                bar.set_style(show::percent());
+            }
+            bar.set_length(moved.all_bytes);
+            bar.set_position(moved.done_bytes);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

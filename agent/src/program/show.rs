@@ -87,6 +87,12 @@ impl Screen {
     }
 }
 
+/// How what goes on looks once it is known how far it is.
+pub(crate) fn percent() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{msg} {percent:>3}% {bar:40} {bytes}/{total_bytes} {eta}");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 /// A moment as people read it: UTC, to the second.
 pub(crate) fn moment(unix_ms: u64) -> String {
     let day = agent::document::day_of(proto::ids::TimeMs(unix_ms));

@@ -1,20 +1,20 @@
 //! A copy of a journal that another process may be appending to: all of it up to a place between two
 //! batches, which is durable before it is copied. Not here: what else belongs to a backup.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use crate::{
     closed::{Heads, segment_numbers},
     fault::{Fault, OpenError},
     form::Form,
-    position::{Mark, SegmentNo},
+    position::{Mark, Position, SegmentNo},
     reader::Reader,
     recover,
     segments::Segments,
     snapshot::Snapshots,
     volume::Volume,
     walk::{self, Found},
-    width::to_usize,
+    width::{to_u64, to_usize},
 };
 
 /// How much is read and written at a time.
@@ -84,6 +84,18 @@ impl Copying {
         Ok(())
     }
 
+    /// The files of the copy, in their order, each by its name.
+    pub fn files(&self) -> impl Iterator<Item = (String, SegmentCopy)> {
+        self.copied().map(|segment| (segment.file_name(), self.copy_of(segment)))
+    }
+
+    fn copy_of(&self, segment: SegmentNo) -> SegmentCopy {
+        let size = self.form().segment_bytes;
+        let begins = size.position(segment, 0);
+        let used = self.end.position.get().saturating_sub(begins.get()).min(size.get());
+        SegmentCopy { segments: Arc::clone(&self.segments), begins, used, bytes: size.get(), at: 0 }
+    }
+
     fn form(&self) -> &Form {
         &self.segments.form
     }
@@ -95,24 +107,58 @@ impl Copying {
     }
 
     fn segment(&self, segment: SegmentNo, to: &Volume, copied: &mut dyn FnMut(u64)) -> Result<(), Fault> {
-        let size = self.form().segment_bytes;
-        let begins = size.position(segment, 0);
-        let used = self.end.position.get().saturating_sub(begins.get()).min(size.get());
+        let mut copy = self.copy_of(segment);
         let mut making = to.make(&segment.file_name())?;
-        let mut at = 0;
-        while at < size.get() {
-            let length = PIECE_BYTES.min(size.get() - at);
-            let mut piece = vec![0; to_usize(length)];
-            let wanted = used.saturating_sub(at).min(length);
-            if wanted > 0 {
-                let read = self.segments.read(begins.plus(at), wanted)?;
-                piece.iter_mut().zip(read).for_each(|(to, from)| *to = from);
-            }
+        while copy.at < copy.bytes {
+            let at = copy.at;
+            let piece = copy.piece(PIECE_BYTES)?;
             making.write_at(at, &piece)?;
-            at += length;
-            copied(length);
+            copied(copy.at - at);
         }
         making.finish()
+    }
+}
+
+/// One file of a copy, to be read from its beginning.
+pub struct SegmentCopy {
+    segments: Arc<Segments>,
+    begins: Position,
+    /// Behind it everything reads as zeros.
+    used: u64,
+    bytes: u64,
+    at: u64,
+}
+
+impl SegmentCopy {
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What comes next of it; nothing at its end.
+    fn piece(&mut self, bytes_max: u64) -> Result<Vec<u8>, Fault> {
+        let length = bytes_max.min(self.bytes - self.at);
+        let wanted = self.used.saturating_sub(self.at).min(length);
+        let mut piece =
+            if wanted > 0 { self.segments.read(self.begins.plus(self.at), wanted)? } else { Vec::new() };
+        piece.resize(to_usize(length), 0);
+        self.at += length;
+        Ok(piece)
+    }
+}
+
+impl io::Read for SegmentCopy {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let piece = self.piece(to_u64(buffer.len()).min(PIECE_BYTES)).map_err(io::Error::other)?;
+        buffer.iter_mut().zip(&piece).for_each(|(to, from)| *to = *from);
+        Ok(piece.len())
+    }
+}
+
+impl fmt::Debug for SegmentCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentCopy").field("begins", &self.begins).finish_non_exhaustive()
     }
 }
 
@@ -176,6 +222,20 @@ mod tests {
         assert_eq!(bytes, copying.bytes());
         assert!(bytes > SegmentBytes::MIN.get(), "more than one segment");
         assert_eq!(batches(&copy), (copying.end(), metas));
+        let mut read = Vec::new();
+        for (name, mut file) in copying.files() {
+            let (before, bytes) = (read.len(), file.length_bytes());
+            io::Read::read_to_end(&mut file, &mut read).unwrap();
+            assert_eq!(to_u64(read.len() - before), bytes, "{name}");
+        }
+        let copied = copying.copied().flat_map(|segment| {
+            copy.volume().open(&segment.file_name()).unwrap().map(|file| {
+                let mut content = vec![0; to_usize(SegmentBytes::MIN.get())];
+                file.read_at(0, &mut content).unwrap();
+                content
+            })
+        });
+        assert!(read == copied.flatten().collect::<Vec<_>>(), "both ways copy the same");
         let again = copying.write(&copy.volume(), &mut |_| {});
         assert_eq!(again, Err(OpenError::AlreadyExists));
     }

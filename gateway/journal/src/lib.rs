@@ -48,7 +48,7 @@ mod width;
 pub use anchor::{Anchor, AnchorFile, AnchorFound, OWNER_BYTES_MAX};
 pub use batch::{Batch, Blob};
 pub use closed::Closed;
-pub use copy::Copying;
+pub use copy::{Copying, SegmentCopy};
 pub use erase::{Eraser, Rewritten};
 pub use fault::{Damaged, EraseError, Fault, OpenError, ReadError, Step, What};
 pub use file_journal::{Config, FileJournal, Prepare};

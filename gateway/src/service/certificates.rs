@@ -9,15 +9,16 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use certs::{Authority, Holder, Identity, Issued, LEAF_LIFETIME, Lifetime, UnixTime};
+use certs::{Authority, Holder, Identity, Issued, LEAF_LIFETIME, Lifetime, Reason, UnixTime, Which};
 use proto::{
     Malformed,
     caller::Caller,
+    certificate_order::Order,
     digest::Digest,
     directory::{Directory, KeyPurpose},
     ids::{AgencyId, TimeMs},
     refusal::Refusal,
-    wire::{self, RenewalRefusal, renew_answer},
+    wire::{self, RenewalRefusal, renew_answer, retire_answer},
 };
 use tokio::task::spawn_blocking;
 use tonic::{Request, Response, Status};
@@ -78,15 +79,28 @@ impl Certificates for CertificatesService {
         request: Request<wire::RenewRequest>,
     ) -> Result<Response<wire::RenewAnswer>, Status> {
         let metrics = &self.0.gateway.metrics;
-        let asked = Asked::of(&request)?;
-        let standing = may_have_one(&self.0.gateway.hub.directory(), &asked.agency, clock::now());
-        standing.map_err(|refusal| answers::unrecorded(refusal, ""))?;
-        if !self.0.attempts.take(&asked.agency, Instant::now()) {
-            metrics.turned_away.inc();
-            return Err(answers::too_much("TOO_MANY_ATTEMPTS"));
-        }
-        let (shared, agency) = (Arc::clone(&self.0), asked.agency.clone());
-        let renewed = spawn_blocking(move || shared.renewing.renew(&asked, SystemTime::now())).await;
+        let who = Who::of(&request)?;
+        let wire::RenewRequest { certificate_request, order } = request.into_inner();
+        let field = "certificate_request";
+        // It is signed with its own key, which proves that whoever asks has that.
+        let read = certs::Request::from_der(&certificate_request);
+        let asked = read.map_err(|_| answers::malformed(Malformed::Form { field }))?;
+        self.0.may_ask(&who)?;
+        let is_ordered = match order {
+            None => false,
+            Some(order) => {
+                let certify = Order::Certify(Digest::of(&certificate_request));
+                if !self.0.is_ordered(certify, order, &who)? {
+                    let answer = renew_answer::Answer::Refused(answer_of(RenewalRefusal::NotOrdered, None));
+                    return Ok(Response::new(wire::RenewAnswer { answer: Some(answer) }));
+                }
+                true
+            }
+        };
+        let (shared, agency) = (Arc::clone(&self.0), who.agency.clone());
+        let when = if is_ordered { When::Now } else { When::Due };
+        let renewed =
+            spawn_blocking(move || shared.renewing.renew(&who, &asked, when, SystemTime::now())).await;
         let answer = match renewed {
             Ok(Ok(chain)) => {
                 metrics.renewals.inc();
@@ -108,35 +122,74 @@ impl Certificates for CertificatesService {
         };
         Ok(Response::new(wire::RenewAnswer { answer: Some(answer) }))
     }
+
+    async fn retire_others(
+        &self,
+        request: Request<wire::SignedObject>,
+    ) -> Result<Response<wire::RetireAnswer>, Status> {
+        let who = Who::of(&request)?;
+        self.0.may_ask(&who)?;
+        let answer = if self.0.is_ordered(Order::Keep(who.certificate), request.into_inner(), &who)? {
+            let (shared, agency) = (Arc::clone(&self.0), who.agency.clone());
+            match spawn_blocking(move || shared.renewing.retire_others(&who, SystemTime::now())).await {
+                Ok(Ok(retired)) => {
+                    tracing::info!(%agency, retired, "an agent's former certificates were revoked");
+                    retire_answer::Answer::Retired(retired)
+                }
+                Ok(Err(NotRenewed::Refused(refused))) => retire_answer::Answer::Refused(refused),
+                Ok(Err(NotRenewed::Fault)) | Err(_) => {
+                    return Err(Status::internal(
+                        "no certificate could be revoked; the gateway's operators can see why",
+                    ));
+                }
+            }
+        } else {
+            retire_answer::Answer::Refused(answer_of(RenewalRefusal::NotOrdered, None))
+        };
+        Ok(Response::new(wire::RetireAnswer { answer: Some(answer) }))
+    }
 }
 
-/// A request that is of its form, and the certificate of whoever makes it.
-struct Asked {
+impl Shared {
+    /// Who may not have a certificate orders nothing of one either.
+    fn may_ask(&self, who: &Who) -> Result<(), Status> {
+        let standing = may_have_one(&self.gateway.hub.directory(), &who.agency, clock::now());
+        standing.map_err(|refusal| answers::unrecorded(refusal, ""))?;
+        if self.attempts.take(&who.agency, Instant::now()) {
+            return Ok(());
+        }
+        self.gateway.metrics.turned_away.inc();
+        Err(answers::too_much("TOO_MANY_ATTEMPTS"))
+    }
+
+    fn is_ordered(&self, order: Order, object: wire::SignedObject, who: &Who) -> Result<bool, Status> {
+        let directory = self.gateway.hub.directory();
+        order.is_given_by(object, (&directory, &who.agency), clock::now()).map_err(answers::malformed)
+    }
+}
+
+/// Whoever asks, by the certificate of the connection.
+struct Who {
     agency: AgencyId,
     identity: Identity,
     certificate: Digest,
-    request: certs::Request,
 }
 
-impl Asked {
-    fn of(request: &Request<wire::RenewRequest>) -> Result<Self, Status> {
+impl Who {
+    fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let (agency, node, certificate) = match caller(request)? {
             Caller::Agency { agency, node, certificate } => (agency, node, certificate),
             Caller::Staff { .. } | Caller::Invited { .. } | Caller::Gateway => {
                 return Err(answers::unrecorded(Refusal::RoleNotAllowed, ""));
             }
         };
-        let field = "certificate_request";
-        // It is signed with its own key, which proves that whoever asks has that.
-        let read = certs::Request::from_der(&request.get_ref().certificate_request);
-        let read = read.map_err(|_| answers::malformed(Malformed::Form { field }))?;
         // The name in a certificate that this network's authority issued is one.
         let unnamed = |_| Status::internal("the certificate's name is none that the authority gives");
         let identity = Identity::Agency {
             agency: agency.as_str().parse().map_err(unnamed)?,
             node: node.as_str().parse().map_err(unnamed)?,
         };
-        Ok(Self { agency, identity, certificate, request: read })
+        Ok(Self { agency, identity, certificate })
     }
 }
 
@@ -163,64 +216,126 @@ struct Renewing {
     one_at_a_time: Mutex<()>,
 }
 
+/// When a certificate may be renewed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Once half of its life is over.
+    Due,
+    /// At once: its agency has ordered it.
+    Now,
+}
+
 impl Renewing {
-    fn renew(&self, asked: &Asked, now: SystemTime) -> Result<String, NotRenewed> {
+    fn renew(
+        &self,
+        who: &Who,
+        request: &certs::Request,
+        when: When,
+        now: SystemTime,
+    ) -> Result<String, NotRenewed> {
+        self.alone(|authority| Self::try_renew(authority, who, request, when, now))
+    }
+
+    /// Revokes every other certificate of this name.
+    fn retire_others(&self, who: &Who, now: SystemTime) -> Result<u32, NotRenewed> {
+        self.alone(|authority| {
+            let now = UnixTime::of(now)?;
+            let own = match own(authority, who) {
+                Ok(own) => own,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let others = |issued: &&Issued| {
+                issued.holder == own.holder
+                    && issued.serial != own.serial
+                    && issued.revocation.is_none()
+                    && now <= issued.not_after
+            };
+            let others: Vec<_> =
+                authority.issued().filter(others).map(|issued| issued.serial.clone()).collect();
+            let mut retired = 0;
+            for serial in others {
+                authority.revoke(&Which::Serial(serial), Reason::Superseded, now)?;
+                retired += 1;
+            }
+            Ok(Ok(retired))
+        })
+    }
+
+    fn alone<T>(
+        &self,
+        work: impl FnOnce(&mut Authority) -> Result<Result<T, NotRenewed>, certs::Error>,
+    ) -> Result<T, NotRenewed> {
         let _alone = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.authority.is_dir() {
             return Err(refused(RenewalRefusal::NoAuthority, None));
         }
-        self.try_renew(asked, now).map_err(|error| {
-            tracing::error!(%error, "an agent's certificate could not be renewed");
+        Authority::open(&self.authority).and_then(|mut authority| work(&mut authority)).map_err(|error| {
+            tracing::error!(%error, "an agent's certificate could not be renewed, or its former ones revoked");
             NotRenewed::Fault
         })?
     }
 
-    fn try_renew(&self, asked: &Asked, now: SystemTime) -> Result<Result<String, NotRenewed>, certs::Error> {
+    fn try_renew(
+        authority: &mut Authority,
+        who: &Who,
+        request: &certs::Request,
+        when: When,
+        now: SystemTime,
+    ) -> Result<Result<String, NotRenewed>, certs::Error> {
         let now = UnixTime::of(now)?;
-        let mut authority = Authority::open(&self.authority)?;
-        let holder = Holder::Leaf(asked.identity.clone());
-        let is_own = |issued: &&Issued| {
-            issued.fingerprint.as_bytes() == asked.certificate.as_bytes() && issued.holder == holder
+        let own = match own(authority, who) {
+            Ok(own) => own,
+            Err(refused) => return Ok(Err(refused)),
         };
-        let Some(own) = authority.issued().find(is_own).cloned() else {
-            return Ok(Err(refused(RenewalRefusal::NotIssuedHere, None)));
-        };
-        if own.revocation.is_some() {
-            return Ok(Err(refused(RenewalRefusal::Revoked, None)));
-        }
-        if authority.issued().any(|issued| issued.key_digest == asked.request.key_digest()) {
+        if authority.issued().any(|issued| issued.key_digest == request.key_digest()) {
             return Ok(Err(refused(RenewalRefusal::KeyUsed, None)));
         }
         let half = half_of_life(&own);
-        if now < half {
+        if when == When::Due && now < half {
             return Ok(Err(refused(RenewalRefusal::TooEarly, Some(half))));
         }
-        let of_today = |issued: &&Issued| issued.holder == holder && now < issued.at.plus(DAY);
+        let holder = &own.holder;
+        let of_today = |issued: &&Issued| issued.holder == *holder && now < issued.at.plus(DAY);
         let of_today: Vec<UnixTime> = authority.issued().filter(of_today).map(|issued| issued.at).collect();
         if let Some(first) = of_today.first()
             && of_today.len() >= CERTIFICATES_A_DAY_MAX
         {
             return Ok(Err(refused(RenewalRefusal::TooOften, Some(first.plus(DAY)))));
         }
-        let chain = authority.renew(&own.serial, &asked.request, LEAF_LIFETIME, now)?;
+        let chain = authority.renew(&own.serial, request, LEAF_LIFETIME, now)?;
         Ok(Ok(chain.to_pem()))
     }
 }
 
-/// Sooner nothing is renewed: whoever holds a stolen key could make itself certificates without end.
+/// The certificate of whoever asks, as it was issued.
+fn own(authority: &Authority, who: &Who) -> Result<Issued, NotRenewed> {
+    let holder = Holder::Leaf(who.identity.clone());
+    let is_own = |issued: &&Issued| {
+        issued.fingerprint.as_bytes() == who.certificate.as_bytes() && issued.holder == holder
+    };
+    let own = authority.issued().find(is_own).ok_or_else(|| refused(RenewalRefusal::NotIssuedHere, None))?;
+    if own.revocation.is_some() { Err(refused(RenewalRefusal::Revoked, None)) } else { Ok(own.clone()) }
+}
+
+/// Sooner nothing is renewed that its agency has not ordered: whoever holds a stolen key could make itself
+/// certificates without end.
 fn half_of_life(issued: &Issued) -> UnixTime {
     let life = issued.not_after.since(issued.not_before);
     issued.not_before.plus(Lifetime::from_seconds(life.seconds() / 2))
 }
 
 fn refused(code: RenewalRefusal, again_at: Option<UnixTime>) -> NotRenewed {
+    NotRenewed::Refused(answer_of(code, again_at))
+}
+
+fn answer_of(code: RenewalRefusal, again_at: Option<UnixTime>) -> wire::RenewalRefused {
     let (text_en, text_ar) = words(code);
-    NotRenewed::Refused(wire::RenewalRefused {
+    wire::RenewalRefused {
         code: code.into(),
         text_en: text_en.to_owned(),
         text_ar: text_ar.to_owned(),
         again_at_ms: again_at.map_or(0, |at| at.seconds().saturating_mul(1000)),
-    })
+    }
 }
 
 /// What happened, and what to do next.
@@ -251,6 +366,10 @@ const fn words(code: RenewalRefusal) -> (&'static str, &'static str) {
             "A certificate was issued for this key before. Make a new key and ask again.",
             "سبق إصدار شهادة لهذا المفتاح. أنشئ مفتاحًا جديدًا وأعد الطلب.",
         ),
+        RenewalRefusal::NotOrdered => (
+            "The order does not carry the agency's signature for this, or is too old. Set the clock right and ask again; if it was not you, telephone the administrators.",
+            "لا يحمل الأمر توقيع الجهة على هذا الطلب أو مضى عليه وقت طويل. اضبط الساعة وأعد الطلب، وإن لم تطلبه أنت فاتصل بالمسؤولين هاتفيًا.",
+        ),
     }
 }
 
@@ -268,6 +387,12 @@ mod tests {
         authority: Authority,
         issued: SystemTime,
         own: certs::Certificate,
+    }
+
+    struct Asked {
+        who: Who,
+        request: certs::Request,
+        when: When,
     }
 
     fn identity() -> Identity {
@@ -289,18 +414,18 @@ mod tests {
 
     impl Place {
         fn asked(&self, request: certs::Request) -> Asked {
-            Asked {
+            let who = Who {
                 agency: AgencyId::parse("ae.dfwac", "agency").unwrap(),
                 identity: identity(),
                 certificate: Digest(*self.own.fingerprint.as_bytes()),
-                request,
-            }
+            };
+            Asked { who, request, when: When::Due }
         }
 
         /// Asks so many days after the certificate was issued.
         fn renew(&self, days: u64, asked: &Asked) -> Result<certs::Certificate, &'static str> {
             let at = self.issued + Duration::from_secs(days * DAY_S);
-            match self.renewing.renew(asked, at) {
+            match self.renewing.renew(&asked.who, &asked.request, asked.when, at) {
                 Ok(pem) => Ok(certs::Certificate::read_chain(pem.as_bytes()).unwrap()[0].clone()),
                 Err(NotRenewed::Refused(refused)) => {
                     assert!(refused.text_en.ends_with('.') && refused.text_ar.ends_with('.'));
@@ -327,6 +452,25 @@ mod tests {
         assert!(issued.iter().all(|issued| issued.holder == Holder::Leaf(identity())));
         assert!(new.not_after > place.own.not_after);
         assert_eq!(place.renew(60, &asked), Err(RenewalRefusal::KeyUsed.as_str_name()));
+    }
+
+    #[test]
+    fn what_its_agency_orders_is_renewed_at_once_and_the_former_ones_are_revoked() {
+        let mut place = place();
+        let asked = Asked { when: When::Now, ..place.asked(request()) };
+        let new = place.renew(0, &asked).unwrap();
+        let lost = place.renew(0, &Asked { when: When::Now, ..place.asked(request()) }).unwrap();
+        let spare = "agency/ae.dfwac/spare".parse().unwrap();
+        let spare = place.authority.issue_with_key(&spare, UnixTime::of(place.issued).unwrap()).unwrap();
+        place.own = new.clone();
+        assert_eq!(place.renewing.retire_others(&place.asked(request()).who, place.issued).ok(), Some(2));
+        let authority = Authority::open(&place.renewing.authority).unwrap();
+        let stands = |one: &certs::Certificate| !authority.is_revoked(&one.fingerprint);
+        assert!(stands(&new) && stands(spare.certificate()) && !stands(&lost));
+        assert_eq!(place.renewing.retire_others(&place.asked(request()).who, place.issued).ok(), Some(0));
+        place.own = lost;
+        assert_eq!(place.renew(60, &place.asked(request())), Err(RenewalRefusal::Revoked.as_str_name()));
+        assert!(place.renewing.retire_others(&place.asked(request()).who, place.issued).is_err());
     }
 
     #[test]
@@ -358,14 +502,14 @@ mod tests {
     fn what_was_revoked_is_another_s_or_has_no_authority_is_not_renewed() {
         let mut place = place();
         let mut other = place.asked(request());
-        other.identity = "agency/ae.dfwac/spare".parse().unwrap();
+        other.who.identity = "agency/ae.dfwac/spare".parse().unwrap();
         assert_eq!(
             place.renew(60, &other),
             Err(RenewalRefusal::NotIssuedHere.as_str_name()),
             "another agent's"
         );
         let mut strange = place.asked(request());
-        strange.certificate = Digest::default();
+        strange.who.certificate = Digest::default();
         assert_eq!(place.renew(60, &strange), Err(RenewalRefusal::NotIssuedHere.as_str_name()));
         let now = UnixTime::of(place.issued).unwrap();
         let which = Which::Fingerprint(place.own.fingerprint);

@@ -6,12 +6,15 @@ use proto::{
     Malformed,
     agreement::Agreement,
     batch::Batch,
+    certificate_order::Order,
     command::Command,
+    digest::Digest,
     directory::Change,
     dsse::{PayloadType, Unverified},
     evidence::Record,
     fact::DirectoryFact,
     header::Header,
+    ids::TimeMs,
     log::{
         note::{KeyType, VerifierKey},
         policy::Policy,
@@ -87,6 +90,13 @@ fn handover_receipt() {
         part_digests: received.part_digests.iter().map(|digest| digest.to_vec()).collect(),
     });
     assert!(again.collect::<Vec<_>>() == wire.handovers);
+}
+
+#[test]
+fn certificate_order() {
+    let object = Order::Keep(Digest([7; 32])).sign(&agency(AMAN), TimeMs(T0), &key(AMAN));
+    let file = golden("certificate-order", "CertificateOrder: keep", &object.payload);
+    assert!(file == object.payload);
 }
 
 #[test]

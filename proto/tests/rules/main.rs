@@ -17,6 +17,7 @@ mod invitations;
 mod keys;
 mod network;
 mod operations;
+mod orders;
 mod queries;
 mod random;
 mod refusals;

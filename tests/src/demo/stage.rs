@@ -130,6 +130,20 @@ impl Stage {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name)
     }
 
+    /// The story's case the other way: from its recipient to an agency that is its sender, without files.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn case_to(&self, agency: &str) -> Result<String> {
+        let mut case: Value = serde_json::from_slice(&fs::read(Self::prop("case.json"))?)?;
+        (case["to"], case["jurisdiction"]) = (agency.into(), "AE-DU".into());
+        (case["fallbacks"], case["attachments"]) = (Value::Array(Vec::new()), Value::Array(Vec::new()));
+        case["consent"]["agencies"] = Value::Array(vec![agency.into()]);
+        let path = self.path(&format!("to-{agency}.json"));
+        fs::write(&path, case.to_string())?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
     /// Runs a command of the gateway's program and gives its JSON.
     ///
     /// # Errors

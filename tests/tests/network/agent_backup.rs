@@ -7,6 +7,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use serde_json::Value;
@@ -65,19 +67,17 @@ fn what_a_backup_does_not_hold_is_named_and_what_it_holds_stands_once() {
     let (key, backup) = (place.path().join("backup.key"), place.path().join("backup"));
     let (key_text, backup_text) = (key.to_string_lossy().into_owned(), backup.to_string_lossy().into_owned());
 
-    refused_while_it_runs(&folder, &key_text, &backup_text);
+    refused_without_a_key(&folder, &key_text, &backup_text);
 
-    // What waits when the backup is made has been taken by the gateway when it is restored.
+    // What waits when the backup is made has been taken by the gateway when it is restored. The agent runs.
     stage.kill_gateway().unwrap();
     let waiting = stage.agent(FROM, &["send", &case]).unwrap()["referral"].as_str().unwrap().to_owned();
-    stage.kill_agent(FROM).unwrap();
     assert_eq!(agent(&folder, &["backup", &backup_text]).0, 0);
-    assert!(!folder.with_added_extension("incomplete").exists());
+    assert!(!backup.with_added_extension("incomplete").exists());
     nothing_in_clear(&backup);
 
     // After the backup: what waited is taken, one is sent, and one that was sent is accepted.
     stage.start_gateway().unwrap();
-    stage.start_agent(FROM).unwrap();
     until("what waited arrives", || referrals(&stage, TO).contains(&waiting).then_some(()));
     let after = send(&stage);
     stage.agent(TO, &["accept", &before, "--wait"]).unwrap();
@@ -110,13 +110,84 @@ fn what_a_backup_does_not_hold_is_named_and_what_it_holds_stands_once() {
     stage.end().unwrap();
 }
 
-/// No backup of an agent that runs, none without a key.
-fn refused_while_it_runs(folder: &Path, key: &str, backup: &str) {
+fn refused_without_a_key(folder: &Path, key: &str, backup: &str) {
     let (code, _, said) = agent(folder, &["backup", backup]);
-    assert!(code == 2 && said.contains("backup-key"), "{said}");
+    assert!(code == 2 && said.contains("backup-key") && !Path::new(backup).exists(), "{said}");
     assert_eq!(agent(folder, &["backup-key", key]).0, 0);
-    let (code, _, said) = agent(folder, &["backup", backup]);
-    assert!(code == 2 && said.contains("stop it first") && !Path::new(backup).exists(), "{said}");
+}
+
+/// While one backup after the other is made, referrals come and go; the last one is as good as one of an agent that
+/// stood still: whatever it does not hold is named, and what it holds stands once.
+#[test]
+fn a_backup_of_an_agent_that_works_holds_all_that_was_answered_before_it() {
+    let place = tempfile::tempdir().unwrap();
+    let mut stage = stage(place.path());
+    let case = Stage::prop("case.json").to_string_lossy().into_owned();
+    let back = stage.case_to(FROM).unwrap();
+    until("the agreement reaches both", || {
+        stage.agent(FROM, &["explain", &case]).and_then(|_| stage.agent(TO, &["explain", &back])).ok()
+    });
+    let (folder, key) = (stage.path(FROM), place.path().join("backup.key"));
+    assert_eq!(agent(&folder, &["backup-key", &key.to_string_lossy()]).0, 0);
+    let goes_on = AtomicBool::new(true);
+    let sends = |agency: &str, case: &str| {
+        let mut sent = BTreeSet::new();
+        while goes_on.load(Ordering::Relaxed) {
+            let said = stage.agent(agency, &["send", case]).unwrap();
+            sent.insert(said["referral"].as_str().unwrap().to_owned());
+        }
+        sent
+    };
+    let (before, sent, came) = thread::scope(|scope| {
+        let (sending, coming) = (scope.spawn(|| sends(FROM, &case)), scope.spawn(|| sends(TO, &back)));
+        let mut before = BTreeSet::new();
+        for number in 0..5 {
+            before = referrals(&stage, FROM);
+            let out = place.path().join(format!("backup-{number}"));
+            let (code, _, said) = agent(&folder, &["backup", &out.to_string_lossy()]);
+            assert_eq!(code, 0, "{said}");
+        }
+        goes_on.store(false, Ordering::Relaxed);
+        (before, sending.join().unwrap(), coming.join().unwrap())
+    });
+    assert!(!before.is_empty());
+    let all: BTreeSet<_> = sent.union(&came).cloned().collect();
+    until("everything is there", || {
+        (referrals(&stage, TO) == all && referrals(&stage, FROM) == all).then_some(())
+    });
+    until("everything is answered", || {
+        let waiting = |agency| stage.agent(agency, &["status"]).unwrap()["waiting"] == 0;
+        (waiting(FROM) && waiting(TO)).then_some(())
+    });
+    stage.kill_agent(FROM).unwrap();
+    let restored = place.path().join("restored");
+    let backup = place.path().join("backup-4");
+    let (code, _, said) =
+        agent(&restored, &["restore", &backup.to_string_lossy(), "--key", &key.to_string_lossy()]);
+    assert_eq!(code, 0, "{said}");
+    fs::rename(&folder, place.path().join("lost")).unwrap();
+    fs::rename(&restored, &folder).unwrap();
+    stage.start_agent(FROM).unwrap();
+    let here = until("all that was there before it, and all else is named", || {
+        let here = referrals(&stage, FROM);
+        assert!(before.is_subset(&here), "{:?}", before.difference(&here));
+        let (code, named) = missing(&folder);
+        let named = if code == "RESTORED_AND_MISSING" { named } else { BTreeSet::new() };
+        (here.union(&named).cloned().collect::<BTreeSet<_>>() == all).then_some(here)
+    });
+    until("what waited is answered", || {
+        (stage.agent(FROM, &["status"]).unwrap()["waiting"] == 0).then_some(())
+    });
+    for referral in here.intersection(&sent) {
+        let shown = stage.agent(FROM, &["show", referral]).unwrap();
+        assert_eq!(shown["steps"][0]["standing"], "taken", "{shown}");
+    }
+    let new = send(&stage);
+    until("a new one arrives", || referrals(&stage, TO).contains(&new).then_some(()));
+    assert_eq!(referrals(&stage, TO).len(), all.len() + 1, "nothing twice");
+    let hub = stage.path("hub").to_string_lossy().into_owned();
+    stage.end().unwrap();
+    assert_eq!(stage.gateway(&["verify", &hub]).unwrap()["right"], true);
 }
 
 fn nothing_in_clear(backup: &Path) {

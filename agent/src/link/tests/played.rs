@@ -264,6 +264,11 @@ impl Played {
         Ok(Arc::new(Office::new(me, keys, network, policy, (store, spool))))
     }
 
+    /// An agency's folder.
+    pub(crate) fn folder(&self, name: &str) -> Folder {
+        Folder::open(&self.script().place.path().join(name)).unwrap()
+    }
+
     pub(crate) fn store_of(&self, office: &Office) -> PathBuf {
         self.script().stores[office.me.as_str()].clone()
     }

@@ -226,7 +226,7 @@ impl Office {
             let mut header = sealed.follow(header, &keys)?;
             header.agreement =
                 state.replica().directory().route(&header, now).map_err(|none| none.refusal)?.0;
-            Ok::<_, NotAnew>(sealed.sign(Header { created_at, ..header }, &self.keys.signing)?)
+            Ok::<_, NotAnew>(sealed.sign(Header { created_at, ..header }, &self.keys().signing)?)
         })?;
         self.queue_anew(Drafted { routing: kept.body.routing, ..drafted }, kept.step.digest).await
     }
@@ -309,7 +309,7 @@ impl Office {
             let keys = draft::keys_of(state.replica().directory(), &header, now);
             let header = Header { reason, ..sealed.follow(header, &keys)? };
             check_act(state, &header, false)?;
-            Ok::<_, NotAnew>(sealed.sign(header, &self.keys.signing)?)
+            Ok::<_, NotAnew>(sealed.sign(header, &self.keys().signing)?)
         })?;
         self.queue_anew(drafted, instead_of).await
     }

@@ -1,6 +1,7 @@
 //! What agents cost and stand, on real programs, one JSON line each: `agents attach` moves a large file and kills whoever
 //! moves it again and again; `agents offline` queues envelopes for days without a gateway, and lets them go; `agents idle`
-//! tells what an agent holds that does nothing. What is not as it must be ends the program with an error. Not here: speed under load (`load`).
+//! tells what an agent holds that does nothing, and `agents connected` what the gateway holds for each that is connected and
+//! does nothing. What is not as it must be ends the program with an error. Not here: speed under load (`load`).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,6 +9,8 @@
     clippy::print_stderr,
     reason = "a trial's program: what cannot go on ends, and stdout is how it answers"
 )]
+
+mod connected;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,10 +56,13 @@ fn main() -> ExitCode {
         Some("attach") => attach(arguments.get("mib", MIB_DEFAULT), arguments.get("interruptions", 20)),
         Some("offline") => offline(arguments.get("envelopes", 10_000), arguments.get("days", 3)),
         Some("idle") => idle(arguments.get("seconds", 60)),
+        Some("connected") => {
+            connected::connected(arguments.get("agencies", 1_000), arguments.get("seconds", 60))
+        }
         _ => {
             eprintln!(
                 "agents attach [--mib 2000] [--interruptions 20]\nagents offline [--envelopes 10000] [--days 3]\n\
-                 agents idle [--seconds 60]"
+                 agents idle [--seconds 60]\nagents connected [--agencies 1000] [--seconds 60]"
             );
             return ExitCode::from(2);
         }
