@@ -774,7 +774,8 @@ impl Directory {
 
 /// Whether agencies of a type are asked by name only. Whoever admits one may write the type in words.
 pub(crate) fn is_by_name_only(agency_type: &str) -> bool {
-    let letters = agency_type.bytes().filter(u8::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase());
+    let letters =
+        agency_type.bytes().filter(u8::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase());
     BY_NAME_ONLY.iter().any(|kind| letters.clone().eq(kind.bytes()))
 }
 

@@ -72,7 +72,9 @@ impl Mechanism {
     #[must_use]
     pub fn leads(&self, header: &Header, now: TimeMs) -> bool {
         let place = header.rule.as_ref().and_then(|rule_id| self.places.get(rule_id));
-        place.and_then(|place| self.rules.get(*place)).is_some_and(|rule| rule.matches(header.into(), now) && rule.recipients.contains(&header.to))
+        place
+            .and_then(|place| self.rules.get(*place))
+            .is_some_and(|rule| rule.matches(header.into(), now) && rule.recipients.contains(&header.to))
     }
 }
 

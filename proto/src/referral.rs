@@ -468,8 +468,14 @@ impl Referral {
         let sealed = self.sealed_ahead.iter_mut().flat_map(|ahead| &mut ahead.recipients);
         let agencies = self.recipients.iter_mut().chain(&mut self.fallbacks);
         let senders = self.chains.0.iter_mut().map(|(sender, _)| sender);
-        agencies.chain(senders).chain(sealed.map(|sealed| &mut sealed.agency)).for_each(|id| names.agency(id));
-        [&mut self.category, &mut self.service].into_iter().chain(&mut self.clause).for_each(|code| names.code(code));
+        agencies
+            .chain(senders)
+            .chain(sealed.map(|sealed| &mut sealed.agency))
+            .for_each(|id| names.agency(id));
+        [&mut self.category, &mut self.service]
+            .into_iter()
+            .chain(&mut self.clause)
+            .for_each(|code| names.code(code));
     }
 
     /// What an agency is in an attempt of this referral.
