@@ -15,6 +15,16 @@ use tonic_prost::{ProstCodec, ProstEncoder};
 
 use super::answers;
 
+/// How much room a stream begins with, each way: most streams are those of agents that wait. It grows with what
+/// comes.
+const BUFFER_BYTES: usize = 512;
+/// As much as is collected before it is sent.
+const SENT_TOGETHER_BYTES: usize = 32 * 1024;
+
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER_BYTES, SENT_TOGETHER_BYTES)
+}
+
 /// Protobuf both ways, with typed refusals.
 #[derive(Debug, Clone)]
 pub struct TypedCodec<T, U>(PhantomData<(T, U)>);
@@ -36,7 +46,7 @@ impl<T: Message + Send + 'static, U: Message + Default + Send + 'static> Codec f
     type Decoder = TypedDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::default().encoder()
+        ProstCodec::<T, U>::raw_encoder(buffers())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
@@ -58,7 +68,7 @@ impl<U: Message + Default> Decoder for TypedDecoder<U> {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
+        buffers()
     }
 }
 
