@@ -421,12 +421,13 @@ impl Look {
         let mut every = interval(LOOK_EVERY);
         let mut stamp = self.files.stamp();
         let mut swept = None;
-        let mut renewed = Instant::now();
+        let (mut renewed, mut listed) = (Instant::now(), self.upkeep.listed_at());
         loop {
             every.tick().await;
             self.gateway.restoring.look(&self.gateway.hub).await;
-            if renewed.elapsed() > RENEW_EVERY || self.crls_end_soon() {
-                renewed = Instant::now();
+            let lists = self.upkeep.listed_at();
+            if renewed.elapsed() > RENEW_EVERY || lists != listed || self.crls_end_soon() {
+                (renewed, listed) = (Instant::now(), lists);
                 self.upkeep.renew();
             }
             let newest = self.files.stamp();

@@ -25,6 +25,7 @@ mod proxied;
 mod refusals;
 mod renewal;
 mod retention;
+mod rotation;
 mod sandbox;
 mod services;
 mod staged;
