@@ -171,10 +171,21 @@ impl Board {
         Ok(Overview { at, awaited, is_whole: next.is_none(), agencies, directory })
     }
 
+    /// Has the next view collected anew.
+    pub async fn forget(&self) {
+        *self.last.lock().await = None;
+    }
+
+    /// Whether an agency's agent is connected.
+    #[must_use]
+    pub fn is_connected(&self, agency: &AgencyId) -> bool {
+        self.connections.is_connected(&name_of(agency))
+    }
+
     /// With whether the agency that has to act is connected.
     #[must_use]
     pub fn judged(&self, awaited: Awaited) -> Awaited {
-        let connected = self.connections.is_connected(&name_of(awaited.whom()));
+        let connected = self.is_connected(awaited.whom());
         awaited.with_contact(connected)
     }
 
