@@ -287,10 +287,10 @@ async fn console_door(
 }
 
 impl Serving {
-    /// The way to the writer, for whoever moves the clock of a sandbox.
+    /// What serves, for whoever moves the clock of a sandbox.
     #[must_use]
-    pub fn hub(&self) -> Hub {
-        self.running.gateway.hub.clone()
+    pub fn gateway(&self) -> Arc<Gateway> {
+        Arc::clone(&self.running.gateway)
     }
 
     /// Serves until `stop`, or until the writer ends. What is under way at the stop is answered or

@@ -9,6 +9,7 @@ mod attachments;
 mod console;
 mod demo;
 mod doctor;
+mod drill;
 mod enrolment;
 mod erasure;
 mod exchange;
