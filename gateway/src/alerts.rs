@@ -19,7 +19,10 @@ use proto::{
     alert::{Alarms, Alert, Change, Code, Limits, News, Severity},
     ids::TimeMs,
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 pub use bulletin::{said, with_measure};
 use figures::Gauges;
@@ -51,6 +54,8 @@ pub struct Alerting {
     heartbeat: Option<Hook>,
     keeping: Keeping,
     standing: watch::Sender<Arc<[Alert]>>,
+    wanted: watch::Sender<u64>,
+    looked: watch::Sender<u64>,
     board: Mutex<BTreeMap<&'static str, WayStanding>>,
 }
 
@@ -90,6 +95,8 @@ impl Alerting {
             heartbeat,
             keeping,
             standing: watch::Sender::new(before),
+            wanted: watch::Sender::new(0),
+            looked: watch::Sender::new(0),
             board: Mutex::new(board),
         })
     }
@@ -100,10 +107,29 @@ impl Alerting {
         Arc::clone(&self.standing.borrow())
     }
 
+    /// Has figures taken now, and waits until they are judged: for whoever moves the clock of a sandbox.
+    pub(crate) async fn look_now(&self) {
+        let mut looked = self.looked.subscribe();
+        let mut number = 0;
+        self.wanted.send_modify(|wanted| {
+            *wanted = wanted.saturating_add(1);
+            number = *wanted;
+        });
+        // The sender is our own, so it is there.
+        drop(looked.wait_for(|looked| *looked >= number).await);
+    }
+
     /// How each way stands.
     #[must_use]
     pub fn ways(&self) -> BTreeMap<&'static str, WayStanding> {
         self.board().clone()
+    }
+
+    /// Since when people cannot be told by one way or another. Whoever watches from outside is no way.
+    fn untold_since(&self) -> Option<TimeMs> {
+        let board = self.board();
+        let ways = self.ways.iter().filter_map(|way| board.get(way.name())?.failing);
+        ways.map(|(since, _)| since).min()
     }
 
     /// Says by every way that this is a test.
@@ -151,7 +177,9 @@ async fn look(gateway: &Gateway) {
     let alerting = &gateway.alerts;
     let mut alarms = Alarms::standing(alerting.keeping.standing());
     let mut gauges = Gauges::new(clock::now());
+    let mut wanted = alerting.wanted.subscribe();
     loop {
+        let number = *wanted.borrow_and_update();
         if let Some(figures) = gauges.read(gateway, alerting.reserve_bytes).await {
             let conditions = figures.conditions(&alerting.limits);
             let told = conditions.into_iter().filter(|one| !alerting.off.contains(&one.key.code));
@@ -165,7 +193,8 @@ async fn look(gateway: &Gateway) {
                 drop(alerting.keeping.keep_standing(&standing));
             }
         }
-        sleep(LOOK_EVERY).await;
+        alerting.looked.send_replace(number);
+        drop(timeout(LOOK_EVERY, wanted.changed()).await);
     }
 }
 

@@ -254,7 +254,7 @@ fn serve(path: &Path, sandbox: Option<u64>) -> Result<Said> {
             "serving"
         );
         if sandbox.is_some() {
-            tokio::spawn(sandbox::obey(serving.hub(), stop.clone()));
+            tokio::spawn(sandbox::obey(serving.gateway(), stop.clone()));
         }
         serving.run(stop).await?;
         anyhow::Ok(telemetry)

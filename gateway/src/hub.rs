@@ -79,8 +79,9 @@ pub const TICK_EVERY: Duration = Duration::from_secs(1);
 pub const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 /// How many batches what lags behind catches up with at a time.
 pub const CATCH_UP_BATCHES: u64 = 64;
-/// How many referrals are looked at for one page of [`Hub::awaited`]. The writer does nothing else meanwhile.
-pub const AWAITED_PAGE: usize = 256;
+/// How many referrals are looked at for one page of [`Hub::awaited`]. The writer does nothing else meanwhile, for
+/// about as long as a sync takes; and whoever collects all pages waits for a step before each.
+pub const AWAITED_PAGE: usize = 2048;
 /// How old the writer's own word may be; then it does not get on.
 pub const STALE: Duration = Duration::from_secs(15);
 /// How far the clock may be behind the last batch before it counts as stepped.

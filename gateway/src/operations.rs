@@ -7,7 +7,7 @@ pub mod moments;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,7 @@ use proto::{
     caller::Caller,
     directory::{Directory, KeyPurpose, PublicKeyOf},
     ids::{AgencyId, TimeMs},
+    refusal::Refusal,
     stuck::{Awaited, Lateness, Stage},
 };
 use tokio::sync::Mutex;
@@ -39,6 +40,8 @@ pub struct Board {
     folder: PathBuf,
     started: TimeMs,
     last: Mutex<Option<(Instant, Arc<Overview>)>>,
+    /// When an agency's message was refused last because it was dated in the future.
+    dated_ahead: StdMutex<BTreeMap<AgencyId, TimeMs>>,
 }
 
 /// All that was collected at a moment.
@@ -71,6 +74,8 @@ pub struct AgencyStanding {
     pub suspended: bool,
     /// Whether it lacks a signing key or a sealing key in force.
     pub lacks_key: bool,
+    /// When it sent last what was refused because it was dated in the future, since the gateway's start.
+    pub dated_ahead_at: Option<TimeMs>,
 }
 
 /// How many are in a stage.
@@ -107,7 +112,25 @@ impl Board {
     /// Over a hub and its connections; `folder` is on the disk whose room counts.
     #[must_use]
     pub fn new(hub: Hub, connections: Arc<Connections>, folder: &Path) -> Self {
-        Self { hub, connections, folder: folder.to_owned(), started: clock::now(), last: Mutex::new(None) }
+        Self {
+            hub,
+            connections,
+            folder: folder.to_owned(),
+            started: clock::now(),
+            last: Mutex::new(None),
+            dated_ahead: StdMutex::default(),
+        }
+    }
+
+    /// Takes what a caller's push was refused for: of one that is dated in the future it is remembered when.
+    /// Only agencies of the directory come so far.
+    pub fn refused(&self, caller: &Caller, refusal: Refusal) {
+        if refusal == Refusal::CreatedInFuture
+            && let Some(agency) = caller.agency()
+        {
+            let mut dated = self.dated_ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            dated.insert(agency.clone(), clock::now());
+        }
     }
 
     /// Since when the gateway runs.
@@ -171,10 +194,21 @@ impl Board {
         Ok(Overview { at, awaited, is_whole: next.is_none(), agencies, directory })
     }
 
+    /// Has the next view collected anew.
+    pub async fn forget(&self) {
+        *self.last.lock().await = None;
+    }
+
+    /// Whether an agency's agent is connected.
+    #[must_use]
+    pub fn is_connected(&self, agency: &AgencyId) -> bool {
+        self.connections.is_connected(&name_of(agency))
+    }
+
     /// With whether the agency that has to act is connected.
     #[must_use]
     pub fn judged(&self, awaited: Awaited) -> Awaited {
-        let connected = self.connections.is_connected(&name_of(awaited.whom()));
+        let connected = self.is_connected(awaited.whom());
         awaited.with_contact(connected)
     }
 
@@ -186,6 +220,7 @@ impl Board {
     ) -> AgencyStanding {
         let name = name_of(agency);
         let keys = directory.agency(agency).map_or(&[][..], |agency| &agency.keys);
+        let dated = self.dated_ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let has = |purpose| keys.iter().any(|key| key.in_force(now) && purpose_of(&key.key) == purpose);
         AgencyStanding {
             agency: agency.clone(),
@@ -194,6 +229,7 @@ impl Board {
             waiting,
             suspended: directory.is_suspended(agency, now),
             lacks_key: !has(KeyPurpose::Signing) || !has(KeyPurpose::Sealing),
+            dated_ahead_at: dated.get(agency).copied(),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! A gateway in an integrator's sandbox: whoever started it moves its clock, over its standard input, and it
 //! ends with them. Not here: the sandbox (`agent sandbox`), and what becomes of time that passes (`proto`).
 
-use std::io::{self, BufRead as _, Write as _};
+use std::{
+    io::{self, BufRead as _, Write as _},
+    sync::Arc,
+};
 
 use proto::{gateway_clock::CLOCK_STEP_MS_MAX, ids::AgencyId};
 use thiserror::Error;
@@ -11,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock,
     hub::{Hub, Unavailable},
+    service::Gateway,
 };
 
 /// What a sandbox's network is called ends so: a name that is reserved for tests (RFC 6761), and that no real
@@ -57,8 +61,9 @@ pub fn begin(network: &str, ahead_ms: u64) -> Result<(), NoSandbox> {
 ///
 /// An order is `advance MS`. Time passes until then, or until something happened: that is done, and the answer is
 /// `ahead MS evidence RECORDS`, with `AGENCY COUNT` behind it for each mailbox in which something waits. Whoever has
-/// let all act who are there orders the rest. What is no order, or would go too far, is answered with `refused`.
-pub async fn obey(hub: Hub, stop: CancellationToken) {
+/// let all act who are there orders the rest. Alerts are as they are then. What is no order, or would go too far, is
+/// answered with `refused`.
+pub async fn obey(gateway: Arc<Gateway>, stop: CancellationToken) {
     let (orders, mut given) = mpsc::channel(1);
     std::thread::spawn(move || read(&orders));
     let mut says = "serving".to_owned();
@@ -68,10 +73,11 @@ pub async fn obey(hub: Hub, stop: CancellationToken) {
         }
         let Some(order) = given.recv().await else { break };
         says = match parsed(&order) {
-            Some(by_ms) => match advance(&hub, by_ms).await {
-                Ok(stands) => stands,
-                Err(_) => break,
-            },
+            Some(by_ms) => {
+                let Ok(stands) = advance(&gateway.hub, by_ms).await else { break };
+                gateway.alerts.look_now().await;
+                stands
+            }
             None => "refused".to_owned(),
         };
     }

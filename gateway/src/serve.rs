@@ -287,10 +287,10 @@ async fn console_door(
 }
 
 impl Serving {
-    /// The way to the writer, for whoever moves the clock of a sandbox.
+    /// What serves, for whoever moves the clock of a sandbox.
     #[must_use]
-    pub fn hub(&self) -> Hub {
-        self.running.gateway.hub.clone()
+    pub fn gateway(&self) -> Arc<Gateway> {
+        Arc::clone(&self.running.gateway)
     }
 
     /// Serves until `stop`, or until the writer ends. What is under way at the stop is answered or
@@ -421,12 +421,13 @@ impl Look {
         let mut every = interval(LOOK_EVERY);
         let mut stamp = self.files.stamp();
         let mut swept = None;
-        let mut renewed = Instant::now();
+        let (mut renewed, mut listed) = (Instant::now(), self.upkeep.listed_at());
         loop {
             every.tick().await;
             self.gateway.restoring.look(&self.gateway.hub).await;
-            if renewed.elapsed() > RENEW_EVERY || self.crls_end_soon() {
-                renewed = Instant::now();
+            let lists = self.upkeep.listed_at();
+            if renewed.elapsed() > RENEW_EVERY || lists != listed || self.crls_end_soon() {
+                (renewed, listed) = (Instant::now(), lists);
                 self.upkeep.renew();
             }
             let newest = self.files.stamp();

@@ -2,7 +2,7 @@
 //! certificate renewed, well before they run out. Only where the authority lies beside the gateway;
 //! else whoever runs it does this. Not here: certificates of others.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{fs, path::PathBuf, time::SystemTime};
 
 use certs::{Authority, Credential, Error, Holder, Identity, Issued, LEAF_LIFETIME, UnixTime};
 
@@ -20,6 +20,13 @@ impl Upkeep {
     #[must_use]
     pub fn new(place: &Place) -> Self {
         Self { authority: place.authority(), tls: place.tls_folder() }
+    }
+
+    /// When the authority signed a list last: by a revocation, or at a ceremony. What it issues under a new
+    /// issuing certificate is let in only with that one's list.
+    #[must_use]
+    pub fn listed_at(&self) -> Option<SystemTime> {
+        fs::metadata(self.authority.join("crls.pem")).and_then(|lists| lists.modified()).ok()
     }
 
     /// Does what is due. A failure is told and tried again: what is in force stays so until its end.
@@ -62,8 +69,6 @@ fn is_gateways(issued: &Issued) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use certs::{GatewayNames, Plan, Reason, Root, Which};
 
     use super::*;

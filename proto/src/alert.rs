@@ -41,6 +41,8 @@ pub enum Code {
     CertificateEnding,
     /// An agency has not been connected for long.
     AgencySilent,
+    /// An agency sends what is dated in the future, and so refused.
+    AgencyClock,
     /// A mailbox is full and becomes fuller.
     MailboxGrowing,
     /// Writing to the disk takes long.
@@ -49,6 +51,8 @@ pub enum Code {
     Unwitnessed,
     /// Much is refused.
     RefusedSpike,
+    /// By one way or another people could not be told.
+    TellingFails,
     /// The last backup is old.
     BackupOld,
     /// The index has not been complete for a while.
@@ -76,10 +80,12 @@ impl Code {
         Self::EscalationStopped,
         Self::CertificateEnding,
         Self::AgencySilent,
+        Self::AgencyClock,
         Self::MailboxGrowing,
         Self::SyncSlow,
         Self::Unwitnessed,
         Self::RefusedSpike,
+        Self::TellingFails,
         Self::BackupOld,
         Self::IndexBehind,
     ];
@@ -97,10 +103,12 @@ impl Code {
             | Self::EscalationStopped
             | Self::CertificateEnding
             | Self::AgencySilent
+            | Self::AgencyClock
             | Self::MailboxGrowing
             | Self::SyncSlow
             | Self::Unwitnessed
             | Self::RefusedSpike
+            | Self::TellingFails
             | Self::BackupOld
             | Self::IndexBehind => Severity::Warning,
         }
@@ -119,10 +127,12 @@ impl Code {
             | Self::EscalationStopped => false,
             Self::CertificateEnding
             | Self::AgencySilent
+            | Self::AgencyClock
             | Self::MailboxGrowing
             | Self::SyncSlow
             | Self::Unwitnessed
             | Self::RefusedSpike
+            | Self::TellingFails
             | Self::BackupOld
             | Self::IndexBehind => true,
         }
@@ -133,6 +143,7 @@ impl Code {
     pub const fn raised_after_ms(self) -> u64 {
         match self {
             Self::SyncSlow => MINUTE_MS,
+            Self::TellingFails => 5 * MINUTE_MS,
             Self::IndexBehind => 10 * MINUTE_MS,
             Self::EmergencyUnseen
             | Self::ForkAlarm
@@ -143,6 +154,7 @@ impl Code {
             | Self::EscalationStopped
             | Self::CertificateEnding
             | Self::AgencySilent
+            | Self::AgencyClock
             | Self::MailboxGrowing
             | Self::Unwitnessed
             | Self::RefusedSpike
@@ -163,6 +175,8 @@ impl Code {
             | Self::ClockMissed
             | Self::EscalationStopped
             | Self::CertificateEnding
+            | Self::AgencyClock
+            | Self::TellingFails
             | Self::BackupOld
             | Self::IndexBehind => 0,
         }

@@ -54,6 +54,8 @@ pub struct Agency {
 /// A network: who signs what. The gateway is not part of it.
 #[derive(Debug, Clone)]
 pub struct Network {
+    /// Its id.
+    pub name: &'static str,
     /// Its agencies, in the order of their ids.
     pub agencies: Vec<Agency>,
     /// Its administrators' keys.
@@ -113,6 +115,7 @@ impl Network {
             directory: LogKey::new(origin("referral.example/directory/2026"), key("directory log")),
         };
         let mut network = Self {
+            name: NETWORK,
             agencies: agencies.collect(),
             administrators: vec![key("admin-one"), key("admin-two"), key("admin-three")],
             agreement: Digest::default(),
@@ -126,6 +129,12 @@ impl Network {
             &network.agreement_payload(),
         ));
         network
+    }
+
+    /// The same under a name whose gateway's clock may be moved.
+    #[must_use]
+    pub fn of_tests() -> Self {
+        Self { name: "network.test", ..Self::new() }
     }
 
     /// The seeds of both logs' keys, for the files of a gateway.
@@ -199,7 +208,7 @@ impl Network {
             public_key: key.public().to_bytes().to_vec(),
         });
         let genesis = wire::Genesis {
-            network: NETWORK.to_owned(),
+            network: self.name.to_owned(),
             evidence_origin: self.keys.evidence.origin().to_string(),
             directory_origin: self.keys.directory.origin().to_string(),
             administrators: administrators.collect(),
@@ -327,6 +336,7 @@ impl Network {
 
     fn clone_without_agencies(&self) -> Self {
         Self {
+            name: self.name,
             agencies: Vec::new(),
             administrators: Vec::new(),
             agreement: self.agreement,

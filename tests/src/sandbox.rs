@@ -9,11 +9,11 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant, SystemTime},
 };
@@ -28,12 +28,13 @@ use gateway::{
     writer::{Request, answer::Answer},
 };
 use journal::{LogId, OpenError, SegmentBytes};
-use proto::ids::AgencyId;
+use proto::ids::{AgencyId, TimeMs};
 use tonic::transport::Channel;
 
 use crate::{
-    network::{BEGINNING, NETWORK, Network},
+    network::{BEGINNING, Network},
     random::Random,
+    speak::now,
 };
 
 /// How long a gateway may take to listen.
@@ -55,6 +56,9 @@ pub struct Sandbox {
     /// Where whoever is invited joins.
     pub enrolment: SocketAddr,
     process: Option<Child>,
+    clock: Option<(ChildStdin, BufReader<ChildStdout>)>,
+    /// How far the gateway's clock is ahead.
+    ahead_ms: u64,
 }
 
 impl Sandbox {
@@ -71,13 +75,13 @@ impl Sandbox {
         let [address, metrics, enrolment] = free_addresses();
         let place = Place::new(folder, None);
         let now = UnixTime::of(SystemTime::now()).unwrap();
-        let plan = Plan::sandbox(NETWORK.parse().unwrap());
+        let plan = Plan::sandbox(network.name.parse().unwrap());
         let mut authority = Authority::init(&place.authority(), &plan, now).unwrap();
         let credential = authority.issue_gateway_with_key(&GatewayNames::loopback(), now).unwrap();
         credential.save(&place.tls_folder()).unwrap();
         authority.trust(now).unwrap().save(&place.tls_folder()).unwrap();
         let file = NetworkFile {
-            network: NETWORK.to_owned(),
+            network: network.name.to_owned(),
             gateway: format!("https://{address}"),
             enrolment: Some(enrolment.to_string()),
             evidence_log: network.keys.evidence.verifier().to_string(),
@@ -97,14 +101,24 @@ impl Sandbox {
         let identity = Identity::Staff { role: Role::Administrator, pseudonym: "admin-1".parse().unwrap() };
         authority.issue_with_key(&identity, now).unwrap().save(&folder.join("admin-1")).unwrap();
         let config = format!(
-            "network = \"{NETWORK}\"\nevidence_origin = \"{}\"\ndirectory_origin = \"{}\"\n\
+            "network = \"{}\"\nevidence_origin = \"{}\"\ndirectory_origin = \"{}\"\n\
              listen = \"{address}\"\nenrolment_listen = \"{enrolment}\"\nmetrics = \"{metrics}\"\nreserve_mib = 16\n",
+            network.name,
             network.keys.evidence.origin(),
             network.keys.directory.origin()
         );
         fs::write(place.config(), config).unwrap();
         found(&place, &mut network, agreements, rules);
-        Self { network, folder: folder.to_owned(), address, metrics, enrolment, process: None }
+        Self {
+            network,
+            folder: folder.to_owned(),
+            address,
+            metrics,
+            enrolment,
+            process: None,
+            clock: None,
+            ahead_ms: 0,
+        }
     }
 
     /// Has a gateway decide requests at the network's beginning, long ago. Its program does not run.
@@ -127,18 +141,57 @@ impl Sandbox {
 
     /// As [`Self::start`], with environment variables such as a preloaded library's.
     pub fn start_with(&mut self, environment: &[(&str, &str)]) {
+        let mut serve = self.serve();
+        serve.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
+        self.run(&mut serve);
+    }
+
+    /// As [`Self::start`], for a network of [`Network::of_tests`]: with a clock that [`Self::advance`] moves.
+    pub fn start_with_clock(&mut self) {
+        let mut serve = self.serve();
+        serve.args(["--sandbox", &self.ahead_ms.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        self.run(&mut serve);
+        let process = self.process.as_mut().unwrap();
+        let mut says = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        says.read_line(&mut line).unwrap();
+        assert_eq!(line, "serving\n");
+        self.clock = Some((process.stdin.take().unwrap(), says));
+    }
+
+    /// Now, by the gateway's clock.
+    #[must_use]
+    pub fn now(&self) -> TimeMs {
+        TimeMs(now().0 + self.ahead_ms)
+    }
+
+    /// Lets time pass for the gateway. What is due by then is done, and alerts are as they are then.
+    pub fn advance(&mut self, by: Duration) {
+        let (orders, says) = self.clock.as_mut().unwrap();
+        let until_ms = self.ahead_ms + u64::try_from(by.as_millis()).unwrap();
+        // It stops whenever something happens.
+        loop {
+            writeln!(orders, "advance {}", until_ms - self.ahead_ms).unwrap();
+            let mut line = String::new();
+            says.read_line(&mut line).unwrap();
+            let ahead = line.strip_prefix("ahead ").unwrap().split(' ').next().unwrap();
+            self.ahead_ms = ahead.parse().unwrap();
+            if self.ahead_ms >= until_ms {
+                break;
+            }
+        }
+    }
+
+    fn serve(&self) -> Command {
+        let mut serve = Command::new(program("gateway"));
+        serve.args(["serve", "--config"]).arg(self.folder.join("gateway.toml"));
+        serve
+    }
+
+    fn run(&mut self, serve: &mut Command) {
         assert!(self.process.is_none(), "the gateway runs already");
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let child = Command::new(program("gateway"))
-            .args(["serve", "--config"])
-            .arg(self.folder.join("gateway.toml"))
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.process = Some(child);
+        self.process = Some(serve.stderr(log).spawn().unwrap());
         let begun = Instant::now();
         while TcpStream::connect(self.address).is_err() {
             let exited = self.process.as_mut().unwrap().try_wait().unwrap();

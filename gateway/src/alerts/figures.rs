@@ -92,6 +92,7 @@ impl Gauges {
             unwitnessed_since: self.unwitnessed_since,
             forks: gateway.metrics.fork_alarms.get(),
             refused,
+            untold_since: gateway.alerts.untold_since(),
             backup_at,
             is_indexed: status.is_indexed,
         })
@@ -111,6 +112,7 @@ impl Gauges {
             waiting: count(of.waiting),
             waiting_before: before,
             certificate_until: of.contact.map(|contact| contact.certificate_until),
+            dated_ahead_at: of.dated_ahead_at,
         }
     }
 

@@ -65,10 +65,10 @@ pub(super) struct UndrainArguments {
 impl OperateArguments {
     pub(super) fn run(self, operation: Operation) -> Result<Said> {
         let reason = reason(operation, self.reason.as_deref(), self.viewer.language())?;
-        let number =
-            u128::from_str_radix(&self.referral.replace('-', ""), 16).context("the referral's id")?;
+        let number = u128::from_str_radix(&self.referral.replace('-', ""), 16).unwrap_or_default();
+        let no_id = "this is no referral's id: give all 32 digits, as `gateway stuck` shows them";
         let key = ReferralKey {
-            id: EnvelopeId::parse(&number.to_be_bytes(), "referral")?,
+            id: EnvelopeId::parse(&number.to_be_bytes(), "referral").context(no_id)?,
             opened_by: AgencyId::parse(&self.opened_by, "from")?,
         };
         let answer = wait(operate(&self.viewer, operation, Some(&key), reason))?;
@@ -156,11 +156,20 @@ fn said(operation: Operation, answer: &wire::OperateAnswer, language: Language) 
         format!("{} {}", language.pick("evidence", "رقم القيد في السجل"), answer.evidence),
     ];
     if answer.second_until_ms != 0 {
-        text.push(format!(
-            "{} {}",
-            language.pick("A second operator can confirm until", "يمكن لمشغّل ثانٍ التأكيد حتى"),
-            language.isolated(&moment(until))
-        ));
+        let lapses = match operation {
+            Operation::Hold => language.pick(
+                "It lapses then, unless a second operator holds it too:",
+                "يسقط الحجز حينها ما لم يؤكده مشغّل ثانٍ:",
+            ),
+            Operation::NotifyAgain
+            | Operation::Release
+            | Operation::Return
+            | Operation::Drain
+            | Operation::Undrain => {
+                language.pick("A second operator can confirm until", "يمكن لمشغّل ثانٍ التأكيد حتى")
+            }
+        };
+        text.push(format!("{lapses} {}", language.isolated(&moment(until))));
     }
     Said {
         text,

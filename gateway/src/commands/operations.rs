@@ -185,9 +185,10 @@ fn gateway_lines(gateway: &wire::GatewayCondition, language: Language) -> Vec<St
             gateway.witnesses
         ),
         format!(
-            "{} {}; {} {}",
+            "{} {}{} {} {}",
             language.pick("revocation lists until", "قوائم الإبطال حتى"),
             language.isolated(&ends(gateway.crls_until_ms)),
+            language.pick(";", "؛"),
             language.pick("certificate until", "الشهادة حتى"),
             language.isolated(&ends(gateway.certificate_until_ms))
         ),

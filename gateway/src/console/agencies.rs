@@ -85,6 +85,9 @@ fn trouble(one: &AgencyStanding, overview: &Overview, language: Language) -> Mar
     let ends = one.contact.map(|contact| contact.certificate_until).filter(|until| *until < soon);
     html! {
         @if one.suspended { div.bad { (Word::Suspended.text(language)) } }
+        @if let Some(at) = one.dated_ahead_at {
+            div.bad { (Word::DatedAhead.text(language)) ": " (frame::time(at)) }
+        }
         @if one.lacks_key { div.bad { (Word::LacksKey.text(language)) } }
         @if let Some(until) = ends {
             div.bad { (Word::CertificateEnds.text(language)) ": " (frame::time(until)) }

@@ -29,7 +29,7 @@ use super::{
 use crate::history::History;
 
 /// How long the journal is read for one page.
-const READ_TIME_MAX: Duration = Duration::from_millis(100);
+const READ_TIME_MAX: Duration = Duration::from_millis(75);
 /// Most batches that are read for one page.
 const BATCHES_MAX: u64 = 20_000;
 /// Most records of the page.

@@ -11,9 +11,9 @@ use http::{header, request::Parts};
 use maud::{Markup, html};
 use proto::{
     clocks::ClockKind,
+    evidence::Record,
     ids::{AgencyId, EnvelopeId, ReferralKey, TimeMs},
     lifecycle::Status as Stands,
-    receipt::Receipt,
     vocabulary::STATUSES,
     words::{self, Language},
 };
@@ -146,14 +146,14 @@ fn stands(console: &Console, standing: &Standing, language: Language) -> Markup 
     }
 }
 
-fn timeline(records: &[Receipt], language: Language) -> Markup {
+fn timeline(records: &[Record], language: Language) -> Markup {
     let heads = [Word::Number, Word::Time, Word::Event, Word::Details, Word::Proof];
     html! {
         section aria-labelledby="timeline" {
             h2 id="timeline" { (Word::Timeline.text(language)) }
             table.cards {
                 thead { tr { @for head in heads { th scope="col" { (head.text(language)) } } } }
-                tbody { @for receipt in records { (record(receipt, language)) } }
+                tbody { @for one in records { (record(one, language)) } }
             }
             @if records.len() >= RECORDS_MAX { p { (Word::More.text(language)) } }
             p.small { (Word::ProofHelp.text(language)) }
@@ -162,9 +162,9 @@ fn timeline(records: &[Receipt], language: Language) -> Markup {
     }
 }
 
-fn record(receipt: &Receipt, language: Language) -> Markup {
+fn record(record: &Record, language: Language) -> Markup {
     let of = |word: Word| word.text(language);
-    let (what, place) = (&receipt.record().what, &receipt.record().place);
+    let (what, place) = (&record.what, &record.place);
     let kind = i32::try_from(what.clock).ok().and_then(|kind| ClockKind::parse(kind, "clock").ok());
     html! {
         tr {

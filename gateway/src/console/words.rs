@@ -116,6 +116,7 @@ words! {
     Trouble "To mend" "ما يجب إصلاحه"
     Suspended "suspended" "موقوفة مؤقتًا"
     LacksKey "lacks a key in force" "ينقصها مفتاح سارٍ"
+    DatedAhead "its clock was ahead" "كانت ساعتها متقدمة"
     CertificateEnds "certificate ends soon" "تنتهي شهادتها قريبًا"
     DutyPhone "Duty phone" "هاتف المناوبة"
     Agreement "Agreement" "الاتفاقية"

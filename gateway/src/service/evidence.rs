@@ -15,18 +15,20 @@ use proto::{
     caller::Caller,
     command::{Command, Query, Sight},
     dsse::Signed,
-    evidence::{Event, Happening, PartyLink},
+    evidence::{Event, Happening, PartyLink, Record},
     fact::Fact,
     ids::{AgencyId, Locator, ReferralKey},
     receipt::Receipt,
     refusal::Refusal,
     wire,
 };
+use tokio::task::spawn_blocking;
 use tonic::{Request, Response, Status};
 
 use super::{Answers, Gateway, agency, answers, caller, record, stubs::evidence_server::Evidence};
 use crate::{
-    history::Log,
+    fault::Fault,
+    history::{History, Log},
     hub::Unavailable,
     writer::{self, answer::Answer},
 };
@@ -183,13 +185,14 @@ impl Gateway {
         receipt.ok_or_else(unknown)
     }
 
-    /// The first records of a referral, so many at the most, with the evidence that somebody looked.
+    /// The first records of a referral, so many at the most, with the evidence that somebody looked. Read
+    /// beside the writer, since a long timeline would hold it up.
     pub(crate) async fn records_of(
         &self,
         caller: &Caller,
         referral: &ReferralKey,
         most: usize,
-    ) -> Result<Vec<Receipt>, Status> {
+    ) -> Result<Vec<Record>, Status> {
         let asker = Asker::of(caller.clone())?;
         let places = self.hub.places(referral.clone()).await.map_err(answers::unavailable_status)?;
         let places =
@@ -199,19 +202,13 @@ impl Gateway {
         }
         let query = Query { of: Sight::Evidence, referral: Some(referral.clone()), index: None };
         self.leave_evidence(caller, query).await?;
-        let mut records = Vec::new();
-        for at in places {
-            if records.len() >= most {
-                break;
-            }
-            let receipts = self.receipts(at).await?;
-            records.extend(receipts.into_iter().filter(|receipt| {
-                let what = &receipt.record().what;
-                what.referral.as_ref() == Some(referral) && asker.sees(what)
-            }));
-        }
-        records.truncate(most);
-        Ok(records)
+        let (history, referral) = (self.hub.history().clone(), referral.clone());
+        let sees = move |record: &Record| {
+            record.what.referral.as_ref() == Some(&referral) && asker.sees(&record.what)
+        };
+        let records = spawn_blocking(move || read(&history, &places, sees, most)).await;
+        let records = records.map_err(|_| Status::internal("the journal could not be read"))?;
+        records.map_err(|fault| answers::internal(&fault))
     }
 
     /// Has the writer decide whether a query may be answered, and waits until its record is synced.
@@ -296,6 +293,28 @@ impl Gateway {
         });
         Ok(theirs.map(|receipt| bundle(receipt, entry, asker)).collect())
     }
+}
+
+/// The records of some entries, so many at the most. Entries of one batch stand side by side.
+fn read(
+    history: &History,
+    places: &[Locator],
+    sees: impl Fn(&Record) -> bool,
+    most: usize,
+) -> Result<Vec<Record>, Fault> {
+    let mut records = Vec::new();
+    for of_batch in places.chunk_by(|one, next| one.batch == next.batch) {
+        if records.len() >= most {
+            break;
+        }
+        let Some(number) = of_batch.first().map(|at| at.batch) else { continue };
+        let batch = history.batch(number)?;
+        let entries = of_batch.iter().filter_map(|at| batch.entries.get(usize::try_from(at.entry).ok()?));
+        let found = entries.flat_map(|entry| entry.facts.iter().filter_map(Fact::record));
+        records.extend(found.filter(|record| sees(record)).cloned());
+    }
+    records.truncate(most);
+    Ok(records)
 }
 
 /// A receipt and the object that it names. A handover receipt may cover mail of other senders, so of

@@ -8,8 +8,8 @@ use proto::{
     caller::Caller,
     command::{Command, Query, Sight},
     directory::Directory,
-    ids::TimeMs,
-    operation::{Operate, People, SECOND_PERSON_MS},
+    ids::{ReferralKey, TimeMs},
+    operation::{Operate, Operation, People, SECOND_PERSON_MS},
     receipt::Receipt,
     stuck::{Awaited, Cause},
     wire,
@@ -115,17 +115,41 @@ impl Gateway {
         caller: &Caller,
         operate: Operate,
     ) -> Result<wire::OperateAnswer, Status> {
+        let notified = operate.referral.clone().filter(|_| operate.operation == Operation::NotifyAgain);
         let command = Command::Operate(Box::new(operate));
         let request = writer::Request { caller: caller.clone(), command, parts: Vec::new() };
         let answer = self.hub.ask(request).map_err(answers::unavailable_status)?;
         let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;
         match answers::outcome(answer) {
-            answers::Outcome::Taken(receipts, _) => Ok(operated(&receipts)),
+            answers::Outcome::Taken(receipts, _) => {
+                // Whoever looks next sees what was done.
+                self.board.forget().await;
+                let mut answer = operated(&receipts);
+                if let Some(referral) = notified
+                    && !self.has_recipient_here(&referral).await
+                {
+                    answer.text_en += NOTHING_RINGS.0;
+                    answer.text_ar += NOTHING_RINGS.1;
+                }
+                Ok(answer)
+            }
             answers::Outcome::Refused(answer, refusal) => Err(answers::refusal_status(refusal, &answer)),
             answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
         }
     }
+
+    /// Whether the agent of the agency that is asked now is connected; also where that cannot be told.
+    async fn has_recipient_here(&self, referral: &ReferralKey) -> bool {
+        let Ok(Some(standing)) = self.hub.standing(referral.clone()).await else { return true };
+        standing.recipients.last().is_none_or(|recipient| self.board.is_connected(recipient))
+    }
 }
+
+/// Said beside a notice to an agency whose agent is away.
+const NOTHING_RINGS: (&str, &str) = (
+    " Its agent is not connected, so nothing rings there: telephone its duty desk.",
+    " برنامج الربط لديها غير متصل فلن يصلها التنبيه: اتصل بهاتف المناوبة.",
+);
 
 /// What the record of an operator's act says.
 fn operated(receipts: &[Receipt]) -> wire::OperateAnswer {

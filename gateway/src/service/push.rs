@@ -95,6 +95,7 @@ impl Push for PushService {
                 Ok(Response::new(wire::PushAnswer { tag: 0, answer: receipt }))
             }
             answers::Outcome::Refused(answer, refusal) => {
+                self.0.board.refused(&caller, refusal);
                 Err(answers::refusal_status(refusal, &self.0.led_elsewhere(*answer, refusal)))
             }
             answers::Outcome::Fault(fault) => Err(answers::fault_status(&fault)),
@@ -113,14 +114,15 @@ impl Push for PushService {
         let slots = Arc::new(Semaphore::new(STREAM_IN_FLIGHT_MAX));
         let (gateway, messages) = (Arc::clone(&self.0), request.into_inner());
         let reading = Reading { gateway, share, slots, messages, read: None };
+        let pusher = Arc::new(caller.clone());
         tokio::spawn(reading.all(caller, verified));
         tokio::spawn(ask_all(Arc::clone(&self.0), to_ask, asked));
         let gateway = Arc::clone(&self.0);
         let answers = ReceiverStream::new(to_answer).then(move |under_way: Result<UnderWay, Status>| {
-            let gateway = Arc::clone(&gateway);
+            let (gateway, pusher) = (Arc::clone(&gateway), Arc::clone(&pusher));
             async move {
                 let UnderWay { tag, answer, slot } = under_way?;
-                let answer = answer.kept(&gateway).await;
+                let answer = answer.kept(&gateway, &pusher).await;
                 drop(slot);
                 Ok(wire::PushAnswer { tag, answer: Some(answer) })
             }
@@ -288,7 +290,7 @@ impl Promise {
         Self::Known(Box::new(wire::push_answer::Answer::Fault(fault)))
     }
 
-    async fn kept(self, gateway: &Gateway) -> wire::push_answer::Answer {
+    async fn kept(self, gateway: &Gateway, caller: &Caller) -> wire::push_answer::Answer {
         use wire::push_answer::Answer as Kept;
         let ending = || Kept::Fault(answers::unavailable_fault(Unavailable::Ending));
         match self {
@@ -300,6 +302,7 @@ impl Promise {
                         receipts.first().map_or_else(ending, |receipt| Kept::Receipt(receipt.to_wire()))
                     }
                     answers::Outcome::Refused(answer, refusal) => {
+                        gateway.board.refused(caller, refusal);
                         Kept::Refusal(gateway.led_elsewhere(*answer, refusal))
                     }
                     answers::Outcome::Fault(fault) => Kept::Fault(fault),

@@ -53,6 +53,8 @@ impl Default for Limits {
 pub const CERTIFICATE_LEFT_MS: u64 = 14 * DAY_MS;
 /// So long before its end a revocation list is: it lasts a week, and is signed again at half of it.
 pub const CRL_LEFT_MS: u64 = DAY_MS;
+/// So long after the last message that was dated in the future an agency's clock counts as right again.
+const CLOCK_OVER_MS: u64 = HOUR_MS;
 /// An emergency whose recipient's agent is not there waits no longer than this.
 const AGENT_AWAY_MS: u64 = MINUTE_MS;
 
@@ -82,6 +84,8 @@ pub struct AgencyFigures {
     pub waiting_before: Option<u64>,
     /// When the certificate ends that it connected with last, where that is known.
     pub certificate_until: Option<TimeMs>,
+    /// When it sent last what was refused because it was dated in the future.
+    pub dated_ahead_at: Option<TimeMs>,
 }
 
 /// All that is judged.
@@ -113,6 +117,8 @@ pub struct Figures<'a> {
     pub forks: u64,
     /// What was refused in the last ten minutes.
     pub refused: u64,
+    /// Since when people cannot be told by one way or another; nothing while all ways work.
+    pub untold_since: Option<TimeMs>,
     /// When the last backup was made; nothing when there was none.
     pub backup_at: Option<TimeMs>,
     /// Whether the index is complete.
@@ -191,6 +197,9 @@ impl Figures<'_> {
             Some(Some(left)) => conditions.push(say(Code::CertificateEnding, true, left)),
             Some(None) => {}
         }
+        if of.dated_ahead_at.is_some_and(|at| self.now < at.plus_ms(CLOCK_OVER_MS)) {
+            conditions.push(say(Code::AgencyClock, true, Measure::Plain));
+        }
         conditions
     }
 
@@ -203,6 +212,8 @@ impl Figures<'_> {
         say(Code::CrlEnding, self.ends(self.crls_until, CRL_LEFT_MS));
         say(Code::ClockStepped, (!self.is_clock_right).then_some(Measure::Plain));
         say(Code::ForkAlarm, (self.forks > 0).then_some(Measure::Count(Noun::Alarm, self.forks)));
+        let untold = |since: TimeMs| Measure::Lasting(self.now.0.saturating_sub(since.0));
+        say(Code::TellingFails, self.untold_since.map(untold));
         say(Code::IndexBehind, (!self.is_indexed).then_some(Measure::Plain));
         let age_ms = self.backup_at.map(|at| self.now.0.saturating_sub(at.0));
         say(
@@ -281,6 +292,7 @@ mod tests {
             unwitnessed_since: None,
             forks: 0,
             refused: 0,
+            untold_since: None,
             backup_at: Some(NOW.minus_ms(HOUR_MS)),
             is_indexed: true,
         }
@@ -300,7 +312,7 @@ mod tests {
     #[test]
     fn each_figure_of_the_gateway_has_its_limit_and_room_before_it() {
         type Set = fn(&mut Figures<'_>);
-        let rows: [(Set, Code, bool); 20] = [
+        let rows: [(Set, Code, bool); 21] = [
             (|f| f.certificate_until = NOW.plus_ms(CERTIFICATE_LEFT_MS - 1), Code::CertificateEnding, true),
             (|f| f.crls_until = NOW.plus_ms(CRL_LEFT_MS - 1), Code::CrlEnding, true),
             (|f| f.crls_until = NOW.minus_ms(1), Code::CrlEnding, true),
@@ -316,6 +328,7 @@ mod tests {
             (|f| f.forks = 1, Code::ForkAlarm, true),
             (|f| f.refused = 50, Code::RefusedSpike, false),
             (|f| f.refused = 100, Code::RefusedSpike, true),
+            (|f| f.untold_since = Some(NOW), Code::TellingFails, true),
             (|f| f.backup_at = None, Code::BackupOld, true),
             (|f| f.backup_at = Some(NOW.minus_ms(26 * HOUR_MS)), Code::BackupOld, true),
             (|f| f.is_indexed = false, Code::IndexBehind, true),
@@ -350,10 +363,11 @@ mod tests {
             waiting: 0,
             waiting_before: Some(0),
             certificate_until: Some(NOW.plus_ms(80 * DAY_MS)),
+            dated_ahead_at: None,
         };
         type Set = fn(&mut AgencyFigures);
         let away = |a: &mut AgencyFigures| a.presence = Presence::AwaySince(NOW.minus_ms(72 * HOUR_MS));
-        let rows: [(Set, Option<(Code, bool)>); 11] = [
+        let rows: [(Set, Option<(Code, bool)>); 13] = [
             (away, Some((Code::AgencySilent, true))),
             (|a| a.presence = Presence::AwaySince(NOW.minus_ms(72 * HOUR_MS - 1)), None),
             (|a| a.presence = Presence::NotSeenSince(NOW), Some((Code::AgencySilent, false))),
@@ -365,6 +379,8 @@ mod tests {
             (|a| (a.waiting, a.waiting_before) = (100, None), Some((Code::MailboxGrowing, false))),
             (|a| a.waiting = 49, None),
             (|a| a.certificate_until = Some(NOW.plus_ms(DAY_MS)), Some((Code::CertificateEnding, true))),
+            (|a| a.dated_ahead_at = Some(NOW.minus_ms(HOUR_MS - 1)), Some((Code::AgencyClock, true))),
+            (|a| a.dated_ahead_at = Some(NOW.minus_ms(HOUR_MS)), None),
         ];
         for (row, (set, expected)) in rows.into_iter().enumerate() {
             let mut one = calm_one.clone();

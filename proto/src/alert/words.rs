@@ -38,10 +38,12 @@ impl Code {
             Self::EscalationStopped => "escalation_stopped",
             Self::CertificateEnding => "certificate_ending",
             Self::AgencySilent => "agency_silent",
+            Self::AgencyClock => "agency_clock",
             Self::MailboxGrowing => "mailbox_growing",
             Self::SyncSlow => "sync_slow",
             Self::Unwitnessed => "unwitnessed",
             Self::RefusedSpike => "refused_spike",
+            Self::TellingFails => "telling_fails",
             Self::BackupOld => "backup_old",
             Self::IndexBehind => "index_behind",
         }
@@ -74,10 +76,14 @@ impl Code {
             }
             Self::CertificateEnding => ("a certificate runs out", "تقترب شهادة من الانتهاء"),
             Self::AgencySilent => ("not connected for long", "غير متصلة منذ مدة طويلة"),
+            Self::AgencyClock => {
+                ("its clock is ahead: what it sends is refused", "ساعتها متقدمة: يُردّ ما ترسله")
+            }
             Self::MailboxGrowing => ("a mailbox grows and is not emptied", "صندوق يمتلئ ولا يُفرَّغ"),
             Self::SyncSlow => ("writing to the disk takes long", "الكتابة على القرص بطيئة"),
             Self::Unwitnessed => ("no agent cosigns the log", "لا يشهد أحد على السجل"),
             Self::RefusedSpike => ("much is refused", "كثرت حالات الرد"),
+            Self::TellingFails => ("people cannot be told of alerts", "تعذّر إبلاغ المعنيين بالتنبيهات"),
             Self::BackupOld => {
                 ("the last backup is old, or there is none", "آخر نسخة احتياطية قديمة أو غير موجودة")
             }
@@ -113,6 +119,10 @@ impl Code {
                 "Telephone its IT: a machine or a line is down.",
                 "اتصل بقسم التقنية لديها: الجهاز أو الخط متوقف.",
             ),
+            Self::AgencyClock => (
+                "Telephone its IT: its machine's clock is to be set right.",
+                "اتصل بقسم التقنية لديها لضبط ساعة الجهاز.",
+            ),
             Self::MailboxGrowing => (
                 "Telephone its IT: its agent does not fetch.",
                 "اتصل بقسم التقنية لديها: برنامج الربط لا يستلم.",
@@ -121,6 +131,9 @@ impl Code {
             Self::Unwitnessed => ("See which agents are connected.", "تحقق من برامج الربط المتصلة."),
             Self::RefusedSpike => {
                 ("See in the audit who is refused, and why.", "راجع في التدقيق من رُدّ ولماذا.")
+            }
+            Self::TellingFails => {
+                ("Try the ways, and read why one fails.", "جرّب طرق الإبلاغ واقرأ سبب التعذّر.")
             }
             Self::BackupOld => ("Make a backup now.", "أنشئ نسخة احتياطية الآن."),
             Self::IndexBehind => {

@@ -127,6 +127,7 @@ fn fill(folder: &Path) {
     assert_eq!(sent, SENDS, "before the disk is full");
     next("before");
     until("the gateway knows that its disk is full", || (!is_ready(&stage)).then_some(()));
+    until("people are told", || is_told(&stage).then_some(()));
     let refused = (0..SENDS).filter(|_| !send(&stage)).count();
     println!("refused {refused}");
     // What waits is still given away: the office goes on with what it has.
@@ -138,6 +139,7 @@ fn fill(folder: &Path) {
         sent += usize::from(send(&stage));
         (sent == SENDS).then_some(())
     });
+    until("it is over", || (!is_told(&stage)).then_some(()));
     println!("freed");
 }
 
@@ -149,6 +151,14 @@ fn next(phase: &str) {
 
 fn is_ready(stage: &Stage) -> bool {
     get(stage.metrics, "/ready").starts_with("HTTP/1.1 200")
+}
+
+/// Whether an alert says that the disk is full.
+fn is_told(stage: &Stage) -> bool {
+    let metrics = get(stage.metrics, "/metrics");
+    metrics.lines().any(|line| {
+        line.starts_with("referral_gateway_alerts{") && line.contains("disk_full") && !line.ends_with(" 0")
+    })
 }
 
 fn told(arguments: &Arguments) -> BTreeSet<String> {

@@ -1,7 +1,10 @@
 //! How soon the console's pages come, beside a long history and many open referrals, and what looking costs
-//! those who push: `visits DIR [--envelopes N] [--referrals N] [--visits N] [--seconds N]`. Each envelope of
-//! the history leaves three evidence records. One JSON line a page, then one of the pushes. Ends with an error
-//! when a page's 95th percentile is 200 ms or more, or pushing loses 5 % or more to the visitors.
+//! those who push: `visits DIR [--envelopes N] [--referrals N] [--visits N]`. Each envelope of the history leaves
+//! three evidence records. One JSON line a page, then one of the pushes. Ends with an error when a page's 95th
+//! percentile is 200 ms or more, or pushing loses 5 % or more to the visitors.
+//!
+//! What is pushed stays open, so that pushing becomes slower as it goes on, whoever looks. So each page is visited
+//! between two times in which nobody looks, together as long as the visits, and only these are compared.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,7 +18,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -28,6 +31,7 @@ use gateway::{
     writer::{Request, answer::Answer},
 };
 use proto::ids::{ReferralKey, TimeMs};
+use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use trials::{
     arguments::Arguments,
@@ -63,13 +67,9 @@ async fn main() {
     history(&sandbox, arguments.get("envelopes", 330_000));
     let last = referrals(&sandbox, arguments.get("referrals", 10_000));
     sandbox.start();
-    let seconds = Duration::from_secs(arguments.get("seconds", 20));
-    let alone = pushes(&sandbox, seconds, || async {}).await;
-    let mut slow = Vec::new();
-    let beside = pushes(&sandbox, seconds, || async {
-        slow = visits(&sandbox, console, &last, arguments.get("visits", 60)).await;
-    })
-    .await;
+    let pushing = Pushing::begin(&sandbox).await;
+    let slow = visits(&sandbox, console, &last, &pushing, arguments.get("visits", 60)).await;
+    let (alone, beside) = pushing.end().await;
     let lost = 1.0 - beside / alone;
     println!(
         "{{\"pushes\":{{\"alone_per_s\":{alone:.0},\"beside_visitors_per_s\":{beside:.0},\"lost\":{lost:.3}}}}}"
@@ -148,29 +148,59 @@ fn referrals(sandbox: &Sandbox, count: u64) -> ReferralKey {
     last.unwrap()
 }
 
-/// How many a second are pushed, for some time and as long as something else is done.
-async fn pushes<F: Future<Output = ()>>(
-    sandbox: &Sandbox,
-    time: Duration,
-    beside: impl FnOnce() -> F,
-) -> f64 {
-    let (ends, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let mut pushing = Vec::new();
-    for seed in 0..PUSHERS {
-        let from = sandbox.network.at(seed % sandbox.network.agencies.len()).id.to_string();
-        let channel = sandbox.connect(&from).await.unwrap();
-        let (network, ends, count) = (sandbox.network.clone(), Arc::clone(&ends), Arc::clone(&count));
-        pushing.push(tokio::spawn(push(network, seed, channel, ends, count)));
+/// Who pushes, and how much of it while nobody looks and while somebody does.
+struct Pushing {
+    ends: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+    pushers: Vec<JoinHandle<()>>,
+    alone: Mutex<(u64, Duration)>,
+    beside: Mutex<(u64, Duration)>,
+}
+
+impl Pushing {
+    async fn begin(sandbox: &Sandbox) -> Self {
+        let (ends, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut pushers = Vec::new();
+        for seed in 0..PUSHERS {
+            let from = sandbox.network.at(seed % sandbox.network.agencies.len()).id.to_string();
+            let channel = sandbox.connect(&from).await.unwrap();
+            let (network, ends, count) = (sandbox.network.clone(), Arc::clone(&ends), Arc::clone(&count));
+            pushers.push(tokio::spawn(push(network, seed, channel, ends, count)));
+        }
+        Self { ends, count, pushers, alone: Mutex::default(), beside: Mutex::default() }
     }
-    let begun = Instant::now();
-    beside().await;
-    tokio::time::sleep(time.saturating_sub(begun.elapsed())).await;
-    let rate = count.load(Ordering::Acquire) as f64 / begun.elapsed().as_secs_f64();
-    ends.store(true, Ordering::Release);
-    for one in pushing {
-        one.await.unwrap();
+
+    async fn while_doing<T>(&self, of: &Mutex<(u64, Duration)>, done: impl Future<Output = T>) -> T {
+        let (before, begun) = (self.count.load(Ordering::Acquire), Instant::now());
+        let done = done.await;
+        let mut of = of.lock().unwrap();
+        of.0 += self.count.load(Ordering::Acquire) - before;
+        of.1 += begun.elapsed();
+        done
     }
-    rate
+
+    /// Somebody looks; before and after it nobody, together for as long.
+    async fn beside<T>(&self, looks: impl Future<Output = T>, about: Duration) -> T {
+        self.while_doing(&self.alone, tokio::time::sleep(about / 2)).await;
+        let begun = Instant::now();
+        let looked = self.while_doing(&self.beside, looks).await;
+        let rest = begun.elapsed().saturating_sub(about / 2);
+        self.while_doing(&self.alone, tokio::time::sleep(rest)).await;
+        looked
+    }
+
+    /// How many a second while nobody looks, and while somebody does.
+    async fn end(self) -> (f64, f64) {
+        self.ends.store(true, Ordering::Release);
+        for pusher in self.pushers {
+            pusher.await.unwrap();
+        }
+        let rate = |of: Mutex<(u64, Duration)>| {
+            let (count, time) = of.into_inner().unwrap();
+            count as f64 / time.as_secs_f64()
+        };
+        (rate(self.alone), rate(self.beside))
+    }
 }
 
 async fn push(network: Network, seed: usize, channel: Channel, ends: Arc<AtomicBool>, count: Arc<AtomicU64>) {
@@ -186,7 +216,13 @@ async fn push(network: Network, seed: usize, channel: Channel, ends: Arc<AtomicB
 }
 
 /// Visits every page so often, one after the other; gives those that are too slow.
-async fn visits(sandbox: &Sandbox, console: SocketAddr, last: &ReferralKey, visits: usize) -> Vec<String> {
+async fn visits(
+    sandbox: &Sandbox,
+    console: SocketAddr,
+    last: &ReferralKey,
+    pushing: &Pushing,
+    visits: usize,
+) -> Vec<String> {
     let referral = format!("referral/{}/{}", last.opened_by, last.id);
     let need = "from=ae.dfwac&category=trafficking&service=shelter&jurisdiction=AE";
     let pages = [
@@ -200,16 +236,21 @@ async fn visits(sandbox: &Sandbox, console: SocketAddr, last: &ReferralKey, visi
     for (name, paths) in pages {
         let keys = sandbox.folder.join("staff").join(name).join("tls");
         for path in paths {
-            let mut took_ms = Vec::with_capacity(visits);
-            for visit in 0..visits {
-                let language = ["en", "ar"][visit % 2];
-                let config = Bearer::read(&keys).config(sandbox);
-                let begun = Instant::now();
-                let page = browse(console, config, &format!("/{language}/{path}")).await.unwrap();
-                took_ms.push(begun.elapsed().as_secs_f64() * 1000.0);
-                assert_eq!(page.status, 200, "{name} {path}: {}", page.body);
-                tokio::time::sleep(LOOKS).await;
-            }
+            let looks = async {
+                let mut took_ms = Vec::with_capacity(visits);
+                for visit in 0..visits {
+                    let language = ["en", "ar"][visit % 2];
+                    let config = Bearer::read(&keys).config(sandbox);
+                    let begun = Instant::now();
+                    let page = browse(console, config, &format!("/{language}/{path}")).await.unwrap();
+                    took_ms.push(begun.elapsed().as_secs_f64() * 1000.0);
+                    assert_eq!(page.status, 200, "{name} {path}: {}", page.body);
+                    tokio::time::sleep(LOOKS).await;
+                }
+                took_ms
+            };
+            let about = LOOKS * u32::try_from(visits).unwrap();
+            let mut took_ms = pushing.beside(looks, about).await;
             took_ms.sort_by(f64::total_cmp);
             let at = |share: f64| took_ms[((visits - 1) as f64 * share) as usize];
             let (p50, p95, most) = (at(0.5), at(0.95), at(1.0));

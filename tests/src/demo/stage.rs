@@ -214,6 +214,19 @@ impl Stage {
         Ok(())
     }
 
+    /// Ends the gateway in order.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn end_gateway(&mut self) -> Result<()> {
+        terminate(&mut self.gateway.take().context("the gateway does not run")?)
+    }
+
+    /// Takes other programs for what is started from now on.
+    pub fn take(&mut self, programs: Programs) {
+        self.programs = programs;
+    }
+
     /// Whether the gateway still runs.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use proto::{
     wire,
 };
 use serde_json::Value;
+use tempfile::TempDir;
 use trials::{
     network::{ActOf, Network},
     peer::{Bearer, browse},
@@ -43,13 +44,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<Value, String> {
 }
 
 /// A network with staff, whose gateway tells a hook and a mail server; and who watches it.
-struct Scene {
-    sandbox: Sandbox,
+pub(crate) struct Scene {
+    pub(crate) sandbox: Sandbox,
     hook: Post,
-    mails: Post,
+    pub(crate) mails: Post,
     watch: Post,
     console: SocketAddr,
-    _folder: tempfile::TempDir,
+    _folder: TempDir,
 }
 
 impl Scene {
@@ -57,10 +58,38 @@ impl Scene {
         Self::set_with("")
     }
 
-    /// With other limits of alerts.
+    /// With other limits of alerts, and mail that does not work.
     fn set_with(limits: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut sandbox = Sandbox::make(folder.path(), Network::new());
+        let mut scene = Self::made(folder, Network::new(), &format!("emergency_minutes = 0\n{limits}"));
+        scene.mails.works(false);
+        scene.sandbox.start();
+        scene
+    }
+
+    /// With the limits that alerts have by themselves, and a clock that is moved.
+    pub(crate) fn of_days() -> Self {
+        let mut scene = Self::made(tempfile::tempdir().unwrap(), Network::of_tests(), "");
+        scene.sandbox.start_with_clock();
+        scene
+    }
+
+    /// As [`Self::of_days`], in a folder of a disk of which so much is kept free.
+    pub(crate) fn of_days_keeping(folder: TempDir, reserve_mib: u64) -> Self {
+        let mut scene = Self::made(folder, Network::of_tests(), "");
+        let config = scene.sandbox.place().config();
+        let text = fs::read_to_string(&config).unwrap();
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("reserve_mib", _)) => format!("reserve_mib = {reserve_mib}\n"),
+            Some(_) | None => format!("{line}\n"),
+        });
+        fs::write(&config, lines.collect::<String>()).unwrap();
+        scene.sandbox.start_with_clock();
+        scene
+    }
+
+    fn made(folder: TempDir, network: Network, limits: &str) -> Self {
+        let sandbox = Sandbox::make(folder.path(), network);
         let console = sandbox.open_console();
         sandbox.staff(Role::Operator, "operator-1");
         sandbox.staff(Role::Auditor, "auditor-1");
@@ -68,17 +97,15 @@ impl Scene {
         let hook = Post::open(Speaks::Http, &tls, None);
         let watch = Post::open(Speaks::Https, &tls, None);
         let mails = Post::open(Speaks::Smtps, &tls, None);
-        mails.works(false);
         let [hook_port, watch_port, mail_port] = [&hook, &watch, &mails].map(|post| post.address.port());
         let alerts = format!(
-            "\n[alerts]\nemergency_minutes = 0\n{limits}[alerts.hook]\nurl = \"http://127.0.0.1:{hook_port}/x?secret=1\"\n\
+            "\n[alerts]\n{limits}[alerts.hook]\nurl = \"http://127.0.0.1:{hook_port}/x?secret=1\"\n\
              [alerts.heartbeat]\nurl = \"https://localhost:{watch_port}/ping\"\nca = \"tls/root.pem\"\n\
              [alerts.mail]\nserver = \"localhost:{mail_port}\"\nsecurity = \"tls\"\nca = \"tls/root.pem\"\n\
              from = \"Gateway <gateway@referral.example>\"\nto = [\"العمليات <night@referral.example>\"]\n"
         );
         let config = sandbox.place().config();
         fs::write(&config, fs::read_to_string(&config).unwrap() + &alerts).unwrap();
-        sandbox.start();
         Self { sandbox, hook, mails, watch, console, _folder: folder }
     }
 
@@ -86,9 +113,31 @@ impl Scene {
         self.sandbox.folder.join("staff").join(name)
     }
 
-    fn alerts(&self, arguments: &[&str]) -> Result<Value, String> {
+    pub(crate) fn alerts(&self, arguments: &[&str]) -> Result<Value, String> {
         let staff = self.staff("operator-1");
         run(&[&["alerts", "--as", staff.to_str().unwrap()], arguments].concat())
+    }
+
+    /// What is stuck, for an operator.
+    pub(crate) fn stuck(&self) -> Vec<Value> {
+        let answer = run(&["stuck", "--all", "--as", self.staff("operator-1").to_str().unwrap()]).unwrap();
+        answer["items"].as_array().unwrap().clone()
+    }
+
+    /// Waits until something is stuck for a cause.
+    pub(crate) async fn is_stuck_with(&self, cause: &str) -> Value {
+        until("its cause", || self.stuck().into_iter().find(|item| item["cause"] == cause)).await
+    }
+
+    /// Waits until an agency is connected, or is not.
+    pub(crate) async fn is_connected(&self, agency: &AgencyId, wanted: bool) {
+        until("that an agency comes or goes", || {
+            let status = run(&["status", "--as", self.staff("operator-1").to_str().unwrap()]).unwrap();
+            let mut agencies = status["agencies"].as_array().unwrap().iter();
+            let own = agencies.find(|one| one["agency"] == agency.as_str()).unwrap();
+            (own["connected"] == wanted).then_some(())
+        })
+        .await;
     }
 
     /// Codes that stand.
@@ -99,7 +148,7 @@ impl Scene {
     }
 
     /// How often the hook was told that an alert of an agency is raised, or over.
-    fn told_of(&self, list: &str, code: &str, agency: Option<&AgencyId>) -> usize {
+    pub(crate) fn told_of(&self, list: &str, code: &str, agency: Option<&AgencyId>) -> usize {
         let agency = agency.map_or("", AgencyId::as_str);
         let told = self.hook.told();
         let messages = told.iter().map(|told| serde_json::from_str::<Value>(told).unwrap());
@@ -117,7 +166,7 @@ impl Scene {
     }
 }
 
-async fn emergency(sandbox: &Sandbox) -> Header {
+pub(crate) async fn emergency(sandbox: &Sandbox) -> Header {
     let network = &sandbox.network;
     let (from, to) = (network.at(1), network.at(0));
     let (mut header, parts) = network.opening(&from.id, &to.id, now(), &mut Random::new(31));
@@ -128,7 +177,7 @@ async fn emergency(sandbox: &Sandbox) -> Header {
 }
 
 /// The recipient fetches it, and a person there sees it.
-async fn is_seen(sandbox: &Sandbox, header: &Header) {
+pub(crate) async fn is_seen(sandbox: &Sandbox, header: &Header) {
     let network = &sandbox.network;
     let (from, to) = (network.at(1), network.at(0));
     let channel = sandbox.connect(to.id.as_str()).await.unwrap();
@@ -212,7 +261,7 @@ async fn people_are_told_once_of_what_is_wrong_and_once_that_it_is_over() {
 }
 
 /// A certificate for an agency's machine that ends after so long, in a folder of its own.
-fn certify(scene: &Scene, agency: &AgencyId, folder: &str, lifetime_s: u64) {
+pub(crate) fn certify(scene: &Scene, agency: &AgencyId, folder: &str, lifetime_s: u64) {
     let key = Key::generate().unwrap();
     let now = UnixTime::of(SystemTime::now()).unwrap();
     let lifetime = Lifetime::from_seconds(lifetime_s);
