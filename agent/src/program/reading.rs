@@ -212,7 +212,10 @@ pub(crate) async fn receipts(folder: &Path, asked: &Receipt, screen: &Screen) ->
     make_folder(out)?;
     let mut written = Vec::new();
     for receipt in &receipts {
-        let path = out.join(format!("receipt-{}.tlog-proof", receipt.index));
+        // The number of one that the gateway has lost in a restore may stand a second time.
+        let is_taken = written.iter().any(|(_, one): &(_, &api::ReceiptFile)| one.index == receipt.index);
+        let anew = if is_taken { "-anew" } else { "" };
+        let path = out.join(format!("receipt-{}{anew}.tlog-proof", receipt.index));
         write(&path, receipt.file.as_bytes())?;
         written.push((path, receipt));
     }
@@ -299,11 +302,17 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
     let alarms = status.alarms.iter().flat_map(|alarm| alarms::whole(alarm, language));
     let renewal = status.renewal.iter().flat_map(|renewal| renewal_lines(renewal, language));
     let exchange = status.exchange.iter().flat_map(|exchange| exchange_lines(exchange, language));
+    let again = (status.going_again > 0).then(|| {
+        let label = language
+            .pick("pushed again, since the gateway was restored:", "يُعاد إرسالها بعد استعادة البوابة:");
+        format!("  {label} {}", words::counted(Noun::Envelope, status.going_again, language))
+    });
     let put_off = status.put_off.iter().flat_map(|put_off| {
         [format!("  {}: {}", put_off.code, put_off.text_en), format!("  \u{2067}{}\u{2069}", put_off.text_ar)]
     });
     let lines = lines
         .into_iter()
+        .chain(again)
         .chain(put_off)
         .chain(renewal)
         .chain(ways)
@@ -318,6 +327,7 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             "why": status.why,
             "since_ms": status.since_ms,
             "waiting": status.waiting,
+            "going_again": status.going_again,
             "referrals": status.cases,
             "directory_size": status.directory_size,
             "certificate_ends_at_s": status.certificate_ends_at_s,

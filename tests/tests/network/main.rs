@@ -14,6 +14,7 @@ mod erasure;
 mod exchange;
 mod forms;
 mod gateway_backup;
+mod gateway_shard;
 mod leaks;
 mod lifecycle;
 mod limits;
