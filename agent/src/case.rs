@@ -217,12 +217,6 @@ impl Case {
         Self { referral: header.referral.clone(), need: Need::of(header), steps, told, lost, again, view }
     }
 
-    /// Whether an envelope of this side was taken once, and lost in a restore of the gateway.
-    #[must_use]
-    pub fn goes_again(&self, envelope: &Digest) -> bool {
-        self.again.contains(envelope)
-    }
-
     /// How many envelopes of this side are to be pushed again.
     #[must_use]
     pub fn going_again(&self) -> usize {
@@ -259,7 +253,7 @@ impl Case {
                         let handed = handed.filter(|(_, logged)| logged.index >= from);
                         delivery.lost |= delivery.logged.index >= from || handed.is_some();
                         if delivery.logged.index >= from {
-                            self.lost.push(delivery.place);
+                            self.lost.push(delivery.receipt.unwrap_or(delivery.place));
                             cut(&mut delivery.logged);
                         }
                         if let Some((answer, logged)) = handed {

@@ -448,6 +448,8 @@ impl State {
         let delivery = deliveries.iter_mut().find(|delivery| delivery.handover_id == said.handover_id)?;
         let logged = match said.answer.as_ref()? {
             Answer::Receipt(receipt) => Some(logged(receipt)?),
+            // It does not wait there again yet.
+            Answer::Refusal(_) if delivery.lost => return Some(()),
             Answer::Refusal(_) => None,
         };
         delivery.handed_over = Some(HandedOver { logged, answer: place });

@@ -293,9 +293,14 @@ impl Restoring {
         }
         let report = heard.reports.entry(agency.clone()).or_default();
         let before = *report;
+        // What was shown once is known, whatever its agency says later.
         match log {
-            Log::Evidence => report.evidence = Some(seen),
-            Log::Directory => report.directory = Some(seen),
+            Log::Evidence => {
+                report.evidence = Some(before.evidence.map_or(seen, |before| worse(before, seen)))
+            }
+            Log::Directory => {
+                report.directory = Some(before.directory.map_or(seen, |before| worse(before, seen)))
+            }
         }
         if *report != before {
             match seen {

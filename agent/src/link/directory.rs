@@ -23,7 +23,6 @@ use crate::{
     office::Office,
     randomness,
     records::{self, record},
-    state::State,
     store::{Claim, Entry, WRITE_BYTES_MAX},
 };
 
@@ -116,16 +115,14 @@ async fn follow(office: &Office, channel: &Channel) -> Result<bool, Broken> {
         followed => followed?,
     };
     let note = follower::bare(&note, &office.network.directory);
-    keep(office, records, note.to_string()).await?;
+    // People are told whatever happens then.
     if let Some(begun) = directory.shards().last().filter(|begun| begun.number > present) {
         let ShardBegun { number, evidence_size, directory_size, .. } = begun;
-        let again = office.store.read(State::going_again);
-        tracing::warn!(%number, again, "the gateway was restored: its logs go on in a new shard");
         let detail =
             format!("shard {number}: evidence from {evidence_size}, directory from {directory_size}");
         office.alarm(records::AlarmKind::NewShard, None, detail).await?;
     }
-    Ok(true)
+    keep(office, records, note.to_string()).await.map(|()| true)
 }
 
 type Followed = (Vec<record::Record>, Directory);
@@ -156,11 +153,10 @@ async fn anew(
     let (records, directory) = grown(office, channel, &Replica::default(), offered).await?;
     let begun = directory.shards().last().map_or(0, |begun| begun.directory_size);
     let begun = usize::try_from(begun).unwrap_or(usize::MAX);
-    let leaves = records.iter().filter_map(|record| match record {
-        record::Record::Leaf(leaf) => Some(leaf_hash(&leaf.record)),
-        _ => None,
-    });
-    let leaves: Vec<_> = leaves.take(begun).collect();
+    let hash = |record: &record::Record| {
+        if let record::Record::Leaf(leaf) = record { Some(leaf_hash(&leaf.record)) } else { None }
+    };
+    let leaves: Vec<_> = records.iter().filter_map(hash).take(begun).collect();
     let is_ours = office.store.read(|state| state.leaf_hashes().get(..begun) == Some(leaves.as_slice()));
     if !is_ours {
         return Err(why.into());

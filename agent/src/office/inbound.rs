@@ -221,7 +221,7 @@ impl Office {
             let steps = state.cases().flat_map(|case| &case.steps);
             let deliveries = steps.filter_map(|step| match &step.standing {
                 Standing::Arrived(deliveries) => {
-                    deliveries.iter().find(|delivery| delivery.handed_over.is_none())
+                    deliveries.iter().find(|delivery| delivery.handed_over.is_none() && !delivery.lost)
                 }
                 Standing::Queued
                 | Standing::Taken { .. }

@@ -264,7 +264,7 @@ impl Office {
             receipts.extend(receipt_of(record).and_then(|receipt| Receipt::parse(receipt).ok()));
         }
         receipts.sort_by_key(|receipt| receipt.record().place.index);
-        receipts.dedup_by_key(|receipt| receipt.record().place.index);
+        receipts.dedup_by(|one, other| one.record() == other.record());
         Ok(receipts)
     }
 }

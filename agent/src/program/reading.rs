@@ -212,10 +212,13 @@ pub(crate) async fn receipts(folder: &Path, asked: &Receipt, screen: &Screen) ->
     make_folder(out)?;
     let mut written = Vec::new();
     for receipt in &receipts {
-        // The number of one that the gateway has lost in a restore may stand a second time.
-        let is_taken = written.iter().any(|(_, one): &(_, &api::ReceiptFile)| one.index == receipt.index);
-        let anew = if is_taken { "-anew" } else { "" };
-        let path = out.join(format!("receipt-{}{anew}.tlog-proof", receipt.index));
+        // The number of one that the gateway has lost in a restore stands once more.
+        let same = |(_, one): &&(_, &api::ReceiptFile)| one.index == receipt.index;
+        let name = match written.iter().filter(same).count() {
+            0 => format!("receipt-{}.tlog-proof", receipt.index),
+            before => format!("receipt-{}-{}.tlog-proof", receipt.index, before + 1),
+        };
+        let path = out.join(name);
         write(&path, receipt.file.as_bytes())?;
         written.push((path, receipt));
     }

@@ -59,7 +59,8 @@ impl Witness for WitnessService {
                 }
                 Some(_) | None => {
                     self.compare(log, &agency, (shard, &seen), &latest);
-                    if log == Log::Evidence && seen.size > self.0.hub.evidence_size() {
+                    let is_later = shard > published.shards().present();
+                    if log == Log::Evidence && (is_later || seen.size > self.0.hub.evidence_size()) {
                         // Whatever is acknowledged is there before it is answered: the end was lost.
                         self.0.restoring.found_out(&shown);
                         self.0.stop.cancel();

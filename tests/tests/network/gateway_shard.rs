@@ -51,7 +51,7 @@ fn counted(hub: &Path, event: Event) -> BTreeMap<Digest, usize> {
 impl Scene {
     fn status(&self, agency: &str, referral: &str) -> String {
         let shown = self.stage.agent(agency, &["show", referral]).unwrap();
-        shown["status"].as_str().or_else(|| shown["case"]["status"].as_str()).unwrap().to_owned()
+        shown["case"]["status"].as_str().unwrap().to_owned()
     }
 
     /// Both sides have said and heard everything.
@@ -122,8 +122,9 @@ impl Scene {
                 cosignatures: String::new(),
                 receipt_checkpoint: forged,
             };
-            let refused = WitnessClient::new(channel).report(report).await.unwrap_err();
-            assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+            let refused = WitnessClient::new(channel).report(report).await.map(|_| ()).unwrap_err();
+            // Not even a refusal is recorded now: it would be signed.
+            assert_eq!(refused.code(), Code::Unavailable, "{refused}");
         });
     }
 }
@@ -166,8 +167,8 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
         scene.unready().filter(|said| said.contains("too old") && said.contains(FROM) && said.contains(TO))
     });
     scene.lies();
-    let still = scene.unready().unwrap();
-    assert_eq!(still, said, "what the log has not signed changes nothing");
+    let body = |answer: &str| answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert_eq!(body(&scene.unready().unwrap()), body(&said), "what the log has not signed changes nothing");
     assert!(scene.go_on(&early, "go-on.json", true).is_err(), "not under the same name");
     assert!(scene.begin_shard("one.json", false).is_err(), "one is not two");
     scene.begin_shard("shard.json", true).unwrap();
@@ -280,7 +281,7 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
 }
 
 fn steps(shown: &serde_json::Value) -> usize {
-    shown["steps"].as_array().or_else(|| shown["envelopes"].as_array()).unwrap().len()
+    shown["steps"].as_array().unwrap().len()
 }
 
 fn copy(from: &Path, to: &Path) {
