@@ -64,7 +64,9 @@ impl Alarm {
     pub const fn stops_sealing(&self) -> bool {
         match self.kind {
             AlarmKind::Fork | AlarmKind::UnlawfulEntry | AlarmKind::ForeignKey => true,
-            AlarmKind::Unspecified | AlarmKind::BadReceipt | AlarmKind::BadDelivery => false,
+            AlarmKind::Unspecified | AlarmKind::BadReceipt | AlarmKind::BadDelivery | AlarmKind::NewShard => {
+                false
+            }
         }
     }
 
@@ -92,6 +94,11 @@ impl Alarm {
                 "Something came that its sender did not sign, or not for you. It was not kept. Tell the \
                  administrators."
             }
+            AlarmKind::NewShard => {
+                "The gateway was restored from a backup, and two administrators let its logs go on under a new \
+                 name. What it had lost of your agency's is pushed again by itself; `agent status` says how much \
+                 is left. Telephone the administrators, and ask whether they did this."
+            }
             AlarmKind::Unspecified => "An alarm of a later release. Install that one.",
         }
     }
@@ -115,6 +122,10 @@ impl Alarm {
                 "أعطت البوابة إيصالًا لا يثبت ما يجب أن يثبته. لم يُحفظ، ويُعاد إرسال ما كان له. أبلغ المسؤولين."
             }
             AlarmKind::BadDelivery => "ورد شيء لم يوقّعه مرسله أو ليس موجهًا إليك. لم يُحفظ. أبلغ المسؤولين.",
+            AlarmKind::NewShard => {
+                "استُعيدت البوابة من نسخة احتياطية، وسمح مسؤولان باستئناف سجلاتها باسم جديد. يُعاد تلقائيًا إرسال \
+                 ما فُقد لديها مما أرسلته جهتك. اتصل بالمسؤولين هاتفيًا واسألهم هل فعلوا ذلك."
+            }
             AlarmKind::Unspecified => "إنذار من إصدار لاحق. ثبّت ذلك الإصدار.",
         }
     }
@@ -275,6 +286,7 @@ mod tests {
             AlarmKind::ForeignKey,
             AlarmKind::BadReceipt,
             AlarmKind::BadDelivery,
+            AlarmKind::NewShard,
         ];
         let mut names = BTreeSet::new();
         for kind in kinds {

@@ -2,6 +2,8 @@
 //! gateway said of each, in the gateway's order. Not here: the gateway's own fold (`proto::referral`),
 //! which sees both sides.
 
+use std::collections::BTreeSet;
+
 use proto::{
     digest::Digest,
     evidence::{Event, Happening},
@@ -86,10 +88,14 @@ pub struct Delivery {
     pub logged: Logged,
     /// Where its record and body are.
     pub place: Place,
+    /// Where the receipt of its last consignment is, when that is not its own record.
+    pub receipt: Option<Place>,
     /// Whether every part could be opened.
     pub opened: bool,
     /// What the gateway said of our receipt.
     pub handed_over: Option<HandedOver>,
+    /// The gateway has lost what it said: it hands the same over again, under an id that may be another.
+    pub lost: bool,
 }
 
 /// What the gateway said of our receipt for a delivery.
@@ -169,6 +175,10 @@ pub struct Case {
     pub steps: Vec<Step>,
     /// What the gateway did by itself, in its order.
     pub told: Vec<Told>,
+    /// Receipts of what the gateway has lost since, in a restore: where they are.
+    pub lost: Vec<Place>,
+    /// Envelopes of this side that it has lost, and that are pushed again.
+    again: BTreeSet<Digest>,
     view: View,
 }
 
@@ -203,8 +213,68 @@ impl Case {
             agreement: header.agreement,
             responsibility: Responsibility::Referrer,
         };
-        let (steps, told) = (Vec::new(), Vec::new());
-        Self { referral: header.referral.clone(), need: Need::of(header), steps, told, view }
+        let (steps, told, lost, again) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
+        Self { referral: header.referral.clone(), need: Need::of(header), steps, told, lost, again, view }
+    }
+
+    /// How many envelopes of this side are to be pushed again.
+    #[must_use]
+    pub fn going_again(&self) -> usize {
+        self.again.len()
+    }
+
+    /// Whether the gateway has lost what the other side had sent, and has not handed it over again yet.
+    #[must_use]
+    pub fn waits_for_others(&self) -> bool {
+        self.steps.iter().any(|step| match &step.standing {
+            Standing::Arrived(deliveries) => deliveries.iter().any(|delivery| delivery.lost),
+            Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn => {
+                false
+            }
+        })
+    }
+
+    /// The gateway has lost all that its log held from an index on: this side's envelopes that it had taken
+    /// wait again.
+    pub(crate) fn lose(&mut self, from: u64) {
+        // What was lost stays behind what is not, and before all that comes.
+        let cut = |logged: &mut Logged| logged.index = logged.index.min(from.saturating_sub(1));
+        for step in &mut self.steps {
+            match &mut step.standing {
+                Standing::Taken { logged, receipt } if logged.index >= from => {
+                    self.lost.push(*receipt);
+                    self.again.insert(step.digest);
+                    step.standing = Standing::Queued;
+                }
+                Standing::Arrived(deliveries) => {
+                    for delivery in deliveries {
+                        let handed = delivery.handed_over.as_mut();
+                        let handed = handed.and_then(|handed| Some((handed.answer, handed.logged.as_mut()?)));
+                        let handed = handed.filter(|(_, logged)| logged.index >= from);
+                        delivery.lost |= delivery.logged.index >= from || handed.is_some();
+                        if delivery.logged.index >= from {
+                            self.lost.push(delivery.receipt.unwrap_or(delivery.place));
+                            cut(&mut delivery.logged);
+                        }
+                        if let Some((answer, logged)) = handed {
+                            self.lost.push(answer);
+                            cut(logged);
+                        }
+                    }
+                }
+                Standing::Taken { .. }
+                | Standing::Queued
+                | Standing::Refused { .. }
+                | Standing::Withdrawn => {}
+            }
+        }
+        self.told.retain(|told| told.logged.index < from);
+        self.refresh();
+    }
+
+    /// An envelope of this side has its answer.
+    pub(crate) fn settle(&mut self, envelope: &Digest) {
+        self.again.remove(envelope);
     }
 
     /// Where it stands, as far as the gateway has confirmed it.
@@ -369,10 +439,18 @@ impl Case {
         self.refresh();
     }
 
-    /// Takes what the gateway did by itself.
+    /// Takes what the gateway did by itself, once.
     pub(crate) fn tell(&mut self, told: Told) {
-        self.told.push(told);
-        self.refresh();
+        if !self.knows(&told) {
+            self.told.push(told);
+            self.refresh();
+        }
+    }
+
+    /// Whether the gateway has told it before.
+    #[must_use]
+    pub fn knows(&self, told: &Told) -> bool {
+        self.told.iter().any(|known| known.logged == told.logged)
     }
 
     /// Works out what follows from the steps, after one of them has changed.

@@ -8,14 +8,16 @@ use proto::{
     Malformed,
     digest::Digest,
     directory::{
-        PublicKeyOf,
+        Directory, PublicKeyOf,
         replica::{Replica, Unlawful},
     },
     ids::AgencyId,
     log::{
         Unproven,
         checkpoint::Checkpoint,
+        merkle::verify_consistency,
         note::{SignedNote, VerifierKey},
+        shard::{self, ShardNo},
     },
     wire,
 };
@@ -62,21 +64,32 @@ impl NotFollowed {
     }
 }
 
+/// A checkpoint that a log signed, in one of its shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Which.
+    pub shard: ShardNo,
+    /// What it says.
+    pub checkpoint: Checkpoint,
+}
+
 /// Reads a checkpoint that a log signed.
 ///
 /// # Errors
 /// [`NotFollowed::NotSigned`] or [`NotFollowed::Malformed`].
-pub fn open(note: &str, log: &VerifierKey) -> Result<(SignedNote, Checkpoint), NotFollowed> {
+pub fn open(note: &str, log: &VerifierKey) -> Result<(SignedNote, Offered), NotFollowed> {
     let note = SignedNote::parse(note)?;
-    let checkpoint = Checkpoint::open(&note, log).map_err(NotFollowed::NotSigned)?;
-    Ok((note, checkpoint))
+    let (shard, checkpoint) = shard::open(&note, log).map_err(NotFollowed::NotSigned)?;
+    Ok((note, Offered { shard, checkpoint }))
 }
 
 /// A note with the log's own line only: the cosignatures of others are not ours to keep.
 #[must_use]
 pub fn bare(note: &SignedNote, log: &VerifierKey) -> SignedNote {
     let mut lines = note.lines().iter();
-    let own = lines.find(|line| line.id() == log.id() && line.name() == log.name().as_str());
+    let log = shard::named(note, log).and_then(|shard| log.shard(shard).ok());
+    let own =
+        log.and_then(|log| lines.find(|line| line.id() == log.id() && line.name() == log.name().as_str()));
     let bare = own.and_then(|line| SignedNote::new(note.text().to_owned(), line.clone()).ok());
     bare.unwrap_or_else(|| note.clone())
 }
@@ -89,13 +102,15 @@ pub fn hashes(path: &[u8]) -> Result<Vec<Digest>, NotFollowed> {
     Ok(path.chunks(32).map(|bytes| Digest::parse(bytes, "path")).collect::<Result<_, _>>()?)
 }
 
-/// Checks that one of two checkpoints of a log is the beginning of the other.
+/// Checks that one of two checkpoints of a log is the beginning of the other. A shard begins with what was
+/// restored of the one before it, so that it is one tree.
 ///
 /// # Errors
 /// [`NotFollowed::Fork`].
 pub fn consistent(one: &Checkpoint, other: &Checkpoint, path: &[Digest]) -> Result<(), NotFollowed> {
     let (older, newer) = if one.size <= other.size { (one, other) } else { (other, one) };
-    newer.extends(older, path).map_err(NotFollowed::Fork)
+    let verified = verify_consistency(older.size, older.root, newer.size, newer.root, path);
+    verified.map_err(NotFollowed::Fork)
 }
 
 /// The texts of agreements that must be fetched before entries are taken.
@@ -137,8 +152,8 @@ pub fn follow(
     leaves: Vec<Vec<u8>>,
     texts: &BTreeMap<Digest, wire::SignedObject>,
     (network, me): (&Network, &AgencyId),
-    checkpoint: &Checkpoint,
-) -> Result<Vec<Taken>, NotFollowed> {
+    Offered { shard, checkpoint }: &Offered,
+) -> Result<(Vec<Taken>, Directory), NotFollowed> {
     let mut next = replica.clone();
     let mut taken = Vec::with_capacity(leaves.len());
     for leaf in leaves {
@@ -156,12 +171,16 @@ pub fn follow(
     if next.log().root() != checkpoint.root {
         return Err(NotFollowed::Fork(Unproven::RootMismatch));
     }
+    // A shard is begun by a leaf that two administrators have signed: the log's own key is not enough.
+    if next.directory().directory_shards().of_size(checkpoint.size) != *shard {
+        return Err(NotFollowed::Fork(Unproven::OtherLog));
+    }
     let names = next.directory().network().map(|names| {
         names.network == network.name
             && names.evidence_origin.key_name() == network.evidence.name()
             && names.directory_origin.key_name() == network.directory.name()
     });
-    if names == Some(false) { Err(NotFollowed::OtherNetwork) } else { Ok(taken) }
+    if names == Some(false) { Err(NotFollowed::OtherNetwork) } else { Ok((taken, next.directory().clone())) }
 }
 
 /// A key of this agency that the directory holds and that it did not publish.
@@ -209,7 +228,7 @@ mod tests {
     fn only_the_logs_own_signature_counts() {
         let (_, checkpoint) = log(3, b"first");
         let note = checkpoint.sign(&key(1)).to_string();
-        assert_eq!(open(&note, &vkey(1)).unwrap().1, checkpoint);
+        assert_eq!(open(&note, &vkey(1)).unwrap().1, Offered { shard: ShardNo::FIRST, checkpoint });
         assert_eq!(open(&note, &vkey(2)).map(|_| ()), Err(NotFollowed::NotSigned(Unproven::Unsigned)));
         let changed = note.replace("\n3\n", "\n4\n");
         assert_eq!(open(&changed, &vkey(1)).map(|_| ()), Err(NotFollowed::NotSigned(Unproven::BadSignature)));

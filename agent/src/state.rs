@@ -9,7 +9,7 @@ use proto::{
     directory::replica::{Replica, Unlawful},
     header::Header,
     ids::{AgencyId, PartClass, ReferralKey, Storage, TimeMs},
-    log::note::SignedNote,
+    log::{merkle::leaf_hash, note::SignedNote, shard::ShardNo},
     receipt::Receipt,
     refusal::Refusal,
     wire,
@@ -41,6 +41,10 @@ pub struct State {
     queue: Queue,
     asked: BTreeMap<String, Digest>,
     replica: Replica,
+    /// Of each leaf of the directory log.
+    leaf_hashes: Vec<Digest>,
+    /// The last shard of the logs that was taken up.
+    shard: ShardNo,
     broken: Option<Unlawful>,
     evidence: Option<SignedNote>,
     directory: Option<SignedNote>,
@@ -94,6 +98,8 @@ impl State {
             queue: Queue::default(),
             asked: BTreeMap::new(),
             replica: Replica::default(),
+            leaf_hashes: Vec::new(),
+            shard: ShardNo::FIRST,
             broken: None,
             evidence: None,
             directory: None,
@@ -192,6 +198,18 @@ impl State {
         &self.replica
     }
 
+    /// Hashes of the leaves of the directory log, in their order.
+    #[must_use]
+    pub fn leaf_hashes(&self) -> &[Digest] {
+        &self.leaf_hashes
+    }
+
+    /// How many envelopes of this agency the gateway has lost in a restore, and has not taken again yet.
+    #[must_use]
+    pub fn going_again(&self) -> usize {
+        self.cases.values().map(Case::going_again).sum()
+    }
+
     /// The largest checkpoint seen of the evidence log.
     #[must_use]
     pub const fn evidence_seen(&self) -> Option<&SignedNote> {
@@ -258,6 +276,11 @@ impl State {
                 self.anew.look(self.replica.directory(), at);
                 Some(())
             }
+            record::Record::DirectoryAnew(records::DirectoryAnew {}) => {
+                (self.replica, self.broken) = (Replica::default(), None);
+                self.leaf_hashes.clear();
+                Some(())
+            }
             record::Record::Text(text) => self.text(text),
             record::Record::Seen(seen) => self.seen(seen),
             record::Record::Alarm(alarm) => {
@@ -286,8 +309,16 @@ impl State {
         for salted in &followed.told {
             let told = told::told(salted)?;
             let referral = told.what.referral.clone()?;
+            // After a restore of the gateway they are followed from the first one again.
+            let case = self.cases.get_mut(&referral);
+            let early = self.told_early.get(&referral).into_iter().flatten();
+            if case.as_ref().is_some_and(|case| case.knows(&told))
+                || early.into_iter().any(|known| known.logged == told.logged)
+            {
+                continue;
+            }
             self.anew.told(&told, &self.me);
-            match self.cases.get_mut(&referral) {
+            match case {
                 Some(case) => case.tell(told),
                 None => self.told_early.entry(referral).or_default().push(told),
             }
@@ -343,6 +374,7 @@ impl State {
         self.going.remove(&digest);
         let case = self.cases.get_mut(referral)?;
         case.step_mut(&digest)?.standing = standing;
+        case.settle(&digest);
         case.refresh();
         Some(())
     }
@@ -357,9 +389,14 @@ impl State {
                 None => Logged { index: arrived.order, at },
             },
             place,
+            receipt: None,
             opened: arrived.result == i32::from(wire::HandoverResult::Received),
             handed_over: None,
+            lost: false,
         };
+        if !arrived.repeats.is_empty() {
+            return self.repeated(&digest, &arrived.repeats, delivery);
+        }
         self.handovers.insert(arrived.handover_id.clone(), digest);
         let receipt = arrived.receipt.clone().and_then(|receipt| Receipt::parse(receipt).ok());
         self.arrived_apart.extend(arrived_apart(&header, arrived).map(|listed| listed.sha256));
@@ -386,6 +423,21 @@ impl State {
         Some(())
     }
 
+    /// The gateway hands over again what it had lost: the body stays where it is.
+    fn repeated(&mut self, envelope: &Digest, before: &[u8], again: Delivery) -> Option<()> {
+        let case = self.cases.get_mut(self.envelopes.get(envelope)?)?;
+        let Standing::Arrived(deliveries) = &mut case.step_mut(envelope)?.standing else {
+            return None;
+        };
+        let known = deliveries.iter_mut().find(|delivery| delivery.handover_id == before)?;
+        self.handovers.remove(before);
+        self.handovers.insert(again.handover_id.clone(), *envelope);
+        (known.handover_id, known.logged, known.receipt) =
+            (again.handover_id, again.logged, Some(again.place));
+        case.refresh();
+        Some(())
+    }
+
     fn handed_over(&mut self, place: Place, said: &records::HandedOver) -> Option<()> {
         use records::handed_over::Answer;
         let digest = self.handovers.get(&said.handover_id)?;
@@ -396,21 +448,50 @@ impl State {
         let delivery = deliveries.iter_mut().find(|delivery| delivery.handover_id == said.handover_id)?;
         let logged = match said.answer.as_ref()? {
             Answer::Receipt(receipt) => Some(logged(receipt)?),
+            // It does not wait there again yet.
+            Answer::Refusal(_) if delivery.lost => return Some(()),
             Answer::Refusal(_) => None,
         };
         delivery.handed_over = Some(HandedOver { logged, answer: place });
+        delivery.lost = false;
         case.refresh();
         Some(())
     }
 
     /// It was judged before it was written. Another version of the rules may judge otherwise.
     fn leaf(&mut self, leaf: &records::Leaf) {
-        if leaf.index == self.replica.log().size()
-            && let Err(unlawful) = self.replica.take(leaf.record.clone())
-        {
-            tracing::error!(index = leaf.index, %unlawful, "an entry of the directory is refused");
-            self.broken = Some(unlawful);
+        if leaf.index != self.replica.log().size() {
+            return;
         }
+        match self.replica.take(leaf.record.clone()) {
+            Ok(()) => self.leaf_hashes.push(leaf_hash(&leaf.record)),
+            Err(unlawful) => {
+                tracing::error!(index = leaf.index, %unlawful, "an entry of the directory is refused");
+                self.broken = Some(unlawful);
+            }
+        }
+        let begun = self.replica.directory().shards().last().copied();
+        if let Some(begun) = begun.filter(|begun| begun.number > self.shard) {
+            self.shard = begun.number;
+            self.lose(begun.evidence_size);
+        }
+    }
+
+    /// The gateway was restored: it has lost what its log held from an index on. Its own chain of this agency's
+    /// records is followed from the first one again.
+    fn lose(&mut self, from: u64) {
+        for (referral, case) in &mut self.cases {
+            case.lose(from);
+            // What was taken before stands before what was not, as it was written.
+            for step in case.steps.iter().filter(|step| step.standing == Standing::Queued) {
+                self.queue.take(referral, &step.digest);
+                self.queue.put(referral, step.digest, step.urgency);
+            }
+        }
+        for told in self.told_early.values_mut() {
+            told.retain(|told| told.logged.index < from);
+        }
+        self.followed = Position::default();
     }
 
     fn text(&mut self, text: &records::Text) -> Option<()> {

@@ -190,6 +190,7 @@ pub fn tells(what: &Happening, me: &AgencyId) -> bool {
             | E::HeadsCommitted
             | E::Looked
             | E::Restored
+            | E::ShardBegun
             | E::DamageFound
             | E::ForkAlarm => false,
         }

@@ -635,7 +635,7 @@ impl Thread {
                         // No answer: it has no connection to hear one on.
                         continue;
                     }
-                    if self.is_held && !is_override(&request.command) {
+                    if self.is_held && !lets_go_on(&request.command) {
                         drop(reply.send(Answer::Busy(Busy::Restoring)));
                         continue;
                     }
@@ -878,12 +878,13 @@ impl Asked {
 
 /// Whether a command is the word of administrators that a restored gateway may go on. Whether it is
 /// theirs, and fits, is judged before and behind this.
-fn is_override(command: &Command) -> bool {
-    let Command::Directory(command) = command else {
+fn lets_go_on(command: &Command) -> bool {
+    let Command::Directory(directory) = command else {
         return false;
     };
-    matches!(&command.object, DirectoryObject::Change(change)
-        if matches!(change.body, ChangeBody::RestoreOverride { .. }))
+    let goes_on = matches!(&directory.object, DirectoryObject::Change(change)
+        if matches!(change.body, ChangeBody::RestoreOverride { .. }));
+    goes_on || command.new_shard().is_some()
 }
 
 fn standing(state: &State, key: &ReferralKey) -> Option<Standing> {

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use journal::{Closed, FileJournal, LogId, SegmentBytes, Volume};
-use proto::{ids::TimeMs, key::SigningKey, log::checkpoint::Origin};
+use journal::{Anchor, AnchorFound, Closed, FileJournal, LogId, Mark, OpenError, SegmentBytes, Volume};
+use proto::{ids::TimeMs, key::SigningKey, log::checkpoint::Origin, restore::witnesses};
 use thiserror::Error;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     hub::RealWriter,
     index::sled_rows::SledRows,
     peer::tls::TlsFiles,
-    restoring::Marker,
+    restoring::{Cause, Marker},
     start::{Derived, Started, start},
     tiles::behind::Behind,
     writer::{LogKey, LogKeys},
@@ -25,6 +25,10 @@ use crate::{
 
 /// The file that the journal's anchor is, in its folder.
 const ANCHOR: &str = "anchor";
+/// What is added to the name of what was set aside.
+const BEFORE: &str = ".before-restore";
+/// In how many ways a start can find that the end is lost: anchor, snapshots, published logs.
+const LOSSES_MAX: usize = 4;
 
 /// A gateway's folder.
 #[derive(Debug, Clone)]
@@ -192,11 +196,22 @@ impl Place {
         Ok(FileJournal::create(&volume, log_id, segment_bytes)?)
     }
 
-    /// Starts the writer.
+    /// Starts the writer. Where the end of the journal is lost that this machine had signed, or the anchor that
+    /// would tell, that is written down first: the gateway then asks its witnesses before it goes on.
     ///
     /// # Errors
     /// As [`start`]; [`Fault::Derived`] when the logs' folders cannot be made.
     pub fn open(&self, config: journal::Config, keys: LogKeys) -> Result<(RealWriter, Started), Fault> {
+        for _ in 0..LOSSES_MAX {
+            match self.try_open(config, keys.clone()) {
+                Err(fault) if self.is_lost(&fault)? => tracing::error!(%fault, "THE END IS LOST"),
+                opened => return opened,
+            }
+        }
+        self.try_open(config, keys)
+    }
+
+    fn try_open(&self, config: journal::Config, keys: LogKeys) -> Result<(RealWriter, Started), Fault> {
         let volumes = (Volume::directory(&self.journal())?, Volume::directory(&self.anchor)?);
         if Marker::read(self).is_some() {
             self.set_anchor_aside()?;
@@ -212,17 +227,86 @@ impl Place {
         let (mut writer, started) =
             start(closed, config, keys, proto::decide::decide, derived, |journal| journal)?;
         writer.was_alive(alive);
+        let is_anchored = matches!(started.recovered.anchor, AnchorFound::Found(_));
+        // Where nobody could have been answered, there is nobody to ask: a new network's first start.
+        let asked = witnesses(writer.state().directory(), clock::now());
+        if !is_anchored && !asked.is_empty() && Marker::read(self).is_none() {
+            self.mark(Marker::new(Cause::MissingAnchor, clock::now().0))?;
+        }
         Ok((writer, started))
     }
 
-    /// People have put a backup back: an anchor that is still there is of the journal that was lost.
+    /// Whether a fault says that the journal has lost its end. What told so is written down and set aside.
+    fn is_lost(&self, fault: &Fault) -> Result<bool, Fault> {
+        let marker = Marker::read(self).unwrap_or(Marker::new(Cause::CutTail, clock::now().0));
+        let checkpoints = [self.evidence(), self.directory()].map(|log| fs::read(log.join("checkpoint")));
+        let known = checkpoints.iter().flatten().fold(marker, |marker, note| marker.with(note));
+        match fault {
+            Fault::Open(OpenError::CutBelowAnchor { .. }) => {
+                let anchor = self.read_anchor()?;
+                self.mark(anchor.into_iter().fold(known, |known, anchor| known.with(&anchor.owner_bytes)))?;
+                self.set_anchor_aside()?;
+            }
+            Fault::Open(OpenError::FromNotFound { from }) if *from != Mark::START => {
+                self.mark(known)?;
+                for entry in fs::read_dir(self.journal()).map_err(derived)? {
+                    let path = entry.map_err(derived)?.path();
+                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    if name.starts_with("snapshot-") {
+                        fs::rename(&path, self.root.join(format!("{name}{BEFORE}"))).map_err(derived)?;
+                    }
+                }
+            }
+            Fault::BehindPublished { .. } => {
+                self.mark(known)?;
+                let logs = self.root.join("logs");
+                fs::rename(&logs, aside(&logs)).map_err(derived)?;
+            }
+            Fault::Journal(_)
+            | Fault::Read(_)
+            | Fault::Open(_)
+            | Fault::DamagedRecord { .. }
+            | Fault::NotUnderstood { .. }
+            | Fault::OtherTree { .. }
+            | Fault::OtherNetwork
+            | Fault::Unproven(_)
+            | Fault::Malformed(_)
+            | Fault::Derived(_) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn mark(&self, marker: Marker) -> Result<(), Fault> {
+        marker.write(self).map_err(derived)
+    }
+
+    fn read_anchor(&self) -> Result<Option<Anchor>, Fault> {
+        let volumes = (Volume::directory(&self.journal())?, Volume::directory(&self.anchor)?);
+        match Closed::lock(&volumes.0, &volumes.1)?.anchor().read().map_err(OpenError::from)? {
+            AnchorFound::Found(anchor) => Ok(Some(anchor)),
+            AnchorFound::Missing | AnchorFound::Damaged => Ok(None),
+        }
+    }
+
+    /// Records may be missing here that an anchor tells of: it stays, for people to look at.
     fn set_anchor_aside(&self) -> Result<(), Fault> {
         let anchor = self.anchor.join(ANCHOR);
-        match fs::rename(&anchor, anchor.with_extension("before-restore")) {
+        match fs::rename(&anchor, aside(&anchor)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Fault::Derived(error.kind())),
             Ok(()) | Err(_) => Ok(()),
         }
     }
+}
+
+fn derived(error: io::Error) -> Fault {
+    Fault::Derived(error.kind())
+}
+
+/// Where something is kept that was here before a restore: under a number of its own.
+fn aside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let numbered = |number: u32| path.with_file_name(format!("{name}{BEFORE}-{number}"));
+    (1..u32::MAX).map(numbered).find(|free| !free.exists()).unwrap_or_else(|| numbered(u32::MAX))
 }
 
 /// When a process last wrote the anchor, which it does every few seconds while it lives: how long nobody

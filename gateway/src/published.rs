@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use proto::{
@@ -16,6 +16,7 @@ use proto::{
         checkpoint::Checkpoint,
         merkle,
         note::{SignatureLine, SignedNote},
+        shard::{self, ShardNo, Shards},
         tile::{EntryBundle, TilePath, TileReader, WIDTH_MAX},
     },
 };
@@ -94,7 +95,7 @@ impl PublishedLog {
         let bytes = self.read("checkpoint")?;
         let text = String::from_utf8(bytes).map_err(|_| NotGiven::Absent)?;
         let note = SignedNote::parse(&text)?;
-        let checkpoint = self.check(&note)?;
+        let (_, checkpoint) = self.check(&note)?;
         let mut cosigned = self.lock();
         let known = cosigned.entry(checkpoint.size).or_insert(note);
         let note = known.clone();
@@ -104,12 +105,18 @@ impl PublishedLog {
         Ok((checkpoint, note))
     }
 
-    /// Verifies a checkpoint that somebody shows: whether this log signed it.
+    /// Verifies a checkpoint that somebody shows: whether this log signed it, and in which of its shards.
     ///
     /// # Errors
     /// [`NotGiven::Unproven`] when it did not.
-    pub fn check(&self, note: &SignedNote) -> Result<Checkpoint, NotGiven> {
-        Ok(Checkpoint::open(note, self.key.verifier())?)
+    pub fn check(&self, note: &SignedNote) -> Result<(ShardNo, Checkpoint), NotGiven> {
+        Ok(shard::open(note, self.key.verifier())?)
+    }
+
+    /// The log's shards.
+    #[must_use]
+    pub fn shards(&self) -> Arc<Shards> {
+        self.key.shards()
     }
 
     /// Keeps a cosignature that was verified, if its checkpoint is still remembered.

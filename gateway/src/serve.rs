@@ -206,7 +206,7 @@ pub async fn open(config: &Config, root: &Path) -> Result<Serving, ServeFault> {
     let eraser = writer.journal().eraser();
     metrics.certificate_until.set(seconds(tls.certificate_until));
     let alerts = Alerting::new(&config.alerts, &config.network, root, reserve_bytes)?;
-    let restoring = Restoring::of(&place, writer.state());
+    let restoring = Restoring::of(&place, writer.state(), &keys);
     let (hub, writer_ended) =
         Hub::start(writer, Arc::clone(&connections), Arc::clone(&metrics), restoring.is_held());
     let gateway = Arc::new(Gateway {

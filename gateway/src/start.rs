@@ -63,7 +63,8 @@ pub fn start<J: Journal, R: Rows, F: Files>(
         replayed += 1;
     }
     check_network(&state, &keys)?;
-    last = sign_last(&keys, &state, &last);
+    keys.follow(state.directory());
+    last = sign_last(&keys, &state, &last)?;
     let index = Index::open(derived.rows, &history, config.prepare == Prepare::Background);
     let open = |files, log, key: &LogKey, size| Tiles::open(files, log, key.verifier(), size);
     let evidence = open(derived.evidence, Log::Evidence, &keys.evidence, state.evidence().size())?;
@@ -152,16 +153,19 @@ fn check_network(state: &State, keys: &LogKeys) -> Result<(), Fault> {
 
 /// Signs the checkpoints over the last batch, which no batch behind it holds. Ed25519 gives the same
 /// signature as then; a checkpoint that did not grow keeps the one it has.
-fn sign_last(keys: &LogKeys, state: &State, last: &Last) -> Last {
-    let sign = |key: &LogKey, frontier: &Frontier, known: &Option<proto::batch::LoggedCheckpoint>| {
-        let known = known.clone().filter(|known| known.size == frontier.size());
-        let grown = (frontier.size() > 0).then(|| key.sign_frontier(frontier));
-        known.or(grown)
+fn sign_last(keys: &LogKeys, state: &State, last: &Last) -> Result<Last, Fault> {
+    let sign = |key: &LogKey, frontier: &Frontier, known: &Option<proto::batch::LoggedCheckpoint>| match known
+        .clone()
+        .filter(|known| known.size == frontier.size())
+    {
+        Some(known) => Ok(Some(known)),
+        None if frontier.size() == 0 => Ok(None),
+        None => key.sign_frontier(frontier).map(Some),
     };
-    Last {
-        evidence: sign(&keys.evidence, state.evidence().frontier(), &last.evidence),
-        directory: sign(&keys.directory, state.directory_log().frontier(), &last.directory),
-    }
+    Ok(Last {
+        evidence: sign(&keys.evidence, state.evidence().frontier(), &last.evidence)?,
+        directory: sign(&keys.directory, state.directory_log().frontier(), &last.directory)?,
+    })
 }
 
 /// Whether an error says that people must decide before anything goes on.

@@ -14,6 +14,7 @@ use proto::{
         checkpoint::Checkpoint,
         merkle::{self, Frontier, HashReader, leaf_hash},
         note::{SignedNote, VerifierKey},
+        shard,
         tile::{EntryBundle, HashTile, TileReader, WIDTH_MAX, entry_bundles, hash_tiles},
     },
 };
@@ -249,7 +250,7 @@ impl<F: Files> Tiles<F> {
     fn published_checkpoint(&self, key: &VerifierKey) -> Option<Checkpoint> {
         let bytes = self.files.read(CHECKPOINT).ok().flatten()?;
         let note = SignedNote::parse(std::str::from_utf8(&bytes).ok()?).ok()?;
-        Checkpoint::open(&note, key).ok()
+        Some(shard::open(&note, key).ok()?.1)
     }
 
     /// Reads the edge as the published checkpoint has it.

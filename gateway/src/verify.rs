@@ -23,6 +23,7 @@ use proto::{
         checkpoint::{Checkpoint, Origin},
         merkle::{Frontier, Growth, leaf_hash, verify_inclusion},
         note::{SignedNote, VerifierKey},
+        shard::{self, ShardNo},
     },
     state::{Cause, State},
 };
@@ -227,8 +228,13 @@ impl<'a, F: Files> Check<'a, F> {
             (Log::Evidence, &batch.evidence, self.state.evidence().frontier(), evidence),
             (Log::Directory, &batch.directory, self.state.directory_log().frontier(), directory),
         ];
+        let known = self.state.directory();
         for (log, logged, frontier, verifier) in logs {
-            if !follows(logged.as_ref(), frontier, verifier) {
+            let shards = match log {
+                Log::Evidence => known.evidence_shards(),
+                Log::Directory => known.directory_shards(),
+            };
+            if !follows(logged.as_ref(), frontier, verifier, shards.of_size(frontier.size())) {
                 return Err(self.wrong(What::Checkpoint(log)));
             }
         }
@@ -323,9 +329,14 @@ impl<'a, F: Files> Check<'a, F> {
     }
 
     fn files(&mut self, batch: &Batch) -> Result<(), Wrong> {
-        let sizes = [self.state.evidence().size(), self.state.directory_log().size()];
-        for (published, size) in self.published.iter_mut().flatten().zip(sizes) {
-            if let Err(what) = published.follow(batch, size) {
+        let known = self.state.directory();
+        let (evidence, directory) = (self.state.evidence().size(), self.state.directory_log().size());
+        let reached = [
+            (evidence, known.evidence_shards().of_size(evidence)),
+            (directory, known.directory_shards().of_size(directory)),
+        ];
+        for (published, (size, shard)) in self.published.iter_mut().flatten().zip(reached) {
+            if let Err(what) = published.follow(batch, size, shard) {
                 let (batch, position) = (self.batch, self.position);
                 return Err(Wrong { batch, position, entry: None, what });
             }
@@ -346,12 +357,21 @@ impl<'a, F: Files> Check<'a, F> {
     }
 }
 
-/// Whether a logged checkpoint is that of a log as it stands, signed by its key.
-fn follows(logged: Option<&LoggedCheckpoint>, frontier: &Frontier, verifier: &(Origin, VerifierKey)) -> bool {
+/// Whether a logged checkpoint is that of a log as it stands, signed by its key under the name of the shard
+/// that reaches it.
+fn follows(
+    logged: Option<&LoggedCheckpoint>,
+    frontier: &Frontier,
+    verifier: &(Origin, VerifierKey),
+    shard: ShardNo,
+) -> bool {
     let Some(logged) = logged else {
         return frontier.size() == 0;
     };
-    let text = logged.of(&verifier.0).to_string();
+    let Ok(origin) = verifier.0.shard(shard) else {
+        return false;
+    };
+    let text = logged.of(&origin).to_string();
     logged.size == frontier.size()
         && logged.root == frontier.root()
         && verifier.1.public_key().verifies(text.as_bytes(), &logged.sig)
@@ -362,7 +382,7 @@ struct Published<'a, F> {
     log: Log,
     tiles: Tiles<Compare<'a, F>>,
     /// What it publishes; nothing when there is no checkpoint.
-    checkpoint: Option<(Result<Checkpoint, Unproven>, SignedNote)>,
+    checkpoint: Option<(Result<(ShardNo, Checkpoint), Unproven>, SignedNote)>,
     reached: bool,
 }
 
@@ -372,15 +392,15 @@ impl<'a, F: Files> Published<'a, F> {
         let bytes = files.read("checkpoint").ok().flatten();
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let note = text.and_then(|text| SignedNote::parse(&text).ok());
-        let checkpoint = note.map(|note| (Checkpoint::open(&note, verifier), note));
+        let checkpoint = note.map(|note| (shard::open(&note, verifier), note));
         Self { log, tiles: Tiles::empty(compare, log), checkpoint, reached: false }
     }
 
-    fn follow(&mut self, batch: &Batch, size: u64) -> Result<(), What> {
+    fn follow(&mut self, batch: &Batch, size: u64, shard: ShardNo) -> Result<(), What> {
         let Some((checkpoint, note)) = &self.checkpoint else {
             return Ok(());
         };
-        let checkpoint = checkpoint.as_ref().map_err(|_| What::Published(self.log))?;
+        let (signed_in, checkpoint) = checkpoint.as_ref().map_err(|_| What::Published(self.log))?;
         if self.reached {
             return Ok(());
         }
@@ -388,7 +408,7 @@ impl<'a, F: Files> Published<'a, F> {
         let written = if size == checkpoint.size {
             self.reached = true;
             let root = proto::log::merkle::root(size, &self.tiles.reader(size));
-            if root != Ok(checkpoint.root) {
+            if root != Ok(checkpoint.root) || *signed_in != shard {
                 return Err(What::Published(self.log));
             }
             self.tiles.publish(note)

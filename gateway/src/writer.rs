@@ -6,7 +6,10 @@ mod receipts;
 pub(crate) mod replay;
 mod tally;
 
+use std::sync::Arc;
+
 use answer::{Answer, Busy};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use journal::{Journal, Mark, Room};
 use proto::{
@@ -15,6 +18,7 @@ use proto::{
     command::{Command, Denial, Tick},
     decide::{Decision, Load, Refused, refuse_taken_id},
     digest::Digest,
+    directory::Directory,
     dsse::Signed,
     evidence::Salt,
     fact::{Effect, Fact},
@@ -23,6 +27,7 @@ use proto::{
         checkpoint::{Checkpoint, Origin},
         merkle::{self, Frontier, Growth},
         note::{KeyType, SignatureLine, SignedNote, VerifierKey},
+        shard::Shards,
     },
     operation::Operation,
     receipt::Vouched,
@@ -56,12 +61,13 @@ const HANDOVER_BYTES: u64 = 4 * 1024;
 /// The rules that the writer is handed: it decides nothing by itself.
 pub type Rules = fn(&State, &Caller, &Command) -> Decision;
 
-/// A log's name and key.
+/// A log's name and key. Copies share what shards it has.
 #[derive(Debug, Clone)]
 pub struct LogKey {
     origin: Origin,
     key: proto::key::SigningKey,
     verifier: VerifierKey,
+    shards: Arc<ArcSwap<Shards>>,
 }
 
 impl LogKey {
@@ -69,39 +75,47 @@ impl LogKey {
     #[must_use]
     pub fn new(origin: Origin, key: proto::key::SigningKey) -> Self {
         let verifier = VerifierKey::new(origin.key_name().clone(), KeyType::Ed25519, key.public());
-        Self { origin, key, verifier }
+        Self { origin, key, verifier, shards: Arc::default() }
     }
 
-    /// The log's name.
+    /// The log's name, which its first shard bears.
     #[must_use]
     pub const fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// What others check the log with.
+    /// What others check the log with; its shards, under their names.
     #[must_use]
     pub const fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
 
-    fn sign(&self, growth: &Growth) -> LoggedCheckpoint {
+    /// The log's shards.
+    #[must_use]
+    pub fn shards(&self) -> Arc<Shards> {
+        self.shards.load_full()
+    }
+
+    fn sign(&self, growth: &Growth) -> Result<LoggedCheckpoint, Fault> {
         self.sign_root(growth.size(), growth.root())
     }
 
-    pub(crate) fn sign_frontier(&self, frontier: &Frontier) -> LoggedCheckpoint {
+    pub(crate) fn sign_frontier(&self, frontier: &Frontier) -> Result<LoggedCheckpoint, Fault> {
         self.sign_root(frontier.size(), frontier.root())
     }
 
-    /// Signs a checkpoint. The signature is the same every time.
-    fn sign_root(&self, size: u64, root: Digest) -> LoggedCheckpoint {
-        let text = Checkpoint { origin: self.origin.clone(), size, root }.to_string();
-        LoggedCheckpoint { size, root, sig: self.key.sign(text.as_bytes()) }
+    /// Signs a checkpoint under the name of the shard that reaches it. The signature is the same every time.
+    fn sign_root(&self, size: u64, root: Digest) -> Result<LoggedCheckpoint, Fault> {
+        let origin = self.origin.shard(self.shards.load().of_size(size))?;
+        let text = Checkpoint { origin, size, root }.to_string();
+        Ok(LoggedCheckpoint { size, root, sig: self.key.sign(text.as_bytes()) })
     }
 
     /// The note of a checkpoint that was signed before.
     fn note(&self, logged: &LoggedCheckpoint) -> Result<SignedNote, Fault> {
-        let line = SignatureLine::kept(&self.verifier, &logged.sig);
-        Ok(SignedNote::new(logged.of(&self.origin).to_string(), line)?)
+        let shard = self.shards.load().of_size(logged.size);
+        let line = SignatureLine::kept(&self.verifier.shard(shard)?, &logged.sig);
+        Ok(SignedNote::new(logged.of(&self.origin.shard(shard)?).to_string(), line)?)
     }
 }
 
@@ -112,6 +126,19 @@ pub struct LogKeys {
     pub evidence: LogKey,
     /// Of the directory log.
     pub directory: LogKey,
+}
+
+impl LogKeys {
+    /// Takes up the shards that a directory names.
+    pub(crate) fn follow(&self, directory: &Directory) {
+        let shards = (directory.evidence_shards(), directory.directory_shards());
+        if (self.evidence.shards.load().as_ref(), self.directory.shards.load().as_ref())
+            != (&shards.0, &shards.1)
+        {
+            self.evidence.shards.store(Arc::new(shards.0));
+            self.directory.shards.store(Arc::new(shards.1));
+        }
+    }
 }
 
 /// A command, who asks, and the ciphertexts that came with it, checked against its header.
@@ -230,7 +257,9 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         let room = self.journal.room();
         let said = self.look(wall);
         let mut draft = Draft { entries: Vec::with_capacity(requests.len()), ..Draft::default() };
-        if said != Tick::default() {
+        // Nothing comes before the first record of a shard: it is said with the next batch.
+        let begins = requests.iter().any(|request| request.command.new_shard().is_some());
+        if said != Tick::default() && !begins {
             self.pass(Command::Tick(said), room, &mut draft, salts)?;
         }
         // 2. Each is decided and applied before the next one.
@@ -532,12 +561,13 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
 
     /// Signs what grew, and makes the note that the batch's receipts share.
     fn sign(&mut self, growth: &BatchGrowth) -> Result<Vouched, Fault> {
-        let evidence = self.keys.evidence.sign(&growth.evidence);
+        self.keys.follow(self.state.directory());
+        let evidence = self.keys.evidence.sign(&growth.evidence)?;
         let vouched = self.vouched(&evidence)?;
         self.last.evidence = Some(evidence);
         let size = self.last.directory.as_ref().map_or(0, |directory| directory.size);
         if growth.directory.size() > size {
-            self.last.directory = Some(self.keys.directory.sign(&growth.directory));
+            self.last.directory = Some(self.keys.directory.sign(&growth.directory)?);
         }
         Ok(vouched)
     }

@@ -4,7 +4,7 @@
 use crate::{
     Malformed, canonical,
     digest::Digest,
-    directory::{Directory, DirectoryObject},
+    directory::{Change, ChangeBody, Directory, DirectoryObject, NewShard},
     dsse::{PayloadType, Signed, Unverified},
     header::Header,
     ids::{AgencyId, ReferralKey, TimeMs, closed_list},
@@ -276,6 +276,20 @@ impl Command {
             | Self::Queries(_)
             | Self::Erase(_)
             | Self::Operate(_) => None,
+        }
+    }
+
+    /// The shard of both logs that it begins, when it is such a change.
+    #[must_use]
+    pub fn new_shard(&self) -> Option<&NewShard> {
+        let Self::Directory(command) = self else {
+            return None;
+        };
+        match &command.object {
+            DirectoryObject::Change(Change { body: ChangeBody::BeginShard(begun), .. }) => Some(begun),
+            DirectoryObject::Change(_) | DirectoryObject::Agreement(_) | DirectoryObject::Mechanism(_) => {
+                None
+            }
         }
     }
 

@@ -16,14 +16,15 @@ use crate::{
     delivery::{Mail, digest_of_parts},
     digest::Digest,
     directory::{
-        Change, ChangeBody, DirectoryObject,
+        Change, ChangeBody, DirectoryObject, NewShard,
         authority::{CLOCK_SKEW_MS_MAX, Verdict},
     },
-    evidence::{Event, Happening},
+    evidence::{self, Event, Happening},
     fact::Effect,
     header::Header,
     ids::{AgencyId, EnvelopeKey, Locator, ReasonClass, ReferralKey, TimeMs},
     lifecycle::{Act, Status},
+    log::{merkle::Frontier, shard::Cut},
     referral::Referral,
     refusal::Refusal,
     state::State,
@@ -318,12 +319,15 @@ fn directory(state: &State, caller: &Caller, command: &DirectoryCommand) -> Resu
     };
     let (what, mut parties) = directory_record(state, command, by);
     parties.retain(|party| state.directory().agency(party).is_some());
+    let shard = shard_begun(object);
+    let event = if shard.is_some() { Event::ShardBegun } else { Event::DirectoryChanged };
     let changed = Happening {
         object: Some(signed.digest()),
         actor: caller.pseudonym().cloned(),
         sender: caller.agency().cloned(),
+        shard,
         parties,
-        ..Happening::new(Event::DirectoryChanged)
+        ..Happening::new(event)
     };
     let confirmed = confirmation(caller, object);
     let effects = [Effect::Directory { effective_at, what }, changed.into()];
@@ -340,7 +344,8 @@ fn latest_creation(state: &State) -> TimeMs {
 }
 
 /// What only the gateway judges: a calendar must be of use by its own table of time zones, which may be
-/// newer than others'; and a clock is confirmed while it is in doubt, and never set back.
+/// newer than others'; a clock is confirmed while it is in doubt, and never set back; and a shard begins
+/// exactly where both logs end.
 fn check_use(state: &State, body: &ChangeBody) -> Result<(), Refusal> {
     match body {
         ChangeBody::Calendar(calendar) if WorkingTime::of(&calendar.days).is_none() => {
@@ -349,6 +354,12 @@ fn check_use(state: &State, body: &ChangeBody) -> Result<(), Refusal> {
         ChangeBody::ConfirmClock { time } => {
             let fits = state.clock_alarm().is_some_and(|doubt| *time >= doubt.since);
             if fits { Ok(()) } else { Err(Refusal::ClockNotInDoubt) }
+        }
+        ChangeBody::BeginShard(begun) => {
+            let is_here = |cut: &Cut, log: &Frontier| (cut.size, cut.root) == (log.size(), log.root());
+            let fits = is_here(&begun.evidence, state.evidence().frontier())
+                && is_here(&begun.directory, state.directory_log().frontier());
+            if fits { Ok(()) } else { Err(Refusal::ShardNotNext) }
         }
         ChangeBody::Calendar(_)
         | ChangeBody::Genesis { .. }
@@ -364,6 +375,19 @@ fn check_use(state: &State, body: &ChangeBody) -> Result<(), Refusal> {
         | ChangeBody::Invite(_)
         | ChangeBody::RevokeInvitation(_) => Ok(()),
     }
+}
+
+/// Both checkpoints of the evidence log, which the first record of its new shard names.
+fn shard_begun(object: &DirectoryObject) -> Option<evidence::ShardBegun> {
+    let DirectoryObject::Change(Change { body: ChangeBody::BeginShard(begun), .. }) = object else {
+        return None;
+    };
+    let NewShard { number, evidence: Cut { size, root, .. }, .. } = begun.as_ref();
+    Some(evidence::ShardBegun {
+        number: *number,
+        restored: (*size, *root),
+        witnessed: begun.evidence.furthest(),
+    })
 }
 
 /// The gateway's clock goes on from what was confirmed.
@@ -413,6 +437,7 @@ fn concerned(state: &State, change: &ChangeBody) -> Vec<AgencyId> {
         | ChangeBody::RemoveAdministrator(_)
         | ChangeBody::Calendar(_)
         | ChangeBody::RestoreOverride { .. }
+        | ChangeBody::BeginShard(_)
         | ChangeBody::ConfirmClock { .. } => Vec::new(),
     }
 }

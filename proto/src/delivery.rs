@@ -11,6 +11,7 @@ use crate::{
     evidence::{Event, Happening},
     ids::{AgencyId, Locator, ReferralKey, Release, TimeMs, Urgency},
     lifecycle::Act,
+    log::shard::{ShardNo, Shards},
 };
 
 /// Most envelopes that wait in one mailbox.
@@ -85,6 +86,18 @@ type Start = [u8; 8];
 fn start(digest: &Digest) -> Start {
     let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = *digest.as_bytes();
     [b0, b1, b2, b3, b4, b5, b6, b7]
+}
+
+/// The hand-over id of mail: its order, 8 bytes; behind a restore also its shard, 4 bytes, since what was lost
+/// had the same numbers. Big-endian.
+#[must_use]
+pub fn handover_id(order: u64, evidence: &Shards) -> Vec<u8> {
+    let shard = evidence.of_size(order.saturating_add(1));
+    let mut id = order.to_be_bytes().to_vec();
+    if shard != ShardNo::FIRST {
+        id.extend(shard.get().to_be_bytes());
+    }
+    id
 }
 
 /// All mailboxes.

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-pub use change::{Administrator, Calendar, Change, ChangeBody, PublicKeyOf, Subject};
+pub use change::{Administrator, Calendar, Change, ChangeBody, NewShard, PublicKeyOf, Subject};
 use invitation::{Invitation, Invited, Standing};
 
 use crate::{
@@ -29,7 +29,10 @@ use crate::{
         closed_list,
     },
     key::{KeyId, PublicKey},
-    log::checkpoint::Origin,
+    log::{
+        checkpoint::Origin,
+        shard::{ShardNo, Shards},
+    },
     mechanism::Mechanism,
     refusal::Refusal,
     wire,
@@ -97,6 +100,21 @@ pub struct Directory {
     pub(crate) invitations: BTreeMap<KeyId, Invitation>,
     /// Suspensions by the moment at which they lapse.
     pub(crate) lapses: BTreeMap<TimeMs, BTreeSet<Subject>>,
+    /// Shards of the logs, in their order.
+    pub(crate) shards: Vec<ShardBegun>,
+}
+
+/// A shard of both logs that was begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShardBegun {
+    /// Its number.
+    pub number: ShardNo,
+    /// Leaves of the evidence log that it was taken up with.
+    pub evidence_size: u64,
+    /// Leaves of the directory log that it was taken up with.
+    pub directory_size: u64,
+    /// When.
+    pub begun_at: TimeMs,
 }
 
 /// The network's names.
@@ -247,6 +265,24 @@ impl Directory {
     #[must_use]
     pub const fn network(&self) -> Option<&Network> {
         self.network.as_ref()
+    }
+
+    /// Every shard that was begun, in their order; none where the logs are still as they began.
+    #[must_use]
+    pub fn shards(&self) -> &[ShardBegun] {
+        &self.shards
+    }
+
+    /// The shards of the evidence log.
+    #[must_use]
+    pub fn evidence_shards(&self) -> Shards {
+        Shards::new(self.shards.iter().map(|begun| (begun.evidence_size, begun.number)))
+    }
+
+    /// The shards of the directory log.
+    #[must_use]
+    pub fn directory_shards(&self) -> Shards {
+        Shards::new(self.shards.iter().map(|begun| (begun.directory_size, begun.number)))
     }
 
     /// An agency.
@@ -602,6 +638,12 @@ impl Directory {
             ChangeBody::Calendar(calendar) => {
                 self.calendars.insert(calendar.name.clone(), calendar.clone());
             }
+            ChangeBody::BeginShard(begun) => self.shards.push(ShardBegun {
+                number: begun.number,
+                evidence_size: begun.evidence.size,
+                directory_size: begun.directory.size,
+                begun_at: place.time,
+            }),
             // What it says of the gateway's clock, the state reads from its evidence.
             ChangeBody::RestoreOverride { .. } | ChangeBody::ConfirmClock { .. } => {}
             ChangeBody::Invite(invite) => self.invite(invite),

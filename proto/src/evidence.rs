@@ -9,6 +9,7 @@ use crate::{
     fields,
     ids::{AgencyId, Code, EnvelopeId, Pseudonym, ReasonClass, ReferralKey, TimeMs, closed_list},
     lifecycle::{Act, Status},
+    log::shard::ShardNo,
     operation::Operation,
     refusal::Refusal,
     wire,
@@ -108,8 +109,21 @@ closed_list!(
         ForkAlarm = 76,
         /// A member of staff looked at how deliveries stand.
         Looked = 90,
+        /// A new shard of the evidence log began.
+        ShardBegun = 92,
     }
 );
+
+/// That a shard of the evidence log began: with which checkpoint, and how far the one before it was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShardBegun {
+    /// Its number.
+    pub number: ShardNo,
+    /// Size and root of what was restored.
+    pub restored: (u64, Digest),
+    /// Size and root of the furthest checkpoint that anybody held; as restored, where nobody held more.
+    pub witnessed: (u64, Digest),
+}
 
 /// What happened, without its place in the log. Every field but the event may be absent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,6 +154,7 @@ pub struct Happening {
     pub clocks: Vec<Begun>,
     pub operation: Option<Operation>,
     pub operation_reason: Option<Code>,
+    pub shard: Option<ShardBegun>,
     /// The agencies whose own count of records this one continues.
     pub parties: Vec<AgencyId>,
 }
@@ -173,6 +188,7 @@ impl Happening {
             clocks: Vec::new(),
             operation: None,
             operation_reason: None,
+            shard: None,
             parties: Vec::new(),
         }
     }
@@ -355,7 +371,31 @@ fn encode(what: &Happening, place: &Place) -> Vec<u8> {
     }
     fields::listed(60, what.operation.map_or(0, Operation::number), &mut out);
     code(&what.operation_reason, 61, &mut out);
+    if let Some(shard) = &what.shard {
+        fields::item(80, &prost::Message::encode_to_vec(&shard.to_wire()), &mut out);
+    }
     out
+}
+
+impl ShardBegun {
+    fn to_wire(self) -> wire::ShardBegun {
+        wire::ShardBegun {
+            number: self.number.get(),
+            restored_size: self.restored.0,
+            restored_root: self.restored.1.to_vec(),
+            witnessed_size: self.witnessed.0,
+            witnessed_root: self.witnessed.1.to_vec(),
+        }
+    }
+
+    fn parse(wire: &wire::ShardBegun) -> Result<Self, Malformed> {
+        let root = |bytes: &[u8]| Digest::parse(bytes, "shard.root");
+        Ok(Self {
+            number: ShardNo::parse(wire.number)?,
+            restored: (wire.restored_size, root(&wire.restored_root)?),
+            witnessed: (wire.witnessed_size, root(&wire.witnessed_root)?),
+        })
+    }
 }
 
 impl Begun {
@@ -455,6 +495,7 @@ fn happening(wire: &wire::EvidenceRecord) -> Result<Happening, Malformed> {
             Some(Operation::parse(wire.operation, "operation")?)
         },
         operation_reason: Code::parse_optional(&wire.operation_reason, "operation_reason")?,
+        shard: wire.shard.as_ref().map(ShardBegun::parse).transpose()?,
         parties: wire
             .parties
             .iter()
@@ -542,6 +583,7 @@ mod tests {
                 .collect(),
             operation: what.operation.map_or(0, Operation::number),
             operation_reason: code(&what.operation_reason),
+            shard: what.shard.map(ShardBegun::to_wire),
         }
     }
 
@@ -585,6 +627,11 @@ mod tests {
             },
             operation: has(25).then_some(Operation::Return),
             operation_reason: has(26).then(|| code("cleared")),
+            shard: has(27).then(|| ShardBegun {
+                number: ShardNo::parse(2).unwrap(),
+                restored: (300, digest(9)),
+                witnessed: (u64::MAX, digest(10)),
+            }),
             ..Happening::new(*Event::ALL.iter().cycle().nth(usize::try_from(with & 63).unwrap()).unwrap())
         };
         let link = |party, count, previous: Option<Digest>| PartyLink {
@@ -608,10 +655,10 @@ mod tests {
 
     #[test]
     fn a_record_is_encoded_as_its_message_is() {
-        let single = (0..27).map(|bit| 1 << bit);
-        let without = (0..27).map(|bit| 0x7ff_ffff ^ (1 << bit));
-        let mixed = (0..2000_u32).map(|number| number.wrapping_mul(2_654_435_761) >> 5);
-        for with in single.chain(without).chain(mixed).chain([0, 0x7ff_ffff]) {
+        let single = (0..28).map(|bit| 1 << bit);
+        let without = (0..28).map(|bit| 0xfff_ffff ^ (1 << bit));
+        let mixed = (0..2000_u32).map(|number| number.wrapping_mul(2_654_435_761) >> 4);
+        for with in single.chain(without).chain(mixed).chain([0, 0xfff_ffff]) {
             let (what, place) = filled(with);
             assert_eq!(encode(&what, &place), to_wire(&what, &place).encode_to_vec(), "{with:b}");
         }

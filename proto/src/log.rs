@@ -13,6 +13,7 @@ mod encoding;
 pub mod merkle;
 pub mod note;
 pub mod policy;
+pub mod shard;
 pub mod tile;
 pub mod tlog_proof;
 

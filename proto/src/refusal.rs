@@ -326,6 +326,9 @@ refusals! {
     ReturnedToSender = 79 "RETURNED_TO_SENDER" Precondition "referral"
         en "The network's operators returned this referral: it could not be delivered. Choose another agency, or call them."
         ar "أعاد مشغّلو الشبكة هذه الإحالة لتعذّر تسليمها. اختر جهة أخرى أو اتصل بهم."
+    ShardNotNext = 80 "SHARD_NOT_NEXT" Precondition "number"
+        en "A new shard begins after a restore only, where both logs end, and with a number above every one that was seen. Make the change anew from what the gateway says now."
+        ar "لا يبدأ جزء جديد من السجل إلا بعد استعادة، وعند نهاية السجلَّين، وبرقم أعلى من كل رقم شوهد. أنشئ التغيير من جديد مما تقوله البوابة الآن."
 }
 
 #[cfg(test)]

@@ -4,8 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    directory::{Directory, KeyPurpose},
+    digest::Digest,
+    directory::{Directory, KeyPurpose, NewShard},
     ids::{AgencyId, TimeMs},
+    log::{
+        note::SignedNote,
+        shard::{Cut, ShardNo},
+    },
 };
 
 /// How much of both logs is there.
@@ -55,7 +60,8 @@ pub enum Verdict {
     Waits(Vec<AgencyId>),
     /// All have reported, and none holds more: so many.
     GoesOn(u64),
-    /// These hold more than is there, or of another tree. Whatever others say, it does not go on.
+    /// These hold more than is there, or of another tree. Whatever others say, it does not go on, but in a
+    /// new shard ([`may_begin`]).
     Behind(Vec<AgencyId>),
 }
 
@@ -99,9 +105,77 @@ pub fn may_override(verdict: &Verdict, there: Sizes, named: Sizes) -> bool {
     }
 }
 
+/// Whether two administrators may let it go on in a new shard: they name exactly what is there and the
+/// furthest that anybody has shown by now, so that nothing that is known is left out; and nobody who spoke
+/// holds a checkpoint of another tree, of which this would be no continuation. Some may be silent: what they
+/// hold beyond they push again.
+#[must_use]
+pub fn may_begin(reports: &BTreeMap<AgencyId, Report>, proposed: &NewShard, named: &NewShard) -> bool {
+    let is_other = |seen| matches!(seen, Seen::Other(_));
+    proposed == named && !reports.values().flat_map(Report::seen).any(is_other)
+}
+
+/// The furthest checkpoints that were shown, of those beyond what is there.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Furthest {
+    evidence: Option<Shown>,
+    directory: Option<Shown>,
+    shard: Option<ShardNo>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Shown {
+    at: (ShardNo, u64),
+    note: SignedNote,
+}
+
+impl Furthest {
+    /// Takes a checkpoint of the evidence log that the log has signed.
+    pub fn evidence(&mut self, shown: (ShardNo, u64), note: &SignedNote) {
+        self.shard = self.shard.max(Some(shown.0));
+        further(&mut self.evidence, shown, note);
+    }
+
+    /// Takes a checkpoint of the directory log that the log has signed.
+    pub fn directory(&mut self, shown: (ShardNo, u64), note: &SignedNote) {
+        self.shard = self.shard.max(Some(shown.0));
+        further(&mut self.directory, shown, note);
+    }
+
+    /// The shard by which both logs would go on from where they end: each given with its size and root.
+    /// None when no number is left.
+    #[must_use]
+    pub fn proposed(
+        &self,
+        present: ShardNo,
+        evidence: (u64, Digest),
+        directory: (u64, Digest),
+    ) -> Option<NewShard> {
+        let cut = |(size, root), shown: &Option<Shown>| {
+            let beyond = shown.as_ref().filter(|shown| shown.at.1 > size);
+            Cut { size, root, witnessed: beyond.map(|shown| shown.note.clone()) }
+        };
+        Some(NewShard {
+            number: self.shard.max(Some(present))?.next()?,
+            evidence: cut(evidence, &self.evidence),
+            directory: cut(directory, &self.directory),
+        })
+    }
+}
+
+fn further(held: &mut Option<Shown>, at: (ShardNo, u64), note: &SignedNote) {
+    if held.as_ref().is_none_or(|held| held.at < at) {
+        *held = Some(Shown { at, note: note.clone() });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        key::SigningKey,
+        log::checkpoint::{Checkpoint, Origin},
+    };
 
     fn agency(name: &str) -> AgencyId {
         AgencyId::parse(name, "agency").unwrap()
@@ -144,5 +218,36 @@ mod tests {
         assert!(!may_override(&silent, there, Sizes { evidence: 8, directory: 4 }));
         assert!(!may_override(&silent, there, Sizes { evidence: 9, directory: 5 }));
         assert!(!may_override(&Verdict::Behind(vec![agency("ae.one")]), there, there));
+    }
+
+    #[test]
+    fn a_shard_names_the_furthest_that_was_shown_and_a_number_above_every_one_seen() {
+        let origin = Origin::parse("referral.example/log").unwrap();
+        let note = |shard: ShardNo, size: u64| {
+            let origin = origin.shard(shard).unwrap();
+            let root = Digest([size.to_le_bytes()[0]; 32]);
+            Checkpoint { origin, size, root }.sign(&SigningKey::from_seed(&[1; 32]))
+        };
+        let (first, second) = (ShardNo::FIRST, ShardNo::parse(2).unwrap());
+        let there = ((9, Digest([9; 32])), (4, Digest([4; 32])));
+        let mut furthest = Furthest::default();
+        let nobody = furthest.proposed(first, there.0, there.1).unwrap();
+        assert_eq!((nobody.number, nobody.evidence.witnessed), (second, None), "nobody holds more");
+        for size in [7, 12, 11] {
+            furthest.evidence((first, size), &note(first, size));
+        }
+        furthest.directory((first, 4), &note(first, 4));
+        let proposed = furthest.proposed(first, there.0, there.1).unwrap();
+        assert_eq!(proposed.evidence.witnessed, Some(note(first, 12)));
+        assert_eq!((proposed.number, &proposed.directory.witnessed), (second, &None));
+        // From before a shard that somebody has seen.
+        furthest.evidence((second, 10), &note(second, 10));
+        let later = furthest.proposed(first, there.0, there.1).unwrap();
+        assert_eq!((later.number.get(), later.evidence.witnessed.clone()), (3, Some(note(second, 10))));
+        let reports =
+            |seen| BTreeMap::from([(agency("ae.one"), Report { evidence: Some(seen), directory: None })]);
+        assert!(may_begin(&reports(Seen::Beyond(10)), &later, &later));
+        assert!(!may_begin(&reports(Seen::Beyond(10)), &later, &proposed), "more was shown since");
+        assert!(!may_begin(&reports(Seen::Other(3)), &later, &later), "of another tree");
     }
 }

@@ -77,6 +77,7 @@ pub const fn event(event: Event, language: Language) -> &'static str {
         Event::Restored => ("network restored", "استُعيدت الشبكة"),
         Event::DamageFound => ("damage found", "وُجد تلف"),
         Event::ForkAlarm => ("fork alarm", "إنذار تشعّب السجل"),
+        Event::ShardBegun => ("log went on in a new shard", "استُؤنف السجل في جزء جديد"),
         Event::Looked => ("deliveries looked at", "اطُّلع على حال التسليم"),
     };
     language.pick(english, arabic)

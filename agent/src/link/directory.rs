@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use proto::{
     digest::Digest,
-    directory::{KeyPurpose, PublicKeyOf, replica::Replica},
+    directory::{Directory, KeyPurpose, PublicKeyOf, ShardBegun, replica::Replica},
     dsse::{self, PayloadType},
     ids::{AgencyId, EnvelopeId},
     key::SigningKey,
-    log::{Unproven, checkpoint::Checkpoint},
+    log::{Unproven, checkpoint::Checkpoint, merkle::leaf_hash},
     wire::{self, directory_change::Change},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -18,7 +18,7 @@ use tonic::{Code, transport::Channel};
 use super::{Broken, DIRECTORY_EVERY, MESSAGE_BYTES_MAX, duty_desk};
 use crate::{
     clock, enrolment,
-    follower::{self, NotFollowed, Taken},
+    follower::{self, NotFollowed, Offered, Taken},
     gateway::{directory_client::DirectoryClient, log_client::LogClient},
     network::Network,
     office::Office,
@@ -86,23 +86,84 @@ pub(super) async fn look(office: &Arc<Office>, channel: &Channel) -> Result<(), 
 async fn follow(office: &Office, channel: &Channel) -> Result<bool, Broken> {
     let mut log = LogClient::new(channel.clone());
     let request = wire::GetCheckpointRequest { log: wire::LogName::Directory.into() };
+    let replica = office.store.read(|state| state.replica().clone());
     let answer = match log.get_checkpoint(request).await {
-        // Nothing is published yet.
-        Err(status) if status.code() == Code::NotFound => return Ok(false),
+        // Nothing is published yet. Of a gateway that was restored nothing is taken before it says where it
+        // goes on.
+        Err(status) if status.code() == Code::NotFound && replica.log().size() == 0 => return Ok(false),
         answer => answer.map_err(Broken::call("GetCheckpoint"))?.into_inner(),
     };
     let (note, offered) = follower::open(&answer.checkpoint, &office.network.directory)?;
-    let replica = office.store.read(|state| state.replica().clone());
     let (size, root) = (replica.log().size(), replica.log().root());
-    if offered.size <= size {
-        let ours = Checkpoint { origin: offered.origin.clone(), size, root };
-        return older(&mut log, &offered, &ours).await.map(|()| true);
+    let present = replica.directory().directory_shards().present();
+    if offered.shard < present {
+        // A gateway that was taken back behind the shard that it had begun.
+        return Err(NotFollowed::Fork(Unproven::Shrunk).into());
     }
-    let leaves = fetch(channel, size, offered.size).await?;
-    let texts = fetch_texts(&office.me, channel, &replica, &leaves).await?;
-    let taken = follower::follow(&replica, leaves, &texts, (&office.network, &office.me), &offered)?;
+    if offered.shard == present && offered.checkpoint.size <= size {
+        let ours = Checkpoint { origin: offered.checkpoint.origin.clone(), size, root };
+        return older(&mut log, &offered.checkpoint, &ours).await.map(|()| true);
+    }
+    let followed = if offered.checkpoint.size > size {
+        grown(office, channel, &replica, &offered).await
+    } else {
+        Err(NotFollowed::Fork(Unproven::Shrunk).into())
+    };
+    let (records, directory) = match followed {
+        Err(Broken::NotFollowed(why)) if why.is_alarm() && offered.shard > present => {
+            anew(office, channel, &offered, why).await?
+        }
+        followed => followed?,
+    };
     let note = follower::bare(&note, &office.network.directory);
-    keep(office, size, taken, note.to_string()).await.map(|()| true)
+    // People are told whatever happens then.
+    if let Some(begun) = directory.shards().last().filter(|begun| begun.number > present) {
+        let ShardBegun { number, evidence_size, directory_size, .. } = begun;
+        let detail =
+            format!("shard {number}: evidence from {evidence_size}, directory from {directory_size}");
+        office.alarm(records::AlarmKind::NewShard, None, detail).await?;
+    }
+    keep(office, records, note.to_string()).await.map(|()| true)
+}
+
+type Followed = (Vec<record::Record>, Directory);
+
+/// What the log has more than is here.
+async fn grown(
+    office: &Office,
+    channel: &Channel,
+    replica: &Replica,
+    offered: &Offered,
+) -> Result<Followed, Broken> {
+    let size = replica.log().size();
+    let leaves = fetch(channel, size, offered.checkpoint.size).await?;
+    let texts = fetch_texts(&office.me, channel, replica, &leaves).await?;
+    let network = (&office.network, &office.me);
+    let (taken, directory) = follower::follow(replica, leaves, &texts, network, offered)?;
+    Ok((records_of(size, taken), directory))
+}
+
+/// The log was taken up again before its end here: all of it from the first leaf on. Up to where it was taken
+/// up it must be what is here; else it is a fork, whatever administrators have signed.
+async fn anew(
+    office: &Office,
+    channel: &Channel,
+    offered: &Offered,
+    why: NotFollowed,
+) -> Result<Followed, Broken> {
+    let (records, directory) = grown(office, channel, &Replica::default(), offered).await?;
+    let begun = directory.shards().last().map_or(0, |begun| begun.directory_size);
+    let begun = usize::try_from(begun).unwrap_or(usize::MAX);
+    let hash = |record: &record::Record| {
+        if let record::Record::Leaf(leaf) = record { Some(leaf_hash(&leaf.record)) } else { None }
+    };
+    let leaves: Vec<_> = records.iter().filter_map(hash).take(begun).collect();
+    let is_ours = office.store.read(|state| state.leaf_hashes().get(..begun) == Some(leaves.as_slice()));
+    if !is_ours {
+        return Err(why.into());
+    }
+    let anew = record::Record::DirectoryAnew(records::DirectoryAnew {});
+    Ok((std::iter::once(anew).chain(records).collect(), directory))
 }
 
 /// The whole directory, for whoever has no store yet.
@@ -111,10 +172,11 @@ pub(crate) async fn whole(network: &Network, me: &AgencyId, channel: &Channel) -
     let request = wire::GetCheckpointRequest { log: wire::LogName::Directory.into() };
     let answer = log.get_checkpoint(request).await.map_err(Broken::call("GetCheckpoint"))?.into_inner();
     let (_, offered) = follower::open(&answer.checkpoint, &network.directory)?;
-    let leaves = fetch(channel, 0, offered.size).await?;
+    let leaves = fetch(channel, 0, offered.checkpoint.size).await?;
     let mut replica = Replica::default();
     let texts = fetch_texts(me, channel, &replica, &leaves).await?;
-    for Taken { text, leaf } in follower::follow(&replica, leaves, &texts, (network, me), &offered)? {
+    let (taken, _) = follower::follow(&replica, leaves, &texts, (network, me), &offered)?;
+    for Taken { text, leaf } in taken {
         if let Some(text) = text {
             replica.supply(text).map_err(NotFollowed::from)?;
         }
@@ -243,14 +305,18 @@ async fn fetch_texts(
     Ok(texts)
 }
 
-/// Writes down what was proven: each text before the entry that needs it, the checkpoint last.
-async fn keep(office: &Office, from: u64, taken: Vec<Taken>, checkpoint: String) -> Result<(), Broken> {
-    let count = taken.len();
-    let mut records = Vec::with_capacity(count);
+/// What was taken, as it is written down: each text before the entry that needs it.
+fn records_of(from: u64, taken: Vec<Taken>) -> Vec<record::Record> {
+    let mut records = Vec::with_capacity(taken.len());
     for (index, Taken { text, leaf }) in (from..).zip(taken) {
         records.extend(text.map(|text| record::Record::Text(records::Text { signed: Some(text) })));
         records.push(record::Record::Leaf(records::Leaf { index, record: leaf }));
     }
+    records
+}
+
+/// Writes down what was proven, the checkpoint last.
+async fn keep(office: &Office, mut records: Vec<record::Record>, checkpoint: String) -> Result<(), Broken> {
     let seen = records::Seen { log: wire::LogName::Directory.into(), checkpoint, proven_anew: false };
     records.push(record::Record::Seen(seen));
     let mut group = Vec::new();
@@ -266,11 +332,8 @@ async fn keep(office: &Office, from: u64, taken: Vec<Taken>, checkpoint: String)
         group.push(Entry::new(record));
     }
     office.store.append(group, Claim::Reserved).await?;
-    tracing::info!(
-        entries = count,
-        size = from + u64::try_from(count).unwrap_or(0),
-        "the directory has grown"
-    );
+    let size = office.store.read(|state| state.replica().log().size());
+    tracing::info!(size, "the directory has grown");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod anew;
 mod erasure;
 mod inbox;
 pub(crate) mod played;
+mod shards;
 
 use std::{fs, sync::Arc, time::Duration};
 

@@ -10,7 +10,9 @@ use proto::{
         checkpoint::Checkpoint,
         cosignature::{CosignedAt, cosign},
         note::{KeyName, SignedNote, VerifierKey},
+        shard,
     },
+    receipt::Receipt,
     wire,
 };
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,7 +22,7 @@ use super::{Broken, WITNESS_EVERY};
 use crate::{
     case::{Case, Delivery, Standing},
     clock,
-    follower::{self, NotFollowed},
+    follower::{self, NotFollowed, Offered},
     gateway::{log_client::LogClient, witness_client::WitnessClient},
     office::Office,
     records::{self, record},
@@ -55,22 +57,37 @@ async fn evidence(office: &Office, channel: &Channel) -> Result<(), Broken> {
     };
     let (note, offered) = follower::open(&answer.checkpoint, log)?;
     let before = seen.as_ref().map(|seen| open_seen(seen, log)).transpose()?;
+    let shards = office.store.read(|state| state.replica().directory().evidence_shards());
+    if offered.shard > shards.present() {
+        // It is believed once the directory says that two administrators began it.
+        return Ok(());
+    }
+    let is_later = before.as_ref().is_none_or(|before| offered.shard > before.shard);
     if let Some(before) = &before {
-        let goes_on = if offered.size >= before.size {
-            follower::consistent(before, &offered, &follower::hashes(&answer.consistency)?)
+        let path = follower::hashes(&answer.consistency)?;
+        let goes_on = if offered.shard < before.shard {
+            Err(NotFollowed::Fork(Unproven::Shrunk))
+        } else if let Some(until) =
+            shards.valid_until(before.shard).filter(|until| *until < before.checkpoint.size)
+        {
+            // What was seen lies beyond where the log was taken up: a part of it that is not lost is compared.
+            kept(office, channel, until, &offered.checkpoint).await?
+        } else if offered.checkpoint.size >= before.checkpoint.size {
+            follower::consistent(&before.checkpoint, &offered.checkpoint, &path)
         } else {
-            older(channel, &offered, before).await?
+            older(channel, &offered.checkpoint, &before.checkpoint).await?
         };
         if let Err(why) = goes_on {
-            let detail = format!("evidence log: {why}; seen at {}", before.size);
+            let detail = format!("evidence log: {why}; seen at {}", before.checkpoint.size);
             office.alarm(records::AlarmKind::Fork, None, detail).await?;
             return Ok(());
         }
     }
     // What is only published a little later than it was signed proves nothing of what was seen.
-    let reaches = before.as_ref().is_none_or(|before| offered.size >= before.size);
+    let size = before.as_ref().map_or(0, |before| before.checkpoint.size);
+    let reaches = is_later || offered.checkpoint.size >= size;
     let unproven = office.store.read(|state| state.alarms().is_unproven(wire::LogName::Evidence));
-    if before.is_none_or(|before| offered.size > before.size) || (unproven && reaches) {
+    if is_later || offered.checkpoint.size > size || (unproven && reaches) {
         let seen = records::Seen {
             log: wire::LogName::Evidence.into(),
             checkpoint: follower::bare(&note, log).to_string(),
@@ -82,6 +99,22 @@ async fn evidence(office: &Office, channel: &Channel) -> Result<(), Broken> {
         show(office, channel, wire::LogName::Evidence, Some(&note)).await?;
     }
     Ok(())
+}
+
+/// Compares what a new shard begins with to the newest receipt that is here and not lost.
+async fn kept(
+    office: &Office,
+    channel: &Channel,
+    until: u64,
+    offered: &Checkpoint,
+) -> Result<Result<(), NotFollowed>, Broken> {
+    for receipt in newest_receipts(office, 0)?.into_iter().rev() {
+        let (_, held) = follower::open(&receipt.to_wire().checkpoint, &office.network.evidence)?;
+        if held.checkpoint.size <= until {
+            return older(channel, &held.checkpoint, offered).await;
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Of the directory log everything is here; what it offers beyond is taken by following it.
@@ -126,13 +159,13 @@ async fn show(
         wire::LogName::Directory => &office.network.directory,
     };
     let cosignatures = match seen {
-        Some(note) => cosignature(office, &open_seen(note, key)?),
+        Some(note) => cosignature(office, &open_seen(note, key)?.checkpoint),
         None => String::new(),
     };
     let checkpoint = seen.map(|note| follower::bare(note, key).to_string()).unwrap_or_default();
     let receipt_checkpoint = match (log, seen) {
         (wire::LogName::Evidence, Some(note)) => {
-            receipt_checkpoint(office, open_seen(note, key)?.size)?.unwrap_or_default()
+            receipt_checkpoint(office, open_seen(note, key)?.checkpoint.size)?.unwrap_or_default()
         }
         (wire::LogName::Evidence, None) => receipt_checkpoint(office, 0)?.unwrap_or_default(),
         (wire::LogName::Directory | wire::LogName::Unspecified, _) => String::new(),
@@ -147,24 +180,30 @@ async fn show(
 
 /// The checkpoint of the newest receipt that is here, when it stands at or beyond a size of the log.
 fn receipt_checkpoint(office: &Office, size: u64) -> Result<Option<String>, StoreFault> {
+    Ok(newest_receipts(office, size)?.last().map(|receipt| receipt.to_wire().checkpoint))
+}
+
+/// The receipts of the case that holds the newest one, when that stands at or beyond a size of the log.
+fn newest_receipts(office: &Office, size: u64) -> Result<Vec<Receipt>, StoreFault> {
     let newest = office.store.read(|state| {
         let indexes = state.cases().filter_map(|case| Some((newest_index(case)?, case.referral.clone())));
         indexes.max_by_key(|(index, _)| *index)
     });
     let Some((_, referral)) = newest.filter(|(index, _)| *index >= size) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    Ok(office.receipts(&referral)?.last().map(|receipt| receipt.to_wire().checkpoint))
+    office.receipts(&referral)
 }
 
-/// The largest index of a receipt in a case.
+/// The largest index of a receipt in a case that the gateway has not lost.
 fn newest_index(case: &Case) -> Option<u64> {
     let indexes = case.steps.iter().flat_map(|step| match &step.standing {
         Standing::Taken { logged, .. } => vec![*logged],
         Standing::Arrived(deliveries) => {
             let handed_over =
                 |delivery: &Delivery| delivery.handed_over.as_ref().and_then(|said| said.logged);
-            deliveries.iter().flat_map(|one| [Some(one.logged), handed_over(one)]).flatten().collect()
+            let held = deliveries.iter().filter(|one| !one.lost);
+            held.flat_map(|one| [Some(one.logged), handed_over(one)]).flatten().collect()
         }
         Standing::Queued | Standing::Refused { .. } | Standing::Withdrawn => Vec::new(),
     });
@@ -187,6 +226,7 @@ fn cosignature(office: &Office, checkpoint: &Checkpoint) -> String {
     }
 }
 
-fn open_seen(note: &SignedNote, log: &VerifierKey) -> Result<Checkpoint, NotFollowed> {
-    Checkpoint::open(note, log).map_err(NotFollowed::NotSigned)
+fn open_seen(note: &SignedNote, log: &VerifierKey) -> Result<Offered, NotFollowed> {
+    let (shard, checkpoint) = shard::open(note, log).map_err(NotFollowed::NotSigned)?;
+    Ok(Offered { shard, checkpoint })
 }

@@ -302,6 +302,7 @@ pub(super) fn status(office: &Office) -> api::StatusAnswer {
             why,
             since_ms: since.0,
             waiting: count(state.queue().len()),
+            going_again: count(state.going_again()),
             cases: count(state.cases().count()),
             directory_size: state.replica().log().size(),
             certificate_ends_at_s: office.certificate_ends_at_s.load(Ordering::Relaxed),

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::{Office, entry, refusal_of};
 use crate::{
-    case::{Delivery, Standing},
+    case::{Delivery, Standing, Step},
     opening::{Came, NotDelivered, Turn},
     proof::{self, About, BadReceipt},
     records::{self, record},
@@ -103,9 +103,12 @@ impl Office {
         if here.is_some_and(|digest| digest != signed.digest()) {
             return Err(NotTaken::NotForUs);
         }
-        if here.is_some() {
+        let repeats = if here.is_some() {
             self.came_again(&digest, delivered);
-        }
+            None
+        } else {
+            self.lost_before(&digest, &part_digests)?
+        };
         let arrived = || {
             let name = |(part_id, class): (u32, proto::ids::PartClass)| records::PartName {
                 part_id,
@@ -121,10 +124,12 @@ impl Office {
                 parts: names.into_iter().map(name).collect(),
                 order: order(delivered),
                 attempt: delivered.attempt,
+                repeats: repeats.clone().unwrap_or_default(),
             }
         };
-        let entry =
-            here.is_none().then(|| entry(record::Record::Arrived(arrived()), Some(envelope.encode_to_vec())));
+        // What came before is not handed to the agency's system a second time.
+        let body = repeats.is_none().then(|| envelope.encode_to_vec());
+        let entry = here.is_none().then(|| entry(record::Record::Arrived(arrived()), body));
         Ok(Taken { entry, handover })
     }
 
@@ -145,6 +150,27 @@ impl Office {
             }
             (false, true) => tracing::info!(%digest, "a delivery came again, as was marked"),
         }
+    }
+
+    /// The hand-over id under which the same parts of an envelope came before the gateway lost that it had
+    /// handed them over.
+    fn lost_before(&self, envelope: &Digest, parts: &[Vec<u8>]) -> Result<Option<Vec<u8>>, NotTaken> {
+        let lost: Vec<_> = self.store.read(|state| {
+            let step = state.case_of(envelope).and_then(|case| case.step(envelope));
+            let deliveries = step.map_or(&[][..], deliveries_of);
+            let lost = deliveries.iter().filter(|delivery| delivery.lost);
+            lost.map(|delivery| (delivery.handover_id.clone(), delivery.place)).collect()
+        });
+        for (handover_id, place) in lost {
+            // It comes again when it cannot be read now.
+            let record = self.store.record(place).map_err(|_| NotTaken::NotTried)?;
+            if let Some(record::Record::Arrived(arrived)) = record.record
+                && arrived.part_digests == parts
+            {
+                return Ok(Some(handover_id));
+            }
+        }
+        Ok(None)
     }
 
     /// The signature is the sender's own, by the directory; and it is for this agency in this attempt.
@@ -219,7 +245,7 @@ impl Office {
             let steps = state.cases().flat_map(|case| &case.steps);
             let deliveries = steps.filter_map(|step| match &step.standing {
                 Standing::Arrived(deliveries) => {
-                    deliveries.iter().find(|delivery| delivery.handed_over.is_none())
+                    deliveries.iter().find(|delivery| delivery.handed_over.is_none() && !delivery.lost)
                 }
                 Standing::Queued
                 | Standing::Taken { .. }
@@ -317,29 +343,32 @@ impl Office {
     /// The delivery of an envelope for which the gateway has not answered yet.
     fn open_delivery(&self, digest: &Digest) -> Option<Vec<u8>> {
         self.store.read(|state| {
-            let Standing::Arrived(deliveries) = &state.case_of(digest)?.step(digest)?.standing else {
-                return None;
-            };
-            let open = deliveries.iter().find(|delivery| delivery.handed_over.is_none())?;
+            let deliveries = deliveries_of(state.case_of(digest)?.step(digest)?);
+            let open = deliveries.iter().find(|delivery| delivery.handed_over.is_none());
+            let open = open.or_else(|| deliveries.iter().find(|delivery| delivery.lost))?;
             Some(open.handover_id.clone())
         })
+    }
+}
+
+fn deliveries_of(step: &Step) -> &[Delivery] {
+    match &step.standing {
+        Standing::Arrived(deliveries) => deliveries,
+        Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn => &[],
     }
 }
 
 /// Whether other parts of the envelope came before.
 fn turn(state: &State, envelope: &Digest, handover_id: &[u8]) -> Turn {
     let step = state.case_of(envelope).and_then(|case| case.step(envelope));
-    let first = step.and_then(|step| match &step.standing {
-        Standing::Arrived(deliveries) => deliveries.first(),
-        Standing::Queued | Standing::Taken { .. } | Standing::Refused { .. } | Standing::Withdrawn => None,
-    });
+    let first = step.and_then(|step| deliveries_of(step).first()).filter(|first| !first.lost);
     if first.is_some_and(|first| first.handover_id != handover_id) { Turn::Later } else { Turn::First }
 }
 
 /// Where the delivery's record stands: its receipt proves it; without one the gateway's hand-over id,
 /// which is the same number, tells it well enough to order what is shown.
 fn order(delivered: &wire::Delivered) -> u64 {
-    delivered.handover_id.as_slice().try_into().map_or(u64::MAX >> 1, u64::from_be_bytes)
+    delivered.handover_id.first_chunk().map_or(u64::MAX >> 1, |order| u64::from_be_bytes(*order))
 }
 
 impl std::fmt::Debug for Taken {

@@ -342,6 +342,10 @@ impl Office {
             tracing::warn!(envelope = %digest, "the gateway misses an attachment; it is uploaded again");
             return Ok(Next::Again(EXHAUSTED_WAIT));
         }
+        if refusal_of(&refusal).is_some_and(|refusal| self.comes_first(digest, refusal)) {
+            tracing::info!(envelope = %digest, code = refusal.code, "it waits for what is pushed again before it");
+            return Ok(Next::Again(EXHAUSTED_WAIT));
+        }
         if let Some(receipt) = refusal.receipt.take() {
             match proof::verify(receipt.clone(), &self.policy, About::Rejected) {
                 Ok(_) => refusal.receipt = Some(receipt),
@@ -364,6 +368,21 @@ impl Office {
         );
         self.settle([vec![*digest], behind].concat(), entries).await?;
         Ok(Next::Done)
+    }
+
+    /// Whether a refusal is only of now: the gateway was restored, and what this one follows is pushed again by
+    /// whoever sent it.
+    fn comes_first(&self, digest: &Digest, refusal: Refusal) -> bool {
+        let waits = matches!(
+            refusal,
+            Refusal::UnknownReferral
+                | Refusal::OutOfSequence
+                | Refusal::PreviousDiffers
+                | Refusal::AttemptNumber
+                | Refusal::AttemptOpen
+                | Refusal::ActNotLegal
+        );
+        waits && self.store.read(|state| state.case_of(digest).is_some_and(Case::waits_for_others))
     }
 
     /// Writes down what ends envelopes, and then forgets what was to be uploaded for them.

@@ -242,18 +242,29 @@ impl Office {
             Standing::Refused { answer, .. } => vec![*answer],
             Standing::Arrived(deliveries) => deliveries
                 .iter()
-                .flat_map(|delivery| [Some(delivery.place), delivery.handed_over.map(|handed| handed.answer)])
+                .flat_map(|delivery| {
+                    let consigned = delivery.receipt.unwrap_or(delivery.place);
+                    [Some(consigned), delivery.handed_over.map(|handed| handed.answer)]
+                })
                 .flatten()
                 .collect(),
             Standing::Queued | Standing::Withdrawn => Vec::new(),
         });
+        // What the gateway has lost since comes first: it was signed in a shard before.
+        let mut receipts = self.receipts_at(&case.lost)?;
+        let places: Vec<_> = places.filter(|place| !case.lost.contains(place)).collect();
+        receipts.extend(self.receipts_at(&places)?);
+        Ok(receipts)
+    }
+
+    fn receipts_at(&self, places: &[Place]) -> Result<Vec<Receipt>, StoreFault> {
         let mut receipts = Vec::new();
-        for place in places.collect::<Vec<_>>() {
-            let record = self.store.record(place)?;
+        for place in places {
+            let record = self.store.record(*place)?;
             receipts.extend(receipt_of(record).and_then(|receipt| Receipt::parse(receipt).ok()));
         }
         receipts.sort_by_key(|receipt| receipt.record().place.index);
-        receipts.dedup_by_key(|receipt| receipt.record().place.index);
+        receipts.dedup_by(|one, other| one.record() == other.record());
         Ok(receipts)
     }
 }
@@ -272,6 +283,7 @@ fn receipt_of(record: records::Record) -> Option<wire::Receipt> {
         },
         record::Record::Queued(_)
         | record::Record::Leaf(_)
+        | record::Record::DirectoryAnew(_)
         | record::Record::Text(_)
         | record::Record::Seen(_)
         | record::Record::Alarm(_)

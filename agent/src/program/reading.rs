@@ -213,7 +213,13 @@ pub(crate) async fn receipts(folder: &Path, asked: &Receipt, screen: &Screen) ->
     make_folder(out)?;
     let mut written = Vec::new();
     for receipt in &receipts {
-        let path = out.join(format!("receipt-{}.tlog-proof", receipt.index));
+        // The number of one that the gateway has lost in a restore stands once more.
+        let same = |(_, one): &&(_, &api::ReceiptFile)| one.index == receipt.index;
+        let name = match written.iter().filter(same).count() {
+            0 => format!("receipt-{}.tlog-proof", receipt.index),
+            before => format!("receipt-{}-{}.tlog-proof", receipt.index, before + 1),
+        };
+        let path = out.join(name);
         write(&path, receipt.file.as_bytes())?;
         written.push((path, receipt));
     }
@@ -301,11 +307,17 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
     let renewal = status.renewal.iter().flat_map(|renewal| renewal_lines(renewal, language));
     let rotating = status.rotation.iter().flat_map(|it| rotation::lines(it, language));
     let exchange = status.exchange.iter().flat_map(|exchange| exchange_lines(exchange, language));
+    let again = (status.going_again > 0).then(|| {
+        let label = language
+            .pick("pushed again, since the gateway was restored:", "يُعاد إرسالها بعد استعادة البوابة:");
+        format!("  {label} {}", words::counted(Noun::Envelope, status.going_again, language))
+    });
     let put_off = status.put_off.iter().flat_map(|put_off| {
         [format!("  {}: {}", put_off.code, put_off.text_en), format!("  \u{2067}{}\u{2069}", put_off.text_ar)]
     });
     let lines = lines
         .into_iter()
+        .chain(again)
         .chain(put_off)
         .chain(renewal)
         .chain(rotating)
@@ -321,6 +333,7 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
             "why": status.why,
             "since_ms": status.since_ms,
             "waiting": status.waiting,
+            "going_again": status.going_again,
             "referrals": status.cases,
             "directory_size": status.directory_size,
             "certificate_ends_at_s": status.certificate_ends_at_s,

@@ -60,6 +60,12 @@ impl Closed {
         Snapshots::new(self.segments.volume.clone(), self.segments.form.log_id.clone())
     }
 
+    /// The journal's anchor.
+    #[must_use]
+    pub const fn anchor(&self) -> &AnchorFile {
+        &self.anchor
+    }
+
     /// Finds the end of the journal and opens it. `from` is a snapshot's mark: what lies before
     /// it is not read. `None` reads all.
     ///

@@ -10,6 +10,7 @@ use proto::{
     dsse::{self, PayloadType},
     key::SigningKey,
     language::Language,
+    log::shard::Cut,
     wire,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -197,6 +198,7 @@ pub fn describe_change(change: wire::directory_change::Change) -> String {
              reported",
             restore.evidence_size, restore.directory_size
         ),
+        Change::BeginShard(begin) => describe_shard(&begin),
         Change::ConfirmClock(confirm) => {
             format!("go on with the clock at {} seconds since 1970, UTC", confirm.time_ms / 1000)
         }
@@ -205,6 +207,19 @@ pub fn describe_change(change: wire::directory_change::Change) -> String {
 
 fn by_invitation(key: &[u8]) -> String {
     if key.is_empty() { String::new() } else { format!(", by the invitation {}", proto::key::KeyId::of(key)) }
+}
+
+fn describe_shard(begin: &wire::BeginShard) -> String {
+    let cut = |cut: &Option<wire::LogCut>| match Cut::parse(cut.as_ref()) {
+        Ok(cut) => format!("{} of {} known records", cut.size, cut.furthest().0),
+        Err(malformed) => malformed.to_string(),
+    };
+    format!(
+        "go on after a restore in shard {} of both logs, behind {} of evidence and {} of the directory",
+        begin.number,
+        cut(&begin.evidence),
+        cut(&begin.directory)
+    )
 }
 
 fn describe_invite(invite: &wire::Invite) -> String {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock,
     place::{Place, private_folder, write_private},
-    restoring::Marker,
+    restoring::{Cause, Marker},
 };
 
 /// Puts a backup into a new folder. `keys` is the folder with the keys, when the backup holds none.
@@ -33,7 +33,8 @@ pub fn restore(
     empty_folder(to)?;
     let place = Place::new(to, None);
     // Before anything that a gateway could be started with.
-    let marker = Marker { restored_at_ms: clock::now().0, backup_made_at_ms: list.made_at_ms };
+    let now = clock::now().0;
+    let marker = Marker { backup_made_at_ms: list.made_at_ms, ..Marker::new(Cause::Backup, now) };
     marker.write(&place).map_err(at(to))?;
     let mut done = 0;
     for (name, file) in &list.files {

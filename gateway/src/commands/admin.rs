@@ -21,6 +21,7 @@ use gateway::{
         object::{self, Admission},
     },
     place::Place,
+    restoring::Proposal,
 };
 use proto::{
     language::Language,
@@ -168,6 +169,17 @@ enum AdminCommand {
         #[command(flatten)]
         me: As,
     },
+    /// Let a gateway go on in a new shard of its logs that was put back from a backup, or has lost the end of
+    /// its journal, and is behind what agencies hold. Two people: writes a file for the second. What was
+    /// acknowledged since the backup, the agencies' agents push again.
+    BeginShard {
+        /// What the gateway has written down of it: `new-shard.json` in its folder.
+        proposal: PathBuf,
+        #[command(flatten)]
+        out: Out,
+        #[command(flatten)]
+        me: As,
+    },
     /// Withdraw an agency's key, at once.
     RevokeKey {
         /// The agency.
@@ -309,6 +321,10 @@ impl AdminArguments {
             AdminCommand::GoOn { evidence, directory, out, me } => {
                 let go_on = wire::RestoreOverride { evidence_size: evidence, directory_size: directory };
                 me.write(Change::RestoreOverride(go_on), &out)
+            }
+            AdminCommand::BeginShard { proposal, out, me } => {
+                let proposal = Proposal::read(&proposal)?;
+                me.write(Change::BeginShard(proposal.to_wire()?), &out)
             }
             AdminCommand::RevokeKey { agency, key, reason, me } => {
                 me.change(admin::revoke_key(&agency, &key, reason.to_wire())?)

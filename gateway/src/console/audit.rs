@@ -77,9 +77,11 @@ impl Sort {
     /// The sort of an event; nothing for the life of referrals.
     const fn of(event: Event) -> Option<Self> {
         match event {
-            Event::DirectoryChanged | Event::Operated | Event::ClockConfirmed | Event::Restored => {
-                Some(Self::Acts)
-            }
+            Event::DirectoryChanged
+            | Event::Operated
+            | Event::ClockConfirmed
+            | Event::Restored
+            | Event::ShardBegun => Some(Self::Acts),
             Event::SubmissionRejection | Event::DenialsCounted => Some(Self::Denials),
             Event::Queried | Event::Looked => Some(Self::Reads),
             Event::Started

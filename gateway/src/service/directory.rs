@@ -38,14 +38,31 @@ impl DirectoryService {
         let DirectoryObject::Change(change) = &command.object else {
             return false;
         };
-        let ChangeBody::RestoreOverride { evidence_size, directory_size } = change.body else {
-            return false;
+        let restoring = &self.0.restoring;
+        let goes_on = match &change.body {
+            ChangeBody::RestoreOverride { evidence_size, directory_size } => {
+                let named = Sizes { evidence: *evidence_size, directory: *directory_size };
+                restoring.may_override(&self.0.hub, named)
+            }
+            ChangeBody::BeginShard(named) => restoring.may_begin(named),
+            ChangeBody::Genesis { .. }
+            | ChangeBody::AdmitAgency { .. }
+            | ChangeBody::PublishKey { .. }
+            | ChangeBody::RevokeKey { .. }
+            | ChangeBody::Profile { .. }
+            | ChangeBody::Suspend { .. }
+            | ChangeBody::Resume { .. }
+            | ChangeBody::AddAdministrator(_)
+            | ChangeBody::RemoveAdministrator(_)
+            | ChangeBody::Calendar(_)
+            | ChangeBody::Invite(_)
+            | ChangeBody::RevokeInvitation(_)
+            | ChangeBody::ConfirmClock { .. } => false,
         };
         let now = clock::now();
         let directory = self.0.hub.directory();
         let verdict = directory.judge_change(&command.signed, change, (now, now.plus_ms(CLOCK_SKEW_MS_MAX)));
-        let named = Sizes { evidence: evidence_size, directory: directory_size };
-        matches!(verdict, Ok(Verdict::Allowed { .. })) && self.0.restoring.may_override(&self.0.hub, named)
+        matches!(verdict, Ok(Verdict::Allowed { .. })) && goes_on
     }
 }
 
@@ -73,8 +90,12 @@ impl Directory for DirectoryService {
             ) => denial(caller, Malformed::Form { field: "payload_type" }, &payload),
             Err(malformed) => denial(caller, malformed, &payload),
         };
-        if self.0.restoring.is_held() && !self.lets_go_on(&request.command) {
-            return Err(restoring::status());
+        if self.0.restoring.is_held() {
+            if !self.lets_go_on(&request.command) {
+                return Err(restoring::status());
+            }
+        } else if request.command.new_shard().is_some() {
+            return Err(answers::unrecorded(Refusal::ShardNotNext, Refusal::ShardNotNext.field()));
         }
         let answer = self.0.hub.ask(request).map_err(answers::unavailable_status)?;
         let answer = answer.await.map_err(|_| answers::unavailable_status(Unavailable::Ending))?;

@@ -7,6 +7,7 @@ use proto::{
     Malformed,
     caller::Caller,
     command::Command,
+    delivery::handover_id,
     ids::{AgencyId, Release},
     refusal::Refusal,
     wire,
@@ -17,6 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Answers, Gateway, agency, answers, caller, denial, record, stubs::receive_server::Receive};
 use crate::{
+    history::Log,
     hub::{
         Unavailable,
         desk::{Handed, LEASED_MAX, StreamNo},
@@ -170,7 +172,7 @@ impl Gateway {
         let envelope = self.mail.envelope(agency, &handed.mail).map_err(|fault| answers::internal(&fault))?;
         Ok(wire::Delivered {
             envelope,
-            handover_id: handed.mail.order.to_be_bytes().to_vec(),
+            handover_id: handover_id(handed.mail.order, &self.published.of(Log::Evidence).shards()),
             repeat: handed.repeat,
             receipt: receipt.as_ref().map(proto::receipt::Receipt::to_wire),
             attempt: handed.mail.attempt,

@@ -11,13 +11,19 @@ use proto::{
         checkpoint::Checkpoint,
         cosignature,
         note::{KeyName, KeyType, SignatureLine, SignedNote, VerifierKey},
+        shard::ShardNo,
     },
     wire,
 };
 use tonic::{Request, Response, Status};
 
 use super::{Gateway, agency, answers, log::log_of, log::not_given, stubs::witness_server::Witness};
-use crate::{clock, history::Log, published::NotGiven};
+use crate::{
+    clock,
+    history::Log,
+    published::NotGiven,
+    restoring::{self, Shown},
+};
 
 /// Most cosignatures in one report.
 pub const COSIGNATURES_MAX: usize = 8;
@@ -44,10 +50,25 @@ impl Witness for WitnessService {
             0
         } else {
             let shown = SignedNote::parse(&report.checkpoint).map_err(answers::malformed)?;
-            let seen = published.check(&shown).map_err(not_given)?;
+            let (shard, seen) = published.check(&shown).map_err(not_given)?;
             self.keep(log, &agency, &seen, &report.cosignatures)?;
-            self.compare(log, &agency, &seen, &latest);
-            seen.size
+            match published.shards().valid_until(shard) {
+                Some(until) if until < seen.size => {
+                    tracing::info!(?log, %agency, %shard, seen = seen.size, "it holds what no backup covered");
+                    u64::MAX
+                }
+                Some(_) | None => {
+                    self.compare(log, &agency, (shard, &seen), &latest);
+                    let is_later = shard > published.shards().present();
+                    if log == Log::Evidence && (is_later || seen.size > self.0.hub.evidence_size()) {
+                        // Whatever is acknowledged is there before it is answered: the end was lost.
+                        self.0.restoring.found_out(&shown);
+                        self.0.stop.cancel();
+                        return Err(restoring::status());
+                    }
+                    seen.size
+                }
+            }
         };
         let consistency = if seen == 0 || seen > latest.size {
             Vec::new()
@@ -67,15 +88,13 @@ impl WitnessService {
         agency: AgencyId,
         report: &wire::WitnessReport,
     ) -> Result<Response<wire::WitnessAnswer>, Status> {
-        let mut shown: Option<Checkpoint> = None;
+        let mut shown = Vec::new();
         for note in
             [&report.checkpoint, &report.receipt_checkpoint].into_iter().filter(|note| !note.is_empty())
         {
             let note = SignedNote::parse(note).map_err(answers::malformed)?;
-            let checkpoint = self.0.published.of(log).check(&note).map_err(not_given)?;
-            if shown.as_ref().is_none_or(|before| before.size < checkpoint.size) {
-                shown = Some(checkpoint);
-            }
+            let (shard, checkpoint) = self.0.published.of(log).check(&note).map_err(not_given)?;
+            shown.push(Shown { shard, checkpoint, note });
         }
         let taken = self.0.restoring.report(&self.0.hub, (log, agency), shown).await;
         taken.map_err(answers::unavailable_status)?;
@@ -117,8 +136,16 @@ impl WitnessService {
 
     /// A checkpoint that this log signed and that is not a part of it now is a fork: somebody must
     /// look at once.
-    fn compare(&self, log: Log, agency: &AgencyId, seen: &Checkpoint, latest: &Checkpoint) {
-        let ours = if seen.size > latest.size {
+    fn compare(
+        &self,
+        log: Log,
+        agency: &AgencyId,
+        (shard, seen): (ShardNo, &Checkpoint),
+        latest: &Checkpoint,
+    ) {
+        let ours = if shard > self.0.published.of(log).shards().present() {
+            false
+        } else if seen.size > latest.size {
             // Signed and answered, but published a little later.
             seen.size <= self.0.hub.evidence_size() || log == Log::Directory
         } else {

@@ -3,7 +3,7 @@
 
 use super::{
     ADMINISTRATORS_MAX, AGENCIES_MAX, AGENCY_KEYS_MAX, AGREEMENTS_MAX, Administrator, Agency, CALENDARS_MAX,
-    CHANGE_AGE_MS_MAX, Change, ChangeBody, Directory, KEY_DELAY_MS, KeyPurpose, Memorandum, Owner,
+    CHANGE_AGE_MS_MAX, Change, ChangeBody, Directory, KEY_DELAY_MS, KeyPurpose, Memorandum, NewShard, Owner,
     PublicKeyOf, Subject,
     invitation::{INVITATION_LIFETIME_MS_MAX, INVITATIONS_MAX, Invitation, Invite, Invited, InvitedTo},
 };
@@ -152,10 +152,21 @@ impl Directory {
             ChangeBody::RestoreOverride { .. } | ChangeBody::ConfirmClock { .. } => {
                 signers.two_administrators()
             }
+            ChangeBody::BeginShard(begun) => self.judge_shard(begun, signers),
             ChangeBody::Invite(invite) => self.judge_invite(invite, signers, now),
             ChangeBody::RevokeInvitation(id) => self.judge_end_of_invitation(id, signers, now),
         };
         judged.map(|()| now)
+    }
+
+    /// Whether it begins where the logs end is for those to judge who hold them.
+    fn judge_shard(&self, begun: &NewShard, signers: &Signers<'_>) -> Result<(), Refusal> {
+        signers.two_administrators()?;
+        let network = self.network.as_ref().ok_or(Refusal::NoNetwork)?;
+        let mut names = [&network.evidence_origin, &network.directory_origin].into_iter();
+        let is_next = begun.number > self.directory_shards().present();
+        let is_named = names.all(|origin| origin.shard(begun.number).is_ok());
+        if is_next && is_named { Ok(()) } else { Err(Refusal::ShardNotNext) }
     }
 
     fn judge_genesis(&self, administrators: &[Administrator], signers: &Signers<'_>) -> Result<(), Refusal> {

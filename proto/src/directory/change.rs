@@ -10,7 +10,10 @@ use crate::{
     digest::Digest,
     ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Pseudonym, TimeMs},
     key::{KeyId, PublicKey},
-    log::checkpoint::Origin,
+    log::{
+        checkpoint::Origin,
+        shard::{Cut, ShardNo},
+    },
     wire,
 };
 
@@ -52,6 +55,7 @@ pub enum ChangeBody {
     RemoveAdministrator(Pseudonym),
     Calendar(Calendar),
     RestoreOverride { evidence_size: u64, directory_size: u64 },
+    BeginShard(Box<NewShard>),
     Invite(Invite),
     RevokeInvitation(KeyId),
     ConfirmClock { time: TimeMs },
@@ -64,6 +68,17 @@ pub struct Administrator {
     pub pseudonym: Pseudonym,
     /// Signs changes.
     pub key: PublicKey,
+}
+
+/// A new shard of both logs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewShard {
+    /// Its number.
+    pub number: ShardNo,
+    /// Where the evidence log is taken up.
+    pub evidence: Cut,
+    /// Where the directory log is taken up.
+    pub directory: Cut,
 }
 
 /// What a suspension is about.
@@ -184,6 +199,7 @@ impl ChangeBody {
             | Self::RemoveAdministrator(_)
             | Self::Calendar(_)
             | Self::RestoreOverride { .. }
+            | Self::BeginShard(_)
             | Self::RevokeInvitation(_)
             | Self::ConfirmClock { .. } => Vec::new(),
         }
@@ -208,6 +224,7 @@ impl ChangeBody {
             | Self::RemoveAdministrator(_)
             | Self::Calendar(_)
             | Self::RestoreOverride { .. }
+            | Self::BeginShard(_)
             | Self::Invite(_)
             | Self::RevokeInvitation(_)
             | Self::ConfirmClock { .. } => None,
@@ -245,12 +262,22 @@ fn body_of(wire: wire::directory_change::Change) -> Result<ChangeBody, Malformed
             evidence_size: restore.evidence_size,
             directory_size: restore.directory_size,
         },
+        Wire::BeginShard(begin) => ChangeBody::BeginShard(Box::new(new_shard(&begin)?)),
         Wire::Invite(invite) => ChangeBody::Invite(Invite::parse(invite)?),
         Wire::RevokeInvitation(revoke) => {
             ChangeBody::RevokeInvitation(KeyId::parse(&revoke.key_id, "key_id")?)
         }
         Wire::ConfirmClock(confirm) => ChangeBody::ConfirmClock { time: TimeMs(confirm.time_ms) },
     })
+}
+
+fn new_shard(wire: &wire::BeginShard) -> Result<NewShard, Malformed> {
+    let number = ShardNo::parse(wire.number)?;
+    if number == ShardNo::FIRST {
+        return Err(Malformed::Form { field: "number" });
+    }
+    let (evidence, directory) = (wire.evidence.as_ref(), wire.directory.as_ref());
+    Ok(NewShard { number, evidence: Cut::parse(evidence)?, directory: Cut::parse(directory)? })
 }
 
 fn genesis(wire: &wire::Genesis) -> Result<ChangeBody, Malformed> {

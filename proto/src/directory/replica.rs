@@ -42,6 +42,9 @@ pub enum Unlawful {
     /// It says of an agreement what its text, or the entry before, does not.
     #[error("it does not say of an agreement what its text says")]
     OtherAgreement,
+    /// A shard that does not begin where the log ends.
+    #[error("a shard of the log does not begin where the log ends")]
+    OtherShard,
     /// Nothing had lapsed.
     #[error("nothing lapsed at that moment")]
     NothingLapsed,
@@ -149,6 +152,7 @@ impl Replica {
                 // behind.
                 let verdict = self.directory.judge_change(&signed, change, (now, TimeMs(u64::MAX)));
                 is_allowed(verdict, applied.effective_at)?;
+                self.check_shard(&change.body)?;
                 self.directory.apply_change(&signed, change, applied);
             }
             DirectoryObject::Change(change) => {
@@ -168,6 +172,14 @@ impl Replica {
         Ok(())
     }
 
+    fn check_shard(&self, body: &ChangeBody) -> Result<(), Unlawful> {
+        let ChangeBody::BeginShard(begun) = body else {
+            return Ok(());
+        };
+        let fits = (begun.directory.size, begun.directory.root) == (self.log.size(), self.log.root());
+        if fits { Ok(()) } else { Err(Unlawful::OtherShard) }
+    }
+
     /// Whether a stop or start is of an agreement between others: whether its signers could is for
     /// its parties to judge, who have its text.
     fn concerns_others(&self, body: &ChangeBody) -> bool {
@@ -182,6 +194,7 @@ impl Replica {
             | ChangeBody::RemoveAdministrator(_)
             | ChangeBody::Calendar(_)
             | ChangeBody::RestoreOverride { .. }
+            | ChangeBody::BeginShard(_)
             | ChangeBody::Invite(_)
             | ChangeBody::RevokeInvitation(_)
             | ChangeBody::ConfirmClock { .. } => false,

@@ -10,6 +10,7 @@ use super::{
     checkpoint::Checkpoint,
     encoding::{lines, parse_decimal, too_large},
     note::{KeyType, Signed, SignedNote, VerifierKey},
+    shard,
 };
 
 /// The largest policy that is read, in bytes.
@@ -109,7 +110,11 @@ impl Policy {
     /// As [`SignedNote::verify`] and [`Checkpoint::open`]; [`Unproven::NoQuorum`] when too few
     /// witnesses cosigned.
     pub fn open(&self, note: &SignedNote) -> Result<Checkpoint, Unproven> {
-        let signed = note.verify(self.logs.iter().chain(&self.witnesses))?;
+        // A log's later shards are the same log, under names of their own.
+        let shard = |log: &VerifierKey| log.shard(shard::named(note, log)?).ok();
+        let shards: Vec<VerifierKey> = self.logs.iter().filter_map(shard).collect();
+        let others = self.logs.iter().filter(|log| !shards.contains(log));
+        let signed = note.verify(shards.iter().chain(others).chain(&self.witnesses))?;
         let checkpoint = Checkpoint::signed_by_its_log(note, &signed)?;
         let cosigned: Vec<PublicKey> = signed.iter().filter_map(cosigner).collect();
         if self.quorum.is_met(&cosigned) { Ok(checkpoint) } else { Err(Unproven::NoQuorum) }

@@ -10,13 +10,13 @@ use crate::{
     digest::Digest,
     directory::{
         Agency, AgencyKey, Calendar, ChangeMade, Directory, MechanismInForce, Memorandum, Network, Owner,
-        PublicKeyOf, Subject, Suspension,
+        PublicKeyOf, ShardBegun, Subject, Suspension,
         invitation::{Invitation, Invite, Standing},
     },
     dsse::{Signed, Unverified},
     ids::{AgencyId, Code, EnvelopeId, Jurisdiction, Locator, Pseudonym, TimeMs},
     key::PublicKey,
-    log::checkpoint::Origin,
+    log::{checkpoint::Origin, shard::ShardNo},
     mechanism::Mechanism,
     wire::{self, directory_item::Item},
 };
@@ -58,7 +58,8 @@ pub(super) fn behind_agreements(directory: &Directory) -> Vec<wire::DirectoryIte
     let calendars = directory.calendars.values().map(|calendar| Item::Calendar(calendar.days.clone()));
     let invitations =
         directory.invitations.values().map(|invitation| Item::Invitation(invitation_to_wire(invitation)));
-    mechanism.chain(changes).chain(calendars).chain(invitations).map(item).collect()
+    let shards = directory.shards.iter().map(|begun| Item::Shard(shard_to_wire(begun)));
+    mechanism.chain(changes).chain(calendars).chain(invitations).chain(shards).map(item).collect()
 }
 
 const fn item(item: Item) -> wire::DirectoryItem {
@@ -86,9 +87,28 @@ pub(super) fn from_wire(items: &[wire::DirectoryItem]) -> Result<Directory, Malf
                 let invitation = invitation_from_wire(wire)?;
                 directory.invitations.insert(invitation.invite.id(), invitation);
             }
+            Item::Shard(begun) => directory.shards.push(shard_from_wire(begun)?),
         }
     }
     Ok(directory)
+}
+
+fn shard_to_wire(begun: &ShardBegun) -> wire::ShardItem {
+    wire::ShardItem {
+        number: begun.number.get(),
+        evidence_size: begun.evidence_size,
+        directory_size: begun.directory_size,
+        begun_at_ms: begun.begun_at.0,
+    }
+}
+
+fn shard_from_wire(wire: &wire::ShardItem) -> Result<ShardBegun, Malformed> {
+    Ok(ShardBegun {
+        number: ShardNo::parse(wire.number)?,
+        evidence_size: wire.evidence_size,
+        directory_size: wire.directory_size,
+        begun_at: TimeMs(wire.begun_at_ms),
+    })
 }
 
 fn network_from_wire(wire: &wire::NetworkItem) -> Result<Network, Malformed> {

@@ -85,6 +85,12 @@ fn every_change_by_every_kind_of_signer() {
         ("remove administrator", removed("celine"), None, [no, None, no, no]),
         ("calendar", calendar(), None, [no, None, no, no]),
         ("restore", Change::RestoreOverride(wire::RestoreOverride::default()), None, [no, None, no, no]),
+        (
+            "begin a shard",
+            Change::BeginShard(crate::shards::next(&Network::new(), 2)),
+            None,
+            [no, None, no, no],
+        ),
         ("invite", Change::Invite(invite(T0 + HOUR)), Some(INVITATION), [no, None, no, no]),
         ("revoke invitation", revoking(INVITATION), None, {
             [Some(SubjectUnknown), Some(SubjectUnknown), no, no]
@@ -96,7 +102,7 @@ fn every_change_by_every_kind_of_signer() {
             let all: Vec<_> = signers.iter().copied().chain(introduces).collect();
             let answer = net.change(&by("celine"), change.clone(), &all);
             assert_eq!(answer.refused().map(|(refusal, _)| refusal), expected, "{name} by {signers:?}");
-            let changed = answer.events() == [Event::DirectoryChanged];
+            let changed = matches!(answer.events().as_slice(), [Event::DirectoryChanged | Event::ShardBegun]);
             assert_eq!(changed, expected.is_none(), "{name} by {signers:?}");
             net.writer.check();
         }

@@ -16,7 +16,8 @@ use proto::{
     header::Header,
     ids::TimeMs,
     log::{
-        note::{KeyType, VerifierKey},
+        checkpoint::Checkpoint,
+        note::{KeyType, SignedNote, VerifierKey},
         policy::Policy,
     },
     mechanism::Mechanism,
@@ -197,6 +198,32 @@ fn what_invitations_add_to_disk() {
     assert!(Snapshot::parse(&file).unwrap() == snapshot);
     let standings = snapshot.state.directory().invitations().map(|one| one.standing);
     assert_eq!(standings.collect::<std::collections::BTreeSet<_>>().len(), 3);
+}
+
+#[test]
+fn what_a_shard_adds_to_log_and_disk() {
+    let record = samples::record_of_a_shard();
+    let file = golden("evidence-record-shard", "EvidenceRecord: the first of a shard", record.bytes());
+    let read = Record::parse(file, &record.salt.0).unwrap();
+    assert!(read == record && read.what == record.what && read.place == record.place);
+    let snapshot = samples::snapshot_with_a_shard();
+    let file = golden("snapshot-shard", "Snapshot: a network in its second shard", &snapshot.encode());
+    let read = Snapshot::parse(&file).unwrap();
+    assert!(read == snapshot && read.state.directory().shards().len() == 1);
+    // Under its own name, with the log's key: anybody derives the verifier key.
+    let name = samples::origin();
+    let log = VerifierKey::new(name.key_name().clone(), KeyType::Ed25519, samples::log_key().public());
+    let shard = proto::log::shard::ShardNo::parse(2).unwrap();
+    let checkpoint =
+        Checkpoint { origin: name.shard(shard).unwrap(), size: 600, root: proto::digest::Digest([7; 32]) };
+    let note = checkpoint.sign(&samples::log_key());
+    let text = golden_text("log/shard-2.note", &format!("{}\n{note}", log.shard(shard).unwrap()));
+    let (vkey, note) = text.split_once('\n').unwrap();
+    let by_itself = Policy::unwitnessed(VerifierKey::parse(vkey).unwrap()).unwrap();
+    let note = SignedNote::parse(note).unwrap();
+    for policy in [by_itself, Policy::unwitnessed(log).unwrap()] {
+        assert_eq!(policy.open(&note).as_ref(), Ok(&checkpoint));
+    }
 }
 
 #[test]

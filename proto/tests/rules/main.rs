@@ -24,6 +24,7 @@ mod refusals;
 mod replica;
 mod retention;
 mod samples;
+mod shards;
 mod silence;
 mod stuck;
 mod writer;

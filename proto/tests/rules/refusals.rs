@@ -278,6 +278,12 @@ const ROWS: &[Row] = &[
         let confirm = Change::ConfirmClock(wire::ConfirmClock { time_ms: T0 + DAY });
         change(&by("amal"), confirm, &["amal", "badr"])
     }),
+    (ShardNotNext, "number", || {
+        let net = Network::new();
+        let mut begun = crate::shards::next(&net, 2);
+        begun.evidence.as_mut().unwrap().size += 1;
+        changing(net, &by("amal"), Change::BeginShard(begun), &["amal", "badr"])
+    }),
     (RecipientFull, "to", || {
         let (mut net, mut header) = opening(by_need);
         let full = wire::ServiceOffer { service: "shelter".into(), capacity: 2, ..Default::default() };

@@ -20,7 +20,7 @@ use proto::{
 use crate::network::*;
 
 /// Every leaf of a network's directory log.
-fn leaves(net: &Network) -> Vec<Vec<u8>> {
+pub(crate) fn leaves(net: &Network) -> Vec<Vec<u8>> {
     let entries = net.writer.batches.iter().flat_map(|batch| &batch.entries);
     let facts = entries.flat_map(|entry| &entry.facts);
     facts

@@ -8,7 +8,7 @@ use proto::{
     command::{Command, Denial, DenialCount, Query, QueryCount, Sight, Tick},
     digest::Digest,
     dsse::PayloadType,
-    evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt},
+    evidence::{Commitment, Event, Happening, PartyLink, Place, Record, Salt, ShardBegun},
     fact::{DirectoryFact, Fact},
     header::{Header, Part},
     ids::{
@@ -20,6 +20,7 @@ use proto::{
     log::{
         checkpoint::{Checkpoint, Origin},
         merkle::{Frontier, Growth, leaf_hash},
+        shard::ShardNo,
     },
     operation::Operation,
     receipt::Receipt,
@@ -175,12 +176,50 @@ pub(crate) fn changes() -> Vec<(&'static str, Change)> {
             "restore-override",
             Change::RestoreOverride(wire::RestoreOverride { evidence_size: 9, directory_size: 8 }),
         ),
+        ("begin-shard", Change::BeginShard(begin_shard())),
         ("invite", Change::Invite(invitations::invite(T0 + DAY))),
         ("invite-again", Change::Invite(invitations::invite_again(AMAN, T0 + DAY))),
         ("revoke-invitation", invitations::revoking(invitations::INVITATION)),
         ("admit-invited-agency", Change::AdmitAgency(invitations::joining())),
         ("publish-key-by-invitation", Change::PublishKey(invitations::returning(AMAN))),
     ]
+}
+
+/// Of logs of which one agency holds more evidence than was restored, and nobody more of the directory.
+fn begin_shard() -> wire::BeginShard {
+    let root = digest("witnessed");
+    let witnessed = Checkpoint { origin: origin(), size: 600, root }.sign(&log_key()).to_string();
+    let cut = |size, root, witnessed| wire::LogCut { size, root: digest(root).to_vec(), witnessed };
+    wire::BeginShard {
+        number: 2,
+        evidence: Some(cut(512, "evidence", witnessed)),
+        directory: Some(cut(20, "directory", String::new())),
+    }
+}
+
+/// What begins a shard is a record of its own form.
+pub(crate) fn record_of_a_shard() -> Record {
+    let shard = ShardBegun {
+        number: ShardNo::parse(2).unwrap(),
+        restored: (512, digest("evidence")),
+        witnessed: (600, digest("witnessed")),
+    };
+    let what = Happening {
+        object: Some(digest("change")),
+        actor: Some(Pseudonym::parse("amal", "actor").unwrap()),
+        shard: Some(shard),
+        ..Happening::new(Event::ShardBegun)
+    };
+    let place = Place { index: 512, time: TimeMs(T0), directory_size: 21, previous: None, links: Vec::new() };
+    Record::new(what, place, salt())
+}
+
+/// A network that has gone on in a second shard.
+pub(crate) fn snapshot_with_a_shard() -> Snapshot {
+    let mut net = Network::new();
+    let begun = crate::shards::next(&net, 2);
+    net.change(&by("amal"), Change::BeginShard(begun), &["amal", "badr"]).accepted();
+    net.writer.snapshot()
 }
 
 pub(crate) fn change_payload(change: Change) -> wire::DirectoryChange {
@@ -248,6 +287,8 @@ pub(crate) fn record() -> Record {
         // Of operators' acts there is a sample of its own.
         operation: None,
         operation_reason: None,
+        // Nor of a shard.
+        shard: None,
         parties: vec![agency(AMAN), agency(DFWAC)],
     };
     let before = |text| Some(Commitment(digest(text)));

@@ -23,19 +23,21 @@ use trials::{demo::Stage, sandbox::program};
 
 use crate::staged::{stage, until};
 
-const FROM: &str = "ae.dfwac";
-const TO: &str = "ae-rk.aman";
+pub(crate) const FROM: &str = "ae.dfwac";
+pub(crate) const TO: &str = "ae-rk.aman";
+/// The demo's fifth agency, which runs no agent.
+pub(crate) const SILENT: &str = "xx.example-silent";
 
 /// The demo's network, and what an operator does with its hub.
-struct Scene {
-    stage: Stage,
-    folder: tempfile::TempDir,
+pub(crate) struct Scene {
+    pub(crate) stage: Stage,
+    pub(crate) folder: tempfile::TempDir,
     case: String,
     metrics: SocketAddr,
 }
 
 impl Scene {
-    fn set() -> Self {
+    pub(crate) fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let stage = stage(folder.path());
         let metrics = Config::read(&stage.path("hub/gateway.toml")).unwrap().metrics.unwrap();
@@ -45,31 +47,31 @@ impl Scene {
         scene
     }
 
-    fn at(&self, name: &str) -> String {
+    pub(crate) fn at(&self, name: &str) -> String {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
-    fn hub(&self) -> String {
+    pub(crate) fn hub(&self) -> String {
         self.stage.path("hub").to_string_lossy().into_owned()
     }
 
     /// Sends a case and waits for its receipt; gives the referral.
-    fn sends(&self) -> String {
+    pub(crate) fn sends(&self) -> String {
         let sent = self.stage.agent(FROM, &["send", &self.case, "--wait"]).unwrap();
         sent["referral"].as_str().unwrap().to_owned()
     }
 
-    fn arrives(&self, referral: &str) {
+    pub(crate) fn arrives(&self, referral: &str) {
         until("it arrives", || self.stage.agent(TO, &["show", referral]).ok());
     }
 
-    fn backup(&self, name: &str, more: &[&str]) -> Value {
+    pub(crate) fn backup(&self, name: &str, more: &[&str]) -> Value {
         let (hub, to) = (self.hub(), self.at(name));
         self.stage.gateway(&[&["backup", &hub, "--to", &to], more].concat()).unwrap()
     }
 
     /// The machine is lost, and a backup put in its place.
-    fn loses(&mut self, lost: &str, backup: &str, more: &[&str]) {
+    pub(crate) fn loses(&mut self, lost: &str, backup: &str, more: &[&str]) {
         self.stage.kill_gateway().unwrap();
         fs::rename(self.hub(), self.at(lost)).unwrap();
         let (hub, backup) = (self.hub(), self.at(backup));
@@ -78,7 +80,7 @@ impl Scene {
     }
 
     /// What `/ready` says, when it does not say that all is well.
-    fn unready(&self) -> Option<String> {
+    pub(crate) fn unready(&self) -> Option<String> {
         let mut stream = TcpStream::connect(self.metrics).ok()?;
         stream.write_all(b"GET /ready HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n").unwrap();
         let mut said = String::new();
@@ -86,22 +88,34 @@ impl Scene {
         (!said.starts_with("HTTP/1.1 200")).then_some(said)
     }
 
-    fn is_linked(&self, agency: &str) -> bool {
+    pub(crate) fn is_linked(&self, agency: &str) -> bool {
         self.stage.agent(agency, &["status"]).is_ok_and(|status| status["connected"] == true)
     }
 
-    fn verifies(&self, hub: &str) -> Value {
+    pub(crate) fn verifies(&self, hub: &str) -> Value {
         let verified = self.stage.gateway(&["verify", hub]).unwrap();
         assert_eq!(verified["right"], true);
         verified
     }
 
-    fn administrator(&self, name: &str) -> String {
+    /// As the runbook says: the administrators' folders leave the hub.
+    pub(crate) fn hand_out_administrators(&self) {
+        fs::rename(self.stage.path("hub/administrators"), self.folder.path().join("administrators")).unwrap();
+    }
+
+    /// How many records of evidence the anchor tells of.
+    pub(crate) fn anchored(&self) -> Option<u64> {
+        // Behind 32 bytes of its head stands the checkpoint.
+        let anchor = fs::read(self.stage.path("hub/anchor/anchor")).ok()?;
+        std::str::from_utf8(anchor.get(32..)?).ok()?.lines().nth(1)?.parse().ok()
+    }
+
+    pub(crate) fn administrator(&self, name: &str) -> String {
         self.folder.path().join("administrators").join(name).to_string_lossy().into_owned()
     }
 
     /// Two administrators let it go on, or one of them tries.
-    fn go_on(&self, backup: &Value, file: &str, both: bool) -> anyhow::Result<Value> {
+    pub(crate) fn go_on(&self, backup: &Value, file: &str, both: bool) -> anyhow::Result<Value> {
         let sizes =
             ["evidence_records", "directory_records"].map(|of| backup[of].as_u64().unwrap().to_string());
         let (file, blue, green) =
@@ -117,7 +131,7 @@ impl Scene {
 }
 
 /// Cases are sent one after the other while something else is done.
-fn under_traffic<T>(scene: &Scene, work: impl FnOnce(&AtomicU64) -> T) -> T {
+pub(crate) fn under_traffic<T>(scene: &Scene, work: impl FnOnce(&AtomicU64) -> T) -> T {
     let (ends, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let (folder, case) = (scene.stage.path(FROM), scene.case.clone());
     let sending = thread::spawn({
@@ -141,8 +155,8 @@ fn under_traffic<T>(scene: &Scene, work: impl FnOnce(&AtomicU64) -> T) -> T {
 fn a_backup_is_put_back_and_goes_on_only_where_nothing_is_missing() {
     let mut scene = Scene::set();
     // The demo's fifth agency runs no agent; here every witness is to be heard.
-    scene.stage.start_agent("xx.example-silent").unwrap();
-    fs::rename(scene.stage.path("hub/administrators"), scene.folder.path().join("administrators")).unwrap();
+    scene.stage.start_agent(SILENT).unwrap();
+    scene.hand_out_administrators();
     scene.arrives(&scene.sends());
 
     // While cases go through it.

@@ -15,6 +15,7 @@ mod erasure;
 mod exchange;
 mod forms;
 mod gateway_backup;
+mod gateway_shard;
 mod issuing;
 mod leaks;
 mod lifecycle;

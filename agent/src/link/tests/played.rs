@@ -19,6 +19,7 @@ use proto::{
         checkpoint::Origin,
         merkle::{Frontier, consistency_proof, leaf_hash},
         note::{KeyType, SignedNote, VerifierKey},
+        shard::ShardNo,
     },
     wire::{directory_change::Change, directory_record::What},
 };
@@ -79,6 +80,8 @@ struct Script {
     receipts: Vec<wire::SignedObject>,
     witnessed: Vec<Digest>,
     cosigned: Vec<u64>,
+    /// In which both logs are signed.
+    shard: ShardNo,
     stores: BTreeMap<String, PathBuf>,
 }
 
@@ -203,6 +206,7 @@ impl Played {
             receipts: Vec::new(),
             witnessed: Vec::new(),
             cosigned: Vec::new(),
+            shard: ShardNo::FIRST,
             stores: BTreeMap::new(),
         })))
     }
@@ -377,6 +381,33 @@ impl Played {
         script.leaves[last] = script.before_fork.take().unwrap();
     }
 
+    /// Signs under another name, by its own key alone.
+    pub(crate) fn rename(&self, number: u32) {
+        self.script().shard = ShardNo::parse(number).unwrap();
+    }
+
+    /// Goes on in a new shard, behind so many leaves of the directory and none of the evidence.
+    pub(crate) fn restore(&self, directory: usize) {
+        let mut script = self.script();
+        script.leaves.truncate(directory);
+        let mut frontier = Frontier::default();
+        frontier.extend(script.leaves.iter().map(|leaf| leaf_hash(leaf)));
+        let cut = |log: &Frontier| wire::LogCut {
+            size: log.size(),
+            root: log.root().to_vec(),
+            witnessed: String::new(),
+        };
+        let begun = wire::BeginShard {
+            number: 2,
+            evidence: Some(cut(&Frontier::default())),
+            directory: Some(cut(&frontier)),
+        };
+        let signers = [&administrator(1), &administrator(2)];
+        script.leaves.push(change(88, Change::BeginShard(begun), &signers));
+        script.witnessed.clear();
+        script.shard = ShardNo::parse(2).unwrap();
+    }
+
     pub(crate) fn leave_out(&self, place: usize) {
         self.script().left_out = Some(place);
     }
@@ -454,6 +485,7 @@ impl Script {
         };
         let mut frontier = Frontier::default();
         frontier.extend(hashes);
+        let origin = origin.shard(self.shard).unwrap();
         let checkpoint =
             proto::log::checkpoint::Checkpoint { origin, size: frontier.size(), root: frontier.root() };
         (frontier.size() > 0).then(|| checkpoint.sign(key))
@@ -620,7 +652,7 @@ impl witness_server::Witness for Played {
             script.cosigned.push(size);
         }
         let whole = u64::try_from(script.witnessed.len()).unwrap();
-        let path = if evidence && size > 0 {
+        let path = if evidence && (1..=whole).contains(&size) {
             consistency_proof(size, whole, script.witnessed.as_slice()).unwrap()
         } else {
             Vec::new()
