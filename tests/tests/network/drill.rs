@@ -262,7 +262,7 @@ fn mail(scene: &Scene) -> Option<Value> {
 
 #[test]
 fn times_of_the_runbook_are_understood() {
-    let rows = [(Code::EmergencyUnseen, "agent_slow", 15, 0), (Code::AgencySilent, "-", 72 * 60, 5)];
+    let rows = [(Code::EmergencyUnseen, "agent_slow", 8, 0), (Code::AgencySilent, "-", 72 * 60, 5)];
     for (code, cause, told, over) in rows {
         assert_eq!(promised(code, cause), Promise { told: MINUTE * told, over: MINUTE * over });
     }
