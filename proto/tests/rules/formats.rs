@@ -155,7 +155,7 @@ fn evidence_record_and_its_leaf() {
         &record.commitment().leaf(),
     );
     let domain: &[u8] = b"referral/evidence/v1\0";
-    let expected = proto::digest::Digest::of_all(&[domain, &record.salt.0, record.bytes()]);
+    let expected = Digest::of_all(&[domain, &record.salt.0, record.bytes()]);
     assert_eq!(leaf, [&[1], expected.as_bytes().as_slice()].concat());
 }
 
@@ -215,7 +215,7 @@ fn what_a_shard_adds_to_log_and_disk() {
     let log = VerifierKey::new(name.key_name().clone(), KeyType::Ed25519, samples::log_key().public());
     let shard = proto::log::shard::ShardNo::parse(2).unwrap();
     let checkpoint =
-        Checkpoint { origin: name.shard(shard).unwrap(), size: 600, root: proto::digest::Digest([7; 32]) };
+        Checkpoint { origin: name.shard(shard).unwrap(), size: 600, root: Digest([7; 32]) };
     let note = checkpoint.sign(&samples::log_key());
     let text = golden_text("log/shard-2.note", &format!("{}\n{note}", log.shard(shard).unwrap()));
     let (vkey, note) = text.split_once('\n').unwrap();
