@@ -377,12 +377,15 @@ fn follows(
         && verifier.1.public_key().verifies(text.as_bytes(), &logged.sig)
 }
 
+/// A checkpoint, and the shard in which it is signed; or why it is none.
+type Opened = Result<(ShardNo, Checkpoint), Unproven>;
+
 /// A published folder, compared with the tiles that follow from the journal.
 struct Published<'a, F> {
     log: Log,
     tiles: Tiles<Compare<'a, F>>,
     /// What it publishes; nothing when there is no checkpoint.
-    checkpoint: Option<(Result<(ShardNo, Checkpoint), Unproven>, SignedNote)>,
+    checkpoint: Option<(Opened, SignedNote)>,
     reached: bool,
 }
 

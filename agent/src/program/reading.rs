@@ -325,35 +325,37 @@ pub(crate) async fn status(folder: &Path, screen: &Screen) -> Result<Outcome, Tr
         .chain(exchange)
         .chain(alarms)
         .chain(sealing);
-    screen.show(lines, || {
-        json!({
-            "agency": status.agency,
-            "network": status.network,
-            "connected": status.connected,
-            "why": status.why,
-            "since_ms": status.since_ms,
-            "waiting": status.waiting,
-            "going_again": status.going_again,
-            "referrals": status.cases,
-            "directory_size": status.directory_size,
-            "certificate_ends_at_s": status.certificate_ends_at_s,
-            "renewal": status.renewal.as_ref().map(renewal_json),
-            "sealing": status.sealing.as_ref().map(moved_json),
-            "uploading": status.uploading.as_ref().map(moved_json),
-            "rotation": status.rotation.as_ref().map(rotation::json),
-            "may_seal": status.may_seal,
-            "alarms": status.alarms.iter().map(alarms::alarm_json).collect::<Vec<_>>(),
-            "notices": status.notices.iter().map(notices::way_json).collect::<Vec<_>>(),
-            "exchange": status.exchange.as_ref().map(exchange_json),
-            "put_off": status.put_off.as_ref().map(|put_off| json!({
-                "code": put_off.code,
-                "since_ms": put_off.since_ms,
-                "text_en": put_off.text_en,
-                "text_ar": put_off.text_ar,
-            })),
-        })
-    });
+    screen.show(lines, || status_json(&status));
     Ok(Outcome::Done)
+}
+
+fn status_json(status: &api::StatusAnswer) -> Value {
+    json!({
+        "agency": status.agency,
+        "network": status.network,
+        "connected": status.connected,
+        "why": status.why,
+        "since_ms": status.since_ms,
+        "waiting": status.waiting,
+        "going_again": status.going_again,
+        "referrals": status.cases,
+        "directory_size": status.directory_size,
+        "certificate_ends_at_s": status.certificate_ends_at_s,
+        "renewal": status.renewal.as_ref().map(renewal_json),
+        "sealing": status.sealing.as_ref().map(moved_json),
+        "uploading": status.uploading.as_ref().map(moved_json),
+        "rotation": status.rotation.as_ref().map(rotation::json),
+        "may_seal": status.may_seal,
+        "alarms": status.alarms.iter().map(alarms::alarm_json).collect::<Vec<_>>(),
+        "notices": status.notices.iter().map(notices::way_json).collect::<Vec<_>>(),
+        "exchange": status.exchange.as_ref().map(exchange_json),
+        "put_off": status.put_off.as_ref().map(|put_off| json!({
+            "code": put_off.code,
+            "since_ms": put_off.since_ms,
+            "text_en": put_off.text_en,
+            "text_ar": put_off.text_ar,
+        })),
+    })
 }
 
 /// Warnings are told in both languages.

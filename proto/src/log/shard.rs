@@ -254,7 +254,7 @@ mod tests {
         let cut = Cut { size: 7, root: Digest([7; 32]), witnessed: Some(note(9)) };
         assert_eq!(Cut::parse(Some(&cut.to_wire())), Ok(cut.clone()));
         assert_eq!(cut.furthest(), (9, Digest([9; 32])));
-        let none = Cut { witnessed: None, ..cut.clone() };
+        let none = Cut { witnessed: None, ..cut };
         assert_eq!(Cut::parse(Some(&none.to_wire())), Ok(none.clone()));
         assert_eq!(none.furthest(), (7, Digest([7; 32])));
         for bad in [

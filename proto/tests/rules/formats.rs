@@ -214,8 +214,7 @@ fn what_a_shard_adds_to_log_and_disk() {
     let name = samples::origin();
     let log = VerifierKey::new(name.key_name().clone(), KeyType::Ed25519, samples::log_key().public());
     let shard = proto::log::shard::ShardNo::parse(2).unwrap();
-    let checkpoint =
-        Checkpoint { origin: name.shard(shard).unwrap(), size: 600, root: Digest([7; 32]) };
+    let checkpoint = Checkpoint { origin: name.shard(shard).unwrap(), size: 600, root: Digest([7; 32]) };
     let note = checkpoint.sign(&samples::log_key());
     let text = golden_text("log/shard-2.note", &format!("{}\n{note}", log.shard(shard).unwrap()));
     let (vkey, note) = text.split_once('\n').unwrap();

@@ -39,7 +39,7 @@ fn the_first_records_of_both_logs_name_both_checkpoints() {
         (state.evidence().frontier().clone(), state.directory_log().frontier().clone())
     };
     let begun = next(&net, 2);
-    let answer = begins(&mut net, begun.clone());
+    let answer = begins(&mut net, begun);
     assert_eq!(answer.events(), [Event::ShardBegun]);
     let record = answer.records().next().unwrap();
     let shard = record.what.shard.unwrap();

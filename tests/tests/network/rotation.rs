@@ -86,7 +86,7 @@ fn check_log(stage: &Stage, turns: &[Value]) {
             Some(Change::RevokeKey(revoke)) => revoke.key_id == id(key, "former"),
             _ => false,
         });
-        assert_eq!(revoked.unwrap().1, [new.clone()], "{key}");
+        assert_eq!(revoked.unwrap().1, std::slice::from_ref(&new), "{key}");
     }
 }
 

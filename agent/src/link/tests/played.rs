@@ -175,11 +175,8 @@ impl Played {
                 leaves.push(change(number + place, Change::PublishKey(publish), &[&keys.signing]));
             }
         }
-        let text = dsse::sign(
-            PayloadType::Agreement,
-            agreement().encode_to_vec(),
-            &[&keys[0].signing, &keys[1].signing],
-        );
+        let both = keys.each_ref().map(|keys| &keys.signing);
+        let text = dsse::sign(PayloadType::Agreement, agreement().encode_to_vec(), &both);
         let digest = Digest::of(&dsse::pre_authentication_encoding(&text.payload_type, &text.payload));
         let entry = wire::AgreementEntry {
             agreement: digest.to_vec(),
@@ -188,8 +185,8 @@ impl Played {
             in_force: true,
             supersedes: Vec::new(),
         };
-        leaves
-            .push(DirectoryFact::new(TimeMs(BEGAN), TimeMs(BEGAN), What::Agreement(entry)).bytes().to_vec());
+        let fact = DirectoryFact::new(TimeMs(BEGAN), TimeMs(BEGAN), What::Agreement(entry));
+        leaves.push(fact.bytes().to_vec());
         Self(Arc::new(Mutex::new(Script {
             place,
             folders: 0,

@@ -73,7 +73,7 @@ pub(super) async fn connected(agencies: usize, seconds: u64) -> Value {
         let permits = Arc::clone(&permits);
         agents.spawn(async move {
             let _permit = permits.acquire().await.unwrap();
-            idle(connector.connect().await.unwrap()).await
+            idle(connector.connect().await.unwrap()).await.abort_handle()
         });
     }
     let mut held = Vec::with_capacity(agencies);
@@ -87,7 +87,7 @@ pub(super) async fn connected(agencies: usize, seconds: u64) -> Value {
     let each =
         |kib: u64| f64::from(u32::try_from(kib.saturating_sub(before_kib)).unwrap()) / agencies_f64(agencies);
     let right = open == agencies && each(after_kib) < KIB_EACH_MAX;
-    held.iter().for_each(tokio::task::JoinHandle::abort);
+    held.iter().for_each(tokio::task::AbortHandle::abort);
     json!({
         "figure": "connected", "agencies": agencies, "open": open, "seconds": seconds, "before_kib": before_kib,
         "connected_kib": connected_kib, "after_kib": after_kib, "peak_kib": peak_kib,
