@@ -658,6 +658,8 @@ pub(crate) mod tests {
             logged: logged(index),
             place: Place::default(),
             opened: true,
+            receipt: None,
+            lost: false,
             handed_over,
         }])
     }

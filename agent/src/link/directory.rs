@@ -115,8 +115,9 @@ async fn follow(office: &Office, channel: &Channel) -> Result<bool, Broken> {
         followed => followed?,
     };
     let note = follower::bare(&note, &office.network.directory);
-    // People are told whatever happens then.
-    if let Some(begun) = directory.shards().last().filter(|begun| begun.number > present) {
+    // People are told whatever happens then; not those who join later, whom nothing was lost of.
+    let begun = directory.shards().last().filter(|begun| begun.number > present && size > 0);
+    if let Some(begun) = begun {
         let ShardBegun { number, evidence_size, directory_size, .. } = begun;
         let detail =
             format!("shard {number}: evidence from {evidence_size}, directory from {directory_size}");

@@ -44,6 +44,7 @@ impl Witness for WitnessService {
         if self.0.restoring.is_held() {
             return self.take_for_restore(log, agency, &report).await;
         }
+        self.look_for_loss(log, &report)?;
         let published = self.0.published.of(log);
         let (latest, note) = published.note().map_err(not_given)?;
         let seen = if report.checkpoint.is_empty() {
@@ -59,13 +60,6 @@ impl Witness for WitnessService {
                 }
                 Some(_) | None => {
                     self.compare(log, &agency, (shard, &seen), &latest);
-                    let is_later = shard > published.shards().present();
-                    if log == Log::Evidence && (is_later || seen.size > self.0.hub.evidence_size()) {
-                        // Whatever is acknowledged is there before it is answered: the end was lost.
-                        self.0.restoring.found_out(&shown);
-                        self.0.stop.cancel();
-                        return Err(restoring::status());
-                    }
                     seen.size
                 }
             }
@@ -80,6 +74,23 @@ impl Witness for WitnessService {
 }
 
 impl WitnessService {
+    /// Whatever is acknowledged is there before it is answered: where an agency holds more evidence, of this
+    /// shard or a later one, the end was lost. Then this gateway ends.
+    fn look_for_loss(&self, log: Log, report: &wire::WitnessReport) -> Result<(), Status> {
+        let notes = [&report.checkpoint, &report.receipt_checkpoint];
+        for note in notes.into_iter().filter(|note| log == Log::Evidence && !note.is_empty()) {
+            let note = SignedNote::parse(note).map_err(answers::malformed)?;
+            let (shard, shown) = self.0.published.of(log).check(&note).map_err(not_given)?;
+            let present = self.0.published.of(log).shards().present();
+            if shard > present || (shard == present && shown.size > self.0.hub.evidence_size()) {
+                self.0.restoring.found_out(&note);
+                self.0.stop.cancel();
+                return Err(restoring::status());
+            }
+        }
+        Ok(())
+    }
+
     /// Of a gateway that was put back from a backup: what the agency holds is compared, and it is told
     /// nothing yet.
     async fn take_for_restore(

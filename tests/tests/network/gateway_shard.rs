@@ -182,7 +182,11 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
     let shown_again = scene.stage.agent(TO, &["show", &accepted]).unwrap();
     assert_eq!(steps(&shown_again), steps(&shown), "nor a step of it");
     for agency in [FROM, TO] {
-        assert_eq!(scene.alarms(agency), ["new_shard"], "its people are told, and of nothing else");
+        assert_eq!(
+            scene.alarms(agency),
+            ["alarm_kind_new_shard"],
+            "its people are told, and of nothing else"
+        );
     }
     let after = scene.receipts(FROM, &accepted, "receipts-after");
     scene.all_verify(&before);
@@ -193,8 +197,8 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
     assert!(names.iter().any(|name| !name.contains("/shard/")), "{names:?}");
     // An agent that starts anew folds the same; and a case goes through as ever.
     scene.stage.restart_agent(FROM).unwrap();
-    scene.stage.agent(TO, &["complete", &accepted, "--wait"]).unwrap();
-    until("the end of it", || (scene.status(FROM, &accepted) == "completed").then_some(()));
+    scene.stage.agent(TO, &["start", &accepted, "--wait"]).unwrap();
+    until("the next word", || (scene.status(FROM, &accepted) == "in_progress").then_some(()));
     scene.arrives(&scene.sends());
     scene.settles();
 
@@ -264,7 +268,7 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
     scene.settles();
 
     for agency in [FROM, TO] {
-        assert_eq!(scene.alarms(agency), ["new_shard"; 3]);
+        assert_eq!(scene.alarms(agency), ["alarm_kind_new_shard"; 3]);
     }
     scene.all_verify(&before);
     assert!(!scene.log().contains("FORK"), "{}", scene.log());
