@@ -241,14 +241,19 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
     let latest = scene.sends();
     scene.arrives(&latest);
     scene.settles();
+    for agency in [FROM, TO] {
+        scene.stage.kill_agent(agency).unwrap();
+    }
     scene.stage.kill_gateway().unwrap();
     let newest = counted(&hub, Event::SubmissionAcceptance);
     fs::remove_dir_all(&hub).unwrap();
     copy(&machine, &hub);
     scene.stage.start_gateway().unwrap();
+    scene.stage.start_agent(FROM).unwrap();
     until("it ends by itself", || (!scene.stage.is_gateway_running().unwrap()).then_some(()));
     assert!(scene.log().contains("THE END IS LOST: an agency holds more"), "{}", scene.log());
     scene.stage.start_gateway().unwrap();
+    scene.stage.start_agent(TO).unwrap();
     until("both to say so", || scene.unready().filter(|said| said.contains(FROM) && said.contains(TO)));
     scene.begin_shard("fourth.json", true).unwrap();
     scene.settles();
