@@ -11,7 +11,8 @@ use std::{
 use serde_json::Value;
 
 /// What `proto` itself may depend on.
-const DIRECT: [&str; 6] = ["base64", "bytes", "ed25519-dalek", "prost", "sha2", "thiserror"];
+const DIRECT: [&str; 8] =
+    ["arcstr", "base64", "bytes", "ed25519-dalek", "prost", "sha2", "thin-vec", "thiserror"];
 
 /// Crates that would bring IO, time, threads or randomness, wherever they come from. (`rand_core` has
 /// traits only, and the signature crates name them.)
@@ -61,9 +62,17 @@ fn manifest() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")
 }
 
+/// The machine's own platform: what other platforms need is not here unless somebody fetched it.
+fn platform() -> String {
+    let output = Command::new("rustc").arg("-vV").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
+}
+
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--offline", "--locked", "--manifest-path"])
+        .args(["metadata", "--format-version=1", "--offline", "--locked"])
+        .args(["--filter-platform", &platform(), "--manifest-path"])
         .arg(manifest())
         .output()
         .unwrap();

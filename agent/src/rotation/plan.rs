@@ -371,12 +371,13 @@ mod tests {
 
     #[test]
     fn there_are_only_so_many_sealing_keys() {
-        let Place { folder, .. } = place();
+        let place = place();
+        let folder = &place.folder;
         let many: Vec<_> = (0..SEALING_KEYS_MAX).map(|_| seal::SealingKey::generate().unwrap()).collect();
-        keys::write_sealing(&folder, &many).unwrap();
-        let made = Plan::make(&folder, Wanted::ALL, TimeMs(1), TimeMs(1));
+        keys::write_sealing(folder, &many).unwrap();
+        let made = Plan::make(folder, Wanted::ALL, TimeMs(1), TimeMs(1));
         assert!(matches!(made, Err(KeysFault::TooMany)));
         let others = Wanted { sealing: false, ..Wanted::ALL };
-        assert!(Plan::make(&folder, others, TimeMs(1), TimeMs(1)).is_ok());
+        assert!(Plan::make(folder, others, TimeMs(1), TimeMs(1)).is_ok());
     }
 }

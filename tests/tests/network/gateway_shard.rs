@@ -238,6 +238,7 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
         scene.stage.start_agent(agency).unwrap();
     }
     scene.stage.start_gateway().unwrap();
+    until("both to be linked", || [FROM, TO].iter().all(|agency| scene.is_linked(agency)).then_some(()));
     let latest = scene.sends();
     scene.arrives(&latest);
     scene.settles();
