@@ -234,11 +234,11 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
     scene.stage.kill_gateway().unwrap();
     let machine = scene.folder.path().join("machine");
     copy(&hub, &machine);
+    scene.stage.start_gateway().unwrap();
     for agency in [FROM, TO] {
         scene.stage.start_agent(agency).unwrap();
     }
-    scene.stage.start_gateway().unwrap();
-    until("both to be linked", || [FROM, TO].iter().all(|agency| scene.is_linked(agency)).then_some(()));
+    scene.settles();
     let latest = scene.sends();
     scene.arrives(&latest);
     scene.settles();
@@ -264,7 +264,7 @@ fn a_gateway_that_is_behind_goes_on_in_a_new_shard_and_gets_everything_again() {
     until("it to follow", || scene.is_linked(SILENT).then_some(()));
     scene.settles();
     scene.stage.kill_gateway().unwrap();
-    fs::remove_dir_all(hub.join("anchor")).unwrap();
+    fs::remove_file(hub.join("anchor/anchor")).unwrap();
     scene.stage.start_gateway().unwrap();
     until("all agencies to be linked", || {
         [FROM, TO].iter().all(|agency| scene.is_linked(agency)).then_some(())
