@@ -15,7 +15,7 @@ use std::{
 use trials::simulation::{Done, FAULTS, Failure, STEPS, planted::Bug, run};
 
 /// Seeds of the test command. Long runs are the same test with more: `TRIAL_SEEDS=1000000`.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 1_500;
 /// Among so many seeds each planted bug must be seen.
 const SEEDS_TO_SEE_A_BUG: u64 = 300;
 
