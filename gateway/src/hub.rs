@@ -708,6 +708,7 @@ impl Thread {
                 if std::mem::take(&mut self.is_held) {
                     self.writer.was_restored(witnesses);
                     self.tick()?;
+                    self.anchor()?;
                 }
                 // Whoever asked may have left; it goes on all the same.
                 let (Ok(()) | Err(())) = reply.send(());
@@ -783,6 +784,14 @@ impl Thread {
         if !self.shared.status.load().is_indexed && !self.is_behind() {
             self.look();
         }
+    }
+
+    /// Before `restored.json` goes: a start without both would ask everybody again.
+    fn anchor(&self) -> Result<(), Fault> {
+        if let Some((mark, note)) = self.writer.to_anchor()? {
+            self.writer.journal().anchor().write(mark, note.to_string().as_bytes())?;
+        }
+        Ok(())
     }
 
     fn publish(&mut self) {

@@ -631,14 +631,27 @@ impl<J: Journal, R: Rows, F: Files> Writer<J, R, F> {
         if behind {
             return Ok(None);
         }
-        let note = self.keys.evidence.note(evidence)?;
+        let anchored = self.to_anchor()?;
         if self.directory_tiles.published() != directory.size {
             self.directory_tiles.publish(&self.keys.directory.note(directory)?)?;
         }
-        if self.evidence_tiles.published() != evidence.size {
-            self.evidence_tiles.publish(&note)?;
+        if let Some((_, note)) =
+            anchored.as_ref().filter(|_| self.evidence_tiles.published() != evidence.size)
+        {
+            self.evidence_tiles.publish(note)?;
         }
-        Ok(Some((self.journal.end(), note)))
+        Ok(anchored)
+    }
+
+    /// What the anchor is to say: the latest evidence checkpoint, and the place in the journal up to which it
+    /// speaks; nothing before the first.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] when it cannot be a note.
+    pub fn to_anchor(&self) -> Result<Option<(Mark, SignedNote)>, Fault> {
+        let note =
+            self.last.evidence.as_ref().map(|evidence| self.keys.evidence.note(evidence)).transpose()?;
+        Ok(note.map(|note| (self.journal.end(), note)))
     }
 
     /// Makes the published folders again from the journal, from their first tile: for folders in which
